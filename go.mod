@@ -1,0 +1,3 @@
+module fluent-bit-fortiems
+
+go 1.26
