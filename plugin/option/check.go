@@ -1,0 +1,237 @@
+package option
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	// Minimal container images carry no zone files, and a timezone that is
+	// valid on one host must not stop the start on another. The embedded
+	// database makes the shared object about 450 KB larger.
+	_ "time/tzdata"
+)
+
+const (
+	validBool = "on, off, true, false, yes, no, 1, 0"
+	validZone = "an IANA name such as Europe/Berlin, UTC, Z, or an offset ±hh:mm up to 14:00"
+	validAddr = "host:port with a port from 1 to 65535, e.g. 127.0.0.1:2112"
+)
+
+// parseBool takes what Fluent Bit takes for its own options, and 1 and 0.
+func parseBool(s string) (value, ok bool) {
+	switch strings.ToLower(s) {
+	case "on", "true", "yes", "1":
+		return true, true
+	case "off", "false", "no", "0":
+		return false, true
+	}
+	return false, false
+}
+
+func checkBool(s string) error {
+	if _, ok := parseBool(s); !ok {
+		return errNotValid
+	}
+	return nil
+}
+
+// oneOf checks for one of words, in any case.
+func oneOf(words ...string) func(string) error {
+	return func(s string) error {
+		for _, w := range words {
+			if strings.EqualFold(s, w) {
+				return nil
+			}
+		}
+		return errNotValid
+	}
+}
+
+// parseList splits at commas and trims; an empty entry is an error because it
+// is a slip of the pen more often than a wish. Repeated entries count once.
+func parseList(s string) ([]string, error) {
+	var list []string
+	seen := make(map[string]bool)
+	for entry := range strings.SplitSeq(s, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			return nil, errors.New("an entry is empty")
+		}
+		if !seen[entry] {
+			seen[entry] = true
+			list = append(list, entry)
+		}
+	}
+	return list, nil
+}
+
+func checkList(s string) error {
+	_, err := parseList(s)
+	return err
+}
+
+// parseZone takes an IANA name or a fixed offset. "Local" is refused: it would
+// make the same configuration mean different things on different machines.
+func parseZone(s string) (*time.Location, error) {
+	switch strings.ToUpper(s) {
+	case "UTC", "Z":
+		return time.UTC, nil
+	case "LOCAL":
+		return nil, errNotValid
+	}
+	if s[0] == '+' || s[0] == '-' {
+		return parseOffset(s)
+	}
+	zone, err := time.LoadLocation(s)
+	if err != nil {
+		return nil, errNotValid
+	}
+	return zone, nil
+}
+
+// parseOffset takes exactly ±hh:mm; s is not empty.
+func parseOffset(s string) (*time.Location, error) {
+	if len(s) != len("+hh:mm") || s[3] != ':' {
+		return nil, errNotValid
+	}
+	for _, i := range []int{1, 2, 4, 5} {
+		if s[i] < '0' || s[i] > '9' {
+			return nil, errNotValid
+		}
+	}
+	hours := int(s[1]-'0')*10 + int(s[2]-'0')
+	minutes := int(s[4]-'0')*10 + int(s[5]-'0')
+	seconds := hours*3600 + minutes*60
+	if minutes > 59 || seconds > 14*3600 {
+		return nil, errNotValid
+	}
+	if s[0] == '-' {
+		seconds = -seconds
+	}
+	return time.FixedZone(s, seconds), nil
+}
+
+func checkZone(s string) error {
+	_, err := parseZone(s)
+	return err
+}
+
+func checkAddr(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errNotValid
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return errNotValid
+	}
+	return nil
+}
+
+// parseSize reads bytes with the suffixes Fluent Bit takes: k, M, G (also KB,
+// MB, GB), powers of 1000 as in Fluent Bit itself.
+func parseSize(s string) (int64, error) {
+	low := strings.TrimSuffix(strings.ToLower(s), "b")
+	unit := int64(1)
+	for suffix, factor := range map[string]int64{"k": 1e3, "m": 1e6, "g": 1e9} {
+		if rest, ok := strings.CutSuffix(low, suffix); ok {
+			low, unit = rest, factor
+			break
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(low), 10, 64)
+	if err != nil || n <= 0 || n > math.MaxInt32/unit {
+		return 0, errNotValid
+	}
+	return n * unit, nil
+}
+
+func checkSize(s string) error {
+	_, err := parseSize(s)
+	return err
+}
+
+func checkCount(s string) error {
+	if n, err := strconv.ParseInt(s, 10, 32); err != nil || n <= 0 {
+		return errNotValid
+	}
+	return nil
+}
+
+// parseTime reads a Go duration, or whole seconds when there is no unit.
+func parseTime(s string) (time.Duration, error) {
+	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(strings.ToLower(s))
+	if err != nil || d < time.Second || d > 24*time.Hour {
+		return 0, errNotValid
+	}
+	return d, nil
+}
+
+func checkTime(s string) error {
+	_, err := parseTime(s)
+	return err
+}
+
+// checkURLs wants every entry to be an absolute http or https URL without
+// credentials in it: those would end up in logs.
+func checkURLs(s string) error {
+	list, err := parseList(s)
+	if err != nil {
+		return err
+	}
+	for _, entry := range list {
+		u, err := url.Parse(entry)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+			return errNotValid
+		}
+		if u.User != nil {
+			return errors.New("credentials belong into username, password or api_key")
+		}
+	}
+	return nil
+}
+
+// checkFingerprint takes a SHA-256 sum in hex, with or without colons.
+func checkFingerprint(s string) error {
+	if sum, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err != nil || len(sum) != 32 {
+		return errNotValid
+	}
+	return nil
+}
+
+// checkTarget takes names that Elasticsearch and OpenSearch accept for a data
+// stream or index. Placeholders (%Y, {field.path}) are expanded later, so only
+// what can never become valid is refused.
+func checkTarget(s string) error {
+	if strings.ContainsAny(s, "\\/*?\"<>| ,#:") {
+		return errNotValid
+	}
+	if strings.ContainsRune("-_+.", rune(s[0])) {
+		return fmt.Errorf("a name cannot start with %q", s[0])
+	}
+	return nil
+}
+
+func checkDeadLetter(s string) error {
+	if strings.EqualFold(s, "off") {
+		return nil
+	}
+	kind, rest, ok := strings.Cut(s, ":")
+	if !ok || rest == "" {
+		return errNotValid
+	}
+	switch kind {
+	case "index":
+		return checkTarget(rest)
+	case "file":
+		return nil
+	}
+	return errNotValid
+}

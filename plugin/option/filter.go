@@ -1,0 +1,124 @@
+package option
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Schema is the shape of the records the filter writes.
+type Schema string
+
+// The schemas.
+const (
+	ECS  Schema = "ecs"
+	Flat Schema = "flat"
+)
+
+// Unmatched is what the filter does with a line that is not FortiEMS.
+type Unmatched string
+
+// What can be done with an unmatched line.
+const (
+	Pass Unmatched = "pass"
+	Mark Unmatched = "mark"
+	Drop Unmatched = "drop"
+)
+
+// FilterConfig is the decoded configuration of one filter instance. Location is
+// never nil and KeyNames never empty after ParseFilter returned without error.
+type FilterConfig struct {
+	KeyNames         []string
+	Schema           Schema
+	Location         *time.Location
+	EventTime        bool
+	PreserveOriginal bool
+	RulesFile        string // "" for the built-in rules alone; not opened here
+	Unmatched        Unmatched
+}
+
+// errNoMetrics refuses an option that is part of the contract but has no server
+// behind it yet: listening nowhere without a word would be worse.
+var errNoMetrics = errors.New("the metrics server is not available in this version")
+
+var filterTable = []Option{
+	{
+		Key: "key_name", Type: List, Default: "log,message",
+		Text:  "Record keys tried in this order for the raw line, which may be str or bin.",
+		Valid: "record keys separated by commas, none of them empty",
+		check: checkList,
+	},
+	{
+		Key: "schema", Type: Text, Default: "ecs",
+		Text:  "Shape of the records: ecs writes nested maps, flat the same names joined by _ with arrays as comma-joined text.",
+		Valid: "ecs, flat",
+		check: oneOf("ecs", "flat"),
+	},
+	{
+		Key: "timezone", Type: Text, Default: "UTC",
+		Text:  "Zone of times that carry none: an IANA name or an offset such as +02:00.",
+		Valid: validZone,
+		check: checkZone,
+	},
+	{
+		Key: "event_time", Type: Bool, Default: "on",
+		Text:  "Put the event's own time into the record timestamp; off keeps the time of receipt.",
+		Valid: validBool,
+		check: checkBool,
+	},
+	{
+		Key: "preserve_original", Type: Bool, Default: "off",
+		Text:  "Keep the raw line in event.original.",
+		Valid: validBool,
+		check: checkBool,
+	},
+	{
+		Key: "rules_file", Type: Text, Default: "",
+		Text:  "YAML file with rules that run before the built-in ones and have the same format.",
+		Valid: "the path of a readable YAML rules file",
+	},
+	{
+		Key: "unmatched", Type: Text, Default: "pass",
+		Text:  "What happens to a line that is not FortiEMS: pass leaves it byte for byte, mark turns it into a pipeline_error event, drop removes it.",
+		Valid: "pass, mark, drop",
+		check: oneOf("pass", "mark", "drop"),
+	},
+	{
+		Key: "metrics_listen", Type: Text, Default: "",
+		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; not available in this version, setting it stops the start.",
+		Valid: "unset (" + validAddr + ", once it is available)",
+		check: func(s string) error {
+			if err := checkAddr(s); err != nil {
+				return err
+			}
+			return errNoMetrics
+		},
+	},
+}
+
+// Filter returns the options of the filter in the order of the documentation.
+// The slice is the caller's.
+func Filter() []Option { return slices.Clone(filterTable) }
+
+// ParseFilter decodes and checks the options of one filter instance. get returns
+// the text of an option, "" when it is not set. On error the configuration holds
+// what could be decoded, so that a caller can look for further mistakes (in the
+// rules file, say) before it gives up.
+func ParseFilter(get func(key string) string) (FilterConfig, error) {
+	v, err := values(filterTable, get)
+	c := FilterConfig{
+		Schema:    Schema(strings.ToLower(v["schema"])),
+		Location:  time.UTC,
+		RulesFile: v["rules_file"],
+		Unmatched: Unmatched(strings.ToLower(v["unmatched"])),
+	}
+	// A value that its check refused decodes to its zero value here; err says so.
+	c.KeyNames, _ = parseList(v["key_name"])
+	if zone, err := parseZone(v["timezone"]); err == nil {
+		c.Location = zone
+	}
+	c.EventTime, _ = parseBool(v["event_time"])
+	c.PreserveOriginal, _ = parseBool(v["preserve_original"])
+	return c, err
+}

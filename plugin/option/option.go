@@ -1,0 +1,148 @@
+// Package option holds every option of the plugins in one table per plugin:
+// key, type, default, description and check. Decoding, the refusal of bad
+// values, the help of the host (plugin/options_gen.h) and the tables of the
+// README all come from these tables, so they cannot disagree.
+//
+// Values are read through a func(key string) string that answers "" for a key
+// that is not set; an empty value therefore always means the default. All
+// mistakes are reported together. The package has no state: everything in it is
+// safe for concurrent use.
+package option
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+//go:generate go run ./optiongen -header ../options_gen.h
+
+// Type says how a value is written; it is also what the host prints in its help.
+type Type int
+
+// The types of Fluent Bit's own options that ours use.
+const (
+	Text  Type = iota // any text
+	Bool              // on, off, true, false, yes, no, 1, 0
+	List              // comma-separated texts
+	Count             // a whole number
+	Size              // bytes, with k, M or G
+	Time              // seconds, or a number with s, m, h
+)
+
+func (t Type) String() string {
+	switch t {
+	case Bool:
+		return "boolean"
+	case List:
+		return "list"
+	case Count:
+		return "number"
+	case Size:
+		return "size"
+	case Time:
+		return "time"
+	default:
+		return "text"
+	}
+}
+
+// Option is one row of a table.
+type Option struct {
+	Key     string
+	Type    Type
+	Default string // as the user would write it; "" means unset
+	Text    string // one sentence: what it does
+	Valid   string // what a value may be, as it stands in the error message
+	Secret  bool   // the value never appears in a log or an error
+
+	// check reports whether value, which is never empty, is valid. A nil error
+	// is valid; errNotValid says no more than Valid does; any other error gives
+	// the reason as well.
+	check func(value string) error
+}
+
+// errNotValid is the answer of a check that has nothing to add to Option.Valid.
+var errNotValid = errors.New("not valid")
+
+// Error is one refused value. Its text names the key, the value (unless it is
+// secret), the reason where there is one, and what is valid.
+type Error struct {
+	Key, Value, Valid string
+	Reason            error // nil when Valid says it all
+	Secret            bool
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Key)
+	if e.Secret {
+		b.WriteString(": the value is not valid")
+	} else {
+		fmt.Fprintf(&b, ": %s is not valid", strconv.Quote(shorten(e.Value)))
+	}
+	if e.Reason != nil {
+		fmt.Fprintf(&b, " (%v)", e.Reason)
+	}
+	fmt.Fprintf(&b, "; valid: %s", e.Valid)
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Reason }
+
+// shorten keeps a log line readable when somebody pastes a file into an option.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}
+
+// values reads and checks every option of table. The map holds every key, with
+// its default where get has nothing; the error joins all mistakes in table order.
+func values(table []Option, get func(string) string) (map[string]string, error) {
+	got := make(map[string]string, len(table))
+	var errs []error
+	for _, o := range table {
+		v := get(o.Key)
+		if !o.Secret { // a password may well end in a space
+			v = strings.TrimSpace(v)
+		}
+		if v == "" {
+			got[o.Key] = o.Default
+			continue
+		}
+		got[o.Key] = v
+		if o.check == nil {
+			continue
+		}
+		if err := o.check(v); err != nil {
+			bad := &Error{Key: o.Key, Value: v, Valid: o.Valid, Secret: o.Secret}
+			if !errors.Is(err, errNotValid) {
+				bad.Reason = err
+			}
+			errs = append(errs, bad)
+		}
+	}
+	return got, errors.Join(errs...)
+}
+
+// Errors lists the single mistakes of an error of this package, so that each
+// can go on a log line of its own. An error that joins nothing is its own list;
+// nil gives nil.
+func Errors(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var list []error
+	for _, e := range joined.Unwrap() {
+		list = append(list, Errors(e)...)
+	}
+	return list
+}

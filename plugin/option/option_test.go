@@ -1,0 +1,369 @@
+package option
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite plugin/options_gen.h")
+
+func from(m map[string]string) func(string) string {
+	return func(key string) string { return m[key] }
+}
+
+func TestFilterDefaults(t *testing.T) {
+	got, err := ParseFilter(from(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := FilterConfig{
+		KeyNames:  []string{"log", "message"},
+		Schema:    ECS,
+		Location:  time.UTC,
+		EventTime: true,
+		Unmatched: Pass,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestFilterAllSet(t *testing.T) {
+	got, err := ParseFilter(from(map[string]string{
+		"key_name":          " raw , log,raw",
+		"schema":            "FLAT",
+		"timezone":          "Europe/Berlin",
+		"event_time":        "off",
+		"preserve_original": "Yes",
+		"rules_file":        "/etc/rules.yaml",
+		"unmatched":         "Drop",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Location.String() != "Europe/Berlin" {
+		t.Errorf("timezone: got %v", got.Location)
+	}
+	got.Location = nil
+	want := FilterConfig{
+		KeyNames:         []string{"raw", "log"},
+		Schema:           Flat,
+		PreserveOriginal: true,
+		RulesFile:        "/etc/rules.yaml",
+		Unmatched:        Drop,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// An option of a table without a row here fails the test, so that a new option
+// cannot come without its refusals.
+func TestFilterBadValues(t *testing.T) {
+	bad := map[string][]string{
+		"key_name":          {",", "log,,message", "log,", " , log"},
+		"schema":            {"ecs9", "nested", "ecs,flat"},
+		"timezone":          {"Mars/Base", "local", "+2:00", "+02:60", "+15:00", "+14:01", "02:00", "+0200", "+ab:cd", "../etc/passwd", "/etc/localtime", "+", "-"},
+		"event_time":        {"maybe", "2", "enable"},
+		"preserve_original": {"x", "onn"},
+		"rules_file":        {}, // any path; the loader says what is wrong with it
+		"unmatched":         {"keep", "passed"},
+		"metrics_listen":    {"127.0.0.1:2112", "2112", "localhost", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http"},
+	}
+	refuses(t, Filter(), bad, func(get func(string) string) error { _, err := ParseFilter(get); return err })
+}
+
+func refuses(t *testing.T, table []Option, bad map[string][]string, parse func(func(string) string) error) {
+	t.Helper()
+	for _, o := range table {
+		rows, ok := bad[o.Key]
+		if !ok {
+			t.Errorf("option %s has no row of bad values", o.Key)
+		}
+		for _, value := range rows {
+			t.Run(o.Key+"="+value, func(t *testing.T) {
+				err := parse(from(map[string]string{o.Key: value}))
+				if err == nil {
+					t.Fatal("accepted")
+				}
+				var bad *Error
+				if !errors.As(err, &bad) || bad.Key != o.Key {
+					t.Fatalf("got %#v", err)
+				}
+				for _, part := range []string{o.Key, value, "valid: " + o.Valid} {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q is missing in %q", part, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAllMistakesAreReportedTogether(t *testing.T) {
+	_, err := ParseFilter(from(map[string]string{"schema": "x", "timezone": "y", "event_time": "z", "unmatched": "pass"}))
+	var keys []string
+	for _, e := range Errors(err) {
+		var bad *Error
+		if !errors.As(e, &bad) {
+			t.Fatalf("got %#v", e)
+		}
+		keys = append(keys, bad.Key)
+	}
+	if want := []string{"schema", "timezone", "event_time"}; !reflect.DeepEqual(keys, want) {
+		t.Errorf("got %v, want %v", keys, want)
+	}
+}
+
+func TestLongValueIsShortened(t *testing.T) {
+	_, err := ParseFilter(from(map[string]string{"schema": strings.Repeat("x", 10000) + "\n"}))
+	if err == nil || len(err.Error()) > 400 || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTimezone(t *testing.T) {
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]int{
+		"UTC": 0, "utc": 0, "Z": 0, "z": 0, "+00:00": 0, "-00:00": 0,
+		"+02:00": 7200, "-03:30": -12600, "+14:00": 50400, "+05:45": 20700,
+		"Europe/Berlin": 7200, "Asia/Kolkata": 19800, "America/New_York": -14400, "Etc/GMT+5": -18000,
+	} {
+		c, err := ParseFilter(from(map[string]string{"timezone": value}))
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		if _, got := at.In(c.Location).Zone(); got != want {
+			t.Errorf("%s: got %d s, want %d s", value, got, want)
+		}
+	}
+}
+
+func TestBooleans(t *testing.T) {
+	for value, want := range map[string]bool{
+		"on": true, "true": true, "yes": true, "1": true, "On": true, "TRUE": true,
+		"off": false, "false": false, "no": false, "0": false, "OFF": false,
+	} {
+		c, err := ParseFilter(from(map[string]string{"event_time": value}))
+		if err != nil || c.EventTime != want {
+			t.Errorf("%s: got %v, %v", value, c.EventTime, err)
+		}
+	}
+}
+
+func TestOutputDefaults(t *testing.T) {
+	got, err := ParseOutput(from(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := OutputConfig{
+		Hosts:           []string{"http://127.0.0.1:9200"},
+		TLSVerify:       true,
+		DataStream:      "logs-fortinet.fortiems-default",
+		GenerateID:      true,
+		BulkMaxBytes:    5_000_000,
+		BulkMaxDocs:     5000,
+		Gzip:            true,
+		FlushTimeout:    30 * time.Second,
+		DeadLetterIndex: "logs-fortinet.fortiems.dead_letter-default",
+		Bootstrap:       true,
+		Product:         "auto",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestOutputAllSet(t *testing.T) {
+	print := strings.Repeat("ab:", 31) + "ab"
+	got, err := ParseOutput(from(map[string]string{
+		"hosts": "https://a:9200, https://b:9200/prefix", "cloud_id": "x:y",
+		"username": "elastic", "password": " p ", "ca_file": "ca.pem", "ca_fingerprint": print,
+		"client_cert_file": "c.pem", "client_key_file": "k.pem", "tls_verify": "off",
+		"data_stream": "logs-x-y", "index": "fortiems-%Y.%m.%d", "generate_id": "no",
+		"bulk_max_bytes": "2MB", "bulk_max_docs": "100", "compress": "off", "flush_timeout": "10",
+		"dead_letter": "file:/var/dead:1.ndjson", "bootstrap": "false", "product": "OpenSearch",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := OutputConfig{
+		Hosts: []string{"https://a:9200", "https://b:9200/prefix"}, CloudID: "x:y",
+		Username: "elastic", Password: " p ", CAFile: "ca.pem", CAFingerprint: print,
+		ClientCertFile: "c.pem", ClientKeyFile: "k.pem",
+		DataStream: "logs-x-y", Index: "fortiems-%Y.%m.%d",
+		BulkMaxBytes: 2_000_000, BulkMaxDocs: 100, FlushTimeout: 10 * time.Second,
+		DeadLetterFile: "/var/dead:1.ndjson", Product: "opensearch",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	off, err := ParseOutput(from(map[string]string{"dead_letter": "off", "api_key": "k"}))
+	if err != nil || off.DeadLetterIndex+off.DeadLetterFile != "" || off.APIKey != "k" {
+		t.Errorf("got %+v, %v", off, err)
+	}
+}
+
+func TestOutputBadValues(t *testing.T) {
+	bad := map[string][]string{
+		"hosts":            {"127.0.0.1:9200", "ftp://a", "http://", "http://a,,http://b", "http://a?x=1", "http://a/#f"},
+		"cloud_id":         {},
+		"api_key":          {},
+		"username":         {},
+		"password":         {},
+		"ca_file":          {},
+		"ca_fingerprint":   {"abc", strings.Repeat("ab", 31), strings.Repeat("zz", 32)},
+		"client_cert_file": {},
+		"client_key_file":  {},
+		"tls_verify":       {"insecure"},
+		"data_stream":      {"a b", "-x", "a/b", "a*"},
+		"index":            {"_x", "a:b"},
+		"generate_id":      {"random"},
+		"bulk_max_bytes":   {"0", "-1", "5T", "many", "3G"},
+		"bulk_max_docs":    {"0", "-1", "1.5", "many"},
+		"compress":         {"zstd"},
+		"flush_timeout":    {"0", "-1s", "1ms", "25h", "soon"},
+		"dead_letter":      {"on", "index:", "file:", "topic:x", "index:a b"},
+		"bootstrap":        {"once"},
+		"product":          {"solr"},
+		"metrics_listen":   {"127.0.0.1:2112", "2112"},
+	}
+	refuses(t, Output(), bad, func(get func(string) string) error { _, err := ParseOutput(get); return err })
+}
+
+func TestOutputPairs(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want string
+	}{
+		"certificate without key":    {map[string]string{"client_cert_file": "c"}, "client_key_file"},
+		"key without certificate":    {map[string]string{"client_key_file": "k"}, "client_cert_file"},
+		"user without password":      {map[string]string{"username": "u"}, "password"},
+		"API key and user":           {map[string]string{"api_key": "s3cret", "username": "u", "password": "s3cret"}, "api_key and username"},
+		"credentials in a host":      {map[string]string{"hosts": "http://h"}, ""},
+		"credentials in a host URL ": {map[string]string{"hosts": "http://u:pw@h"}, "credentials belong"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseOutput(from(c.set))
+			if c.want == "" {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want %q in it", err, c.want)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("a secret is in %q", err)
+			}
+		})
+	}
+}
+
+func TestSecretValueIsNotInTheError(t *testing.T) {
+	table := []Option{{Key: "password", Secret: true, Valid: "a password", check: func(string) error { return errNotValid }}}
+	_, err := values(table, from(map[string]string{"password": "hunter2"}))
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "password") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Defaults stand in the host's help and in the README as text; they must pass
+// the same check as the user's values.
+func TestTablesAreComplete(t *testing.T) {
+	for _, table := range [][]Option{Filter(), Output()} {
+		seen := map[string]bool{}
+		for _, o := range table {
+			if seen[o.Key] {
+				t.Errorf("%s stands twice", o.Key)
+			}
+			seen[o.Key] = true
+			if o.Text == "" || !strings.HasSuffix(o.Text, ".") || o.Valid == "" {
+				t.Errorf("%s: no text, no full stop or nothing valid", o.Key)
+			}
+			if o.Default != "" && o.check != nil {
+				if err := o.check(o.Default); err != nil {
+					t.Errorf("%s: default %q: %v", o.Key, o.Default, err)
+				}
+			}
+		}
+	}
+}
+
+func TestGeneratedHeaderIsCurrent(t *testing.T) {
+	file := filepath.Join("..", "options_gen.h")
+	want := Header(Filter())
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is out of date: run go generate ./plugin/option", file)
+	}
+}
+
+func TestReadmeTablesAreCurrent(t *testing.T) {
+	file := filepath.Join("..", "..", "README.md")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("not run: there is no README.md")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, found, err := UpdateMarkdown(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found == 0 {
+		t.Skip("not run: README.md has no <!-- options:filter --> mark")
+	}
+	if string(text) != want {
+		t.Errorf("%s is out of date: run go run ./plugin/option/optiongen -markdown README.md", file)
+	}
+}
+
+func TestUpdateMarkdown(t *testing.T) {
+	text := "a\n<!-- options:filter -->\nold\n<!-- /options:filter -->\nb\n"
+	got, found, err := UpdateMarkdown(text)
+	if err != nil || found != 1 || strings.Contains(got, "old") || !strings.HasPrefix(got, "a\n") || !strings.HasSuffix(got, "\nb\n") {
+		t.Errorf("got %q, %d, %v", got, found, err)
+	}
+	for _, o := range Filter() {
+		if !strings.Contains(got, "| `"+o.Key+"` |") {
+			t.Errorf("%s is missing", o.Key)
+		}
+	}
+	if again, _, _ := UpdateMarkdown(got); again != got {
+		t.Error("a second pass changes the text")
+	}
+	if _, _, err := UpdateMarkdown("<!-- options:filter -->\n"); err == nil {
+		t.Error("a missing end mark is accepted")
+	}
+}
+
+func TestCStrings(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":     `"plain"`,
+		`a"b\c`:     `"a\"b\\c"`,
+		"±1":        `"\302\2611"`,
+		"two\nline": `"two\012line"`,
+	} {
+		if got := cString(in); got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package option
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OutputConfig is the decoded configuration of one output instance.
+type OutputConfig struct {
+	Hosts                               []string
+	CloudID, APIKey, Username, Password string
+	CAFile, CAFingerprint               string
+	ClientCertFile, ClientKeyFile       string
+	TLSVerify                           bool
+	DataStream, Index                   string // one of the two; Index wins when it is set
+	GenerateID                          bool
+	BulkMaxBytes                        int64
+	BulkMaxDocs                         int
+	Gzip                                bool
+	FlushTimeout                        time.Duration
+	DeadLetterIndex, DeadLetterFile     string // both empty: dead letters are counted, logged and dropped
+	Bootstrap                           bool
+	Product                             string // auto, elasticsearch or opensearch
+	MetricsListen                       string
+}
+
+var outputTable = []Option{
+	{
+		Key: "hosts", Type: List, Default: "http://127.0.0.1:9200",
+		Text:  "Servers, used in turn; one that fails is rested.",
+		Valid: "http:// or https:// URLs separated by commas",
+		check: checkURLs,
+	},
+	{
+		Key: "cloud_id", Type: Text,
+		Text:  "Elastic Cloud deployment to ship to instead of hosts.",
+		Valid: "the cloud id as the Elastic console shows it",
+	},
+	{
+		Key: "api_key", Type: Text, Secret: true,
+		Text:  "API key, base64 as Elasticsearch hands it out; ${ENV} is expanded and the value never appears in a log.",
+		Valid: "an API key",
+	},
+	{
+		Key: "username", Type: Text,
+		Text:  "User for basic authentication.",
+		Valid: "a user name",
+	},
+	{
+		Key: "password", Type: Text, Secret: true,
+		Text:  "Password for basic authentication; ${ENV} is expanded and the value never appears in a log.",
+		Valid: "a password",
+	},
+	{
+		Key: "ca_file", Type: Text,
+		Text:  "PEM file with the certificate authorities the servers are checked against.",
+		Valid: "the path of a readable PEM file",
+	},
+	{
+		Key: "ca_fingerprint", Type: Text,
+		Text:  "SHA-256 fingerprint of the authority that signed the servers' certificates.",
+		Valid: "64 hexadecimal digits, with or without colons",
+		check: checkFingerprint,
+	},
+	{
+		Key: "client_cert_file", Type: Text,
+		Text:  "PEM file with the client certificate; needs client_key_file.",
+		Valid: "the path of a readable PEM file",
+	},
+	{
+		Key: "client_key_file", Type: Text,
+		Text:  "PEM file with the key of the client certificate.",
+		Valid: "the path of a readable PEM file",
+	},
+	{
+		Key: "tls_verify", Type: Bool, Default: "on",
+		Text:  "Check the servers' certificates.",
+		Valid: validBool,
+		check: checkBool,
+	},
+	{
+		Key: "data_stream", Type: Text, Default: "logs-fortinet.fortiems-default",
+		Text:  "Data stream to write to.",
+		Valid: "a data stream name",
+		check: checkTarget,
+	},
+	{
+		Key: "index", Type: Text,
+		Text:  "Index to write to instead of a data stream, with strftime (fortiems-%Y.%m.%d) and {field.path}.",
+		Valid: "an index name",
+		check: checkTarget,
+	},
+	{
+		Key: "generate_id", Type: Bool, Default: "on",
+		Text:  "Give every document a deterministic _id, so that a chunk sent again overwrites itself instead of duplicating.",
+		Valid: validBool,
+		check: checkBool,
+	},
+	{
+		Key: "bulk_max_bytes", Type: Size, Default: "5M",
+		Text:  "Most bytes of one bulk request before compression.",
+		Valid: "a size such as 5M, at most 2147483647 bytes",
+		check: checkSize,
+	},
+	{
+		Key: "bulk_max_docs", Type: Count, Default: "5000",
+		Text:  "Most documents of one bulk request.",
+		Valid: "a whole number above 0",
+		check: checkCount,
+	},
+	{
+		Key: "compress", Type: Text, Default: "gzip",
+		Text:  "Compression of requests.",
+		Valid: "gzip, off",
+		check: oneOf("gzip", "off"),
+	},
+	{
+		Key: "flush_timeout", Type: Time, Default: "30s",
+		Text:  "Everything in one flush ends by then; what is undelivered is handed back for another try.",
+		Valid: "a time such as 30s, from 1s to 24h",
+		check: checkTime,
+	},
+	{
+		Key: "dead_letter", Type: Text, Default: "index:logs-fortinet.fortiems.dead_letter-default",
+		Text:  "Where permanently rejected documents go: index:NAME, file:PATH (NDJSON, rotated), or off (counted, logged, dropped).",
+		Valid: "index:NAME, file:PATH, off",
+		check: checkDeadLetter,
+	},
+	{
+		Key: "bootstrap", Type: Bool, Default: "on",
+		Text:  "Install index template, lifecycle policy and dead-letter template where they are absent or older.",
+		Valid: validBool,
+		check: checkBool,
+	},
+	{
+		Key: "product", Type: Text, Default: "auto",
+		Text:  "Product behind hosts; auto asks the server.",
+		Valid: "auto, elasticsearch, opensearch",
+		check: oneOf("auto", "elasticsearch", "opensearch"),
+	},
+	{
+		Key: "metrics_listen", Type: Text,
+		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; not available in this version, setting it stops the start.",
+		Valid: "unset (" + validAddr + ", once it is available)",
+		check: func(s string) error {
+			if err := checkAddr(s); err != nil {
+				return err
+			}
+			return errNoMetrics
+		},
+	},
+}
+
+// Output returns the options of the output in the order of the documentation.
+// The slice is the caller's.
+func Output() []Option { return slices.Clone(outputTable) }
+
+// ParseOutput decodes and checks the options of one output instance, as
+// ParseFilter does for the filter. It opens no file and no connection.
+func ParseOutput(get func(key string) string) (OutputConfig, error) {
+	v, err := values(outputTable, get)
+	c := OutputConfig{
+		CloudID: v["cloud_id"], APIKey: v["api_key"], Username: v["username"], Password: v["password"],
+		CAFile: v["ca_file"], CAFingerprint: v["ca_fingerprint"],
+		ClientCertFile: v["client_cert_file"], ClientKeyFile: v["client_key_file"],
+		DataStream: v["data_stream"], Index: v["index"],
+		Gzip:          strings.EqualFold(v["compress"], "gzip"),
+		Product:       strings.ToLower(v["product"]),
+		MetricsListen: v["metrics_listen"],
+	}
+	// A value that its check refused decodes to its zero value here; err says so.
+	c.Hosts, _ = parseList(v["hosts"])
+	c.TLSVerify, _ = parseBool(v["tls_verify"])
+	c.GenerateID, _ = parseBool(v["generate_id"])
+	c.Bootstrap, _ = parseBool(v["bootstrap"])
+	c.BulkMaxBytes, _ = parseSize(v["bulk_max_bytes"])
+	c.BulkMaxDocs, _ = strconv.Atoi(v["bulk_max_docs"])
+	c.FlushTimeout, _ = parseTime(v["flush_timeout"])
+	switch kind, rest, _ := strings.Cut(v["dead_letter"], ":"); kind {
+	case "index":
+		c.DeadLetterIndex = rest
+	case "file":
+		c.DeadLetterFile = rest
+	}
+	return c, errors.Join(err, pairs(c))
+}
+
+// pairs checks the options that only make sense together.
+func pairs(c OutputConfig) error {
+	var errs []error
+	if (c.ClientCertFile == "") != (c.ClientKeyFile == "") {
+		errs = append(errs, errors.New("client_cert_file and client_key_file: one is set without the other; valid: both or neither"))
+	}
+	if (c.Username == "") != (c.Password == "") {
+		errs = append(errs, errors.New("username and password: one is set without the other; valid: both or neither"))
+	}
+	if c.APIKey != "" && c.Username != "" {
+		errs = append(errs, errors.New("api_key and username: both are set; valid: one way to log in"))
+	}
+	return errors.Join(errs...)
+}
