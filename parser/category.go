@@ -1,0 +1,186 @@
+package parser
+
+// Category is a FortiEMS category: one of the ten log types of FortiEMS, a
+// family of the FortiClient and FortiGate lines that travel with them, or
+// Unknown. The list is closed.
+type Category uint8
+
+// The categories.
+const (
+	Unknown Category = iota
+	ADConnector
+	ADDaemonWorker
+	Update
+	SystemEvent
+	SystemError
+	Client
+	VPN
+	Authentication
+	Policy
+	Network
+	ClientTraffic
+	ClientSecurity
+	ClientVulnerability
+	ClientEvent
+	GateEndpoint
+	GateConnector
+
+	NumCategories
+)
+
+var categoryNames = [NumCategories]string{
+	"unknown", "ems-adconnector", "ems-addaemonworker", "ems-update", "ems-event", "ems-error", "ems-client",
+	"ems-vpn", "ems-authentication", "ems-policy", "ems-network",
+	"fct-traffic", "fct-security", "fct-vulnerability", "fct-event", "fgt-endpoint", "fgt-connector",
+}
+
+var categoryConstants = func() (c [NumCategories]*Constant) {
+	for i, n := range categoryNames {
+		c[i] = constText(n)
+	}
+	return c
+}()
+
+// String returns the name as it stands in fortinet.ems.category.
+func (c Category) String() string {
+	if c < NumCategories {
+		return categoryNames[c]
+	}
+	return categoryNames[Unknown]
+}
+
+func categoryOf(name string) (Category, bool) {
+	for i, n := range categoryNames {
+		if n == name {
+			return Category(i), true
+		}
+	}
+	return Unknown, false
+}
+
+// token is an ems- token found in a line: a category, anyToken for one that
+// begins with "ems-" and is none of the ten, or noToken.
+type token int8
+
+const (
+	noToken  token = -2
+	anyToken token = -1
+)
+
+// findToken looks for "ems-x" or "ems_x" in any case, delimited by bytes that
+// are not letters or digits. The first that names a category wins.
+func findToken(v []byte) token {
+	found := noToken
+	for i := 0; i+4 < len(v); i++ {
+		if v[i]|0x20 != 'e' || v[i+1]|0x20 != 'm' || v[i+2]|0x20 != 's' || v[i+3] != '-' && v[i+3] != '_' {
+			continue
+		}
+		if i > 0 && isWordByte(v[i-1]) {
+			continue
+		}
+		j := i + 4
+		for j < len(v) && isWordByte(v[j]) {
+			j++
+		}
+		if c := bareToken(v[i+4 : j]); c != noToken {
+			return c
+		}
+		if j > i+4 {
+			found = anyToken
+		}
+	}
+	return found
+}
+
+// bareToken returns the category that a token without its prefix names.
+func bareToken(v []byte) token {
+	for c := ADConnector; c <= Network; c++ {
+		if equalFold(v, categoryNames[c][4:]) {
+			return token(c)
+		}
+	}
+	return noToken
+}
+
+func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
+
+// lineToken returns the token of the line, looked for in subtype, type, logtype
+// and module fields, the syslog app name and the name of a CEF header. A bare
+// token counts only in subtype and type of a line that EMS wrote, and the words
+// event, error and client, which mean other things there, never do.
+func (ev *Event) lineToken() token {
+	found := noToken
+	for _, id := range [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule} {
+		v := ev.value(id)
+		if v == nil {
+			continue
+		}
+		t := findToken(v)
+		if t == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
+			t = bareToken(v)
+			if c := Category(t); t >= 0 && (c == SystemEvent || c == SystemError || c == Client) {
+				t = noToken
+			}
+		}
+		if t >= 0 {
+			return t
+		}
+		found = max(found, t)
+	}
+	for _, v := range [...][]byte{ev.head.appname, ev.cefName} {
+		if v != nil {
+			t := findToken(v)
+			if t >= 0 {
+				return t
+			}
+			found = max(found, t)
+		}
+	}
+	return found
+}
+
+// identify decides whether the line belongs to FortiEMS and who wrote it.
+func (ev *Event) identify() bool {
+	ev.id = nil
+	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
+		if v := ev.value(id); v != nil {
+			ev.id = v
+			break
+		}
+	}
+	clientID := len(ev.id) == 5 && ev.id[0] == '9' && (ev.id[1] == '6' || ev.id[1] == '8') && allDigits(ev.id)
+	gateID := len(ev.id) == 10 && allDigits(ev.id) && (string(ev.id[:4]) == "0107" || string(ev.id[:4]) == "0112")
+	devid := ev.value(keyDevid)
+	if devid == nil {
+		devid = ev.value(keyDeviceID)
+	}
+	switch {
+	case gateID || hasPrefixFold(devid, "fg") && len(devid) > 8:
+		ev.by = byGate
+	case ev.has(keyFctver) || ev.has(keyFctsn) || clientID || isClientID(ev.id):
+		ev.by = byClient
+	default:
+		ev.by = byEMS
+	}
+	ev.token = ev.lineToken()
+	return ev.token != noToken || clientID || gateID || ev.cefClient ||
+		ev.has(keyEmsserial) || ev.has(keyEmshostname) || ev.has(keyFctver) || ev.has(keyFctsn) ||
+		ev.has(keyFctuid) || ev.has(keyFctemssn) ||
+		hasPrefixFold(devid, "fct") || hasPrefixFold(ev.value(keyDevname), "fct")
+}
+
+// isClientID reports whether an id is a five-digit one of FortiClient, 9xxxx.
+func isClientID(id []byte) bool { return len(id) == 5 && id[0] == '9' && allDigits(id) }
+
+func allDigits(v []byte) bool {
+	for _, c := range v {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return len(v) > 0
+}
+
+func hasPrefixFold(v []byte, lower string) bool {
+	return len(v) >= len(lower) && equalFold(v[:len(lower)], lower)
+}

@@ -1,0 +1,418 @@
+package parser
+
+import (
+	"bytes"
+	"time"
+)
+
+// civil is a date and a time of day as written, without a zone.
+type civil struct {
+	year, month, day, hour, min, sec int32
+	nsec                             int32
+}
+
+// digits reads up to limit digits.
+func digits(s []byte, limit int) (v, n int) {
+	for n < len(s) && n < limit && isDigit(s[n]) {
+		v = v*10 + int(s[n]-'0')
+		n++
+	}
+	return v, n
+}
+
+// two reads exactly two digits at s[i], or -1.
+func two(s []byte, i int) int32 {
+	if !isDigit(s[i]) || !isDigit(s[i+1]) {
+		return -1
+	}
+	return int32(s[i]-'0')*10 + int32(s[i+1]-'0')
+}
+
+// parseDate reads 2024-10-01, also with "/". s must be 10 bytes long.
+func (c *civil) parseDate(s []byte) bool {
+	if len(s) != 10 || s[4] != s[7] || s[4] != '-' && s[4] != '/' {
+		return false
+	}
+	hi, lo := two(s, 0), two(s, 2)
+	c.year, c.month, c.day = hi*100+lo, two(s, 5), two(s, 8)
+	return hi >= 0 && lo >= 0 && c.month >= 1 && c.day >= 1
+}
+
+// parseClock reads 22:17:30 with an optional fraction and returns its length.
+func (c *civil) parseClock(s []byte) (int, bool) {
+	if len(s) < 8 || s[2] != ':' || s[5] != ':' {
+		return 0, false
+	}
+	c.hour, c.min, c.sec = two(s, 0), two(s, 3), two(s, 6)
+	if c.hour < 0 || c.min < 0 || c.sec < 0 {
+		return 0, false
+	}
+	n := 8
+	if n+1 < len(s) && (s[n] == '.' || s[n] == ',') && isDigit(s[n+1]) {
+		unit := int32(100_000_000)
+		for n++; n < len(s) && isDigit(s[n]); n++ {
+			c.nsec += int32(s[n]-'0') * unit
+			unit /= 10
+		}
+	}
+	return n, true
+}
+
+// valid reports whether the calendar has this moment. A missing year (0) is
+// taken for a leap year.
+func (c *civil) valid() bool {
+	return c.month >= 1 && c.month <= 12 && c.day >= 1 && c.day <= daysIn(c.year, c.month) &&
+		c.hour >= 0 && c.hour <= 23 && c.min >= 0 && c.min <= 59 && c.sec >= 0 && c.sec <= 59
+}
+
+func daysIn(year, month int32) int32 {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
+// utc returns the Unix seconds of the moment read as UTC. The day number is that
+// of the proleptic Gregorian calendar counted from March, so that the leap day
+// is the last of a year.
+func (c *civil) utc() int64 {
+	y, m := int64(c.year), int64(c.month)
+	if m <= 2 {
+		y--
+		m += 12
+	}
+	days := 365*y + y/4 - y/100 + y/400 + (153*(m-3)+2)/5 + int64(c.day) - 719469
+	return days*86400 + int64(c.hour)*3600 + int64(c.min)*60 + int64(c.sec)
+}
+
+// in returns the Unix seconds of the moment in a zone. In the hour that a zone
+// repeats the first of both is meant, as in package time.
+func (c *civil) in(loc *time.Location) int64 {
+	if loc == time.UTC {
+		return c.utc()
+	}
+	return time.Date(int(c.year), time.Month(c.month), int(c.day), int(c.hour), int(c.min), int(c.sec), 0, loc).Unix()
+}
+
+// monthOf reads an English month abbreviation in any case, 0 for none.
+func monthOf(s []byte) int {
+	const names = "janfebmaraprmayjunjulaugsepoctnovdec"
+	var low [3]byte
+	for i := range low {
+		low[i] = s[i] | 0x20
+	}
+	for i := 0; i < len(names); i += 3 {
+		if names[i:i+3] == string(low[:]) {
+			return i/3 + 1
+		}
+	}
+	return 0
+}
+
+// parseOffset reads Z, +01:00, +0100 or -05 at the start of s.
+func parseOffset(s []byte) (n int, seconds int32) {
+	if len(s) == 0 {
+		return 0, 0
+	}
+	if s[0] == 'Z' || s[0] == 'z' {
+		return 1, 0
+	}
+	if s[0] != '+' && s[0] != '-' {
+		return 0, 0
+	}
+	h, hn := digits(s[1:], 2)
+	if hn == 0 {
+		return 0, 0
+	}
+	n = 1 + hn
+	m := 0
+	if n < len(s) && s[n] == ':' {
+		if v, mn := digits(s[n+1:], 2); mn == 2 {
+			m, n = v, n+3
+		}
+	} else if v, mn := digits(s[n:], 2); mn == 2 && hn == 2 {
+		m, n = v, n+2
+	}
+	if h > 14 || m > 59 || n < len(s) && isDigit(s[n]) {
+		return 0, 0
+	}
+	seconds = int32(h)*3600 + int32(m)*60
+	if s[0] == '-' {
+		seconds = -seconds
+	}
+	return n, seconds
+}
+
+// parseZone reads the value of tz: +0100, -05:00, Z, UTC, GMT+1, "UTC -05:00".
+func parseZone(v []byte) (seconds int32, ok bool) {
+	if len(v) >= 3 {
+		if p := v[:3]; bytes.EqualFold(p, []byte("UTC")) || bytes.EqualFold(p, []byte("GMT")) {
+			v = trimLeft(v[3:])
+			if len(v) == 0 {
+				return 0, true
+			}
+		}
+	}
+	n, seconds := parseOffset(v)
+	return seconds, n > 0 && n == len(v)
+}
+
+// Times before firstSecond and from lastSecond on are not believed: FortiClient
+// did not exist before 2000, and Fluent Bit reads seconds with the top bit set
+// as group markers.
+const (
+	firstSecond = 946684800
+	lastSecond  = 1<<31 - 1
+)
+
+// parseEpoch reads seconds, milli-, micro- or nanoseconds since 1970 by their
+// magnitude, also with a fraction of seconds. unit is the precision in
+// nanoseconds.
+func parseEpoch(v []byte) (sec int64, nsec int32, unit int64, ok bool) {
+	var n int64
+	i := 0
+	for ; i < len(v) && i < 19 && isDigit(v[i]); i++ {
+		n = n*10 + int64(v[i]-'0')
+	}
+	if i == 0 || n < 0 {
+		return 0, 0, 0, false
+	}
+	switch {
+	case n < 1e11:
+		unit = 1e9
+	case n < 1e14:
+		unit = 1e6
+	case n < 1e17:
+		unit = 1e3
+	default:
+		unit = 1
+	}
+	per := 1e9 / unit
+	sec, nsec = n/per, int32(n%per*unit)
+	if i < len(v) && v[i] == '.' && unit == 1e9 {
+		scale := int32(100_000_000)
+		for i++; i < len(v) && isDigit(v[i]); i++ {
+			nsec += int32(v[i]-'0') * scale
+			scale /= 10
+		}
+		unit = 1
+	}
+	return sec, nsec, unit, i == len(v) && believable(sec)
+}
+
+func believable(sec int64) bool { return sec >= firstSecond && sec < lastSecond }
+
+// offsetsInUse reports whether a UTC offset is one that some zone has.
+func offsetInUse(seconds int64) bool {
+	if seconds < -12*3600 || seconds > 14*3600 {
+		return false
+	}
+	if seconds%3600 == 0 {
+		return true
+	}
+	switch seconds / 60 {
+	case -9*60 - 30, -3*60 - 30, -2*60 - 30, 3*60 + 30, 4*60 + 30, 5*60 + 30, 5*60 + 45, 6*60 + 30,
+		8*60 + 45, 9*60 + 30, 10*60 + 30, 12*60 + 45, 13*60 + 45:
+		return seconds%60 == 0
+	}
+	return false
+}
+
+// clocks is what the line says of its time.
+type clocks struct {
+	local    civil // from date and time, or dtime
+	hasLocal bool
+	fromDate bool // from date= and time=, else from dtime=
+
+	event, stamp, insert epoch // eventtime=, timestamp=, itime=
+
+	offset  int32 // seconds east of UTC
+	hasZone bool  // named by tz= or proved by another clock
+	named   bool  // by tz=
+}
+
+type epoch struct {
+	sec  int64
+	nsec int32
+	unit int64 // precision in nanoseconds, 0 without a value
+}
+
+func (ev *Event) epochOf(id keyID) (e epoch) {
+	if v := ev.value(id); v != nil {
+		if sec, nsec, unit, ok := parseEpoch(v); ok {
+			e = epoch{sec, nsec, unit}
+		}
+	}
+	return e
+}
+
+// readClocks collects the times of the line.
+func (ev *Event) readClocks() {
+	c := &ev.clocks
+	*c = clocks{event: ev.epochOf(keyEventtime), stamp: ev.epochOf(keyTimestamp), insert: ev.epochOf(keyItime)}
+	if tz := ev.value(keyTz); tz != nil {
+		if offset, ok := parseZone(tz); ok {
+			c.offset, c.hasZone, c.named = offset, true, true
+		}
+	}
+	if d, t := ev.value(keyDate), ev.value(keyTime); d != nil && t != nil {
+		c.hasLocal = c.local.parseDate(d) && c.parseRest(t)
+		c.fromDate = c.hasLocal
+	}
+	if !c.hasLocal {
+		if v := ev.value(keyDtime); len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
+			c.local = civil{}
+			c.hasLocal = c.local.parseDate(v[:10]) && c.parseRest(v[11:])
+		}
+	}
+	if c.hasLocal && !c.hasZone {
+		c.proveZone(&ev.head)
+	}
+}
+
+// parseRest reads a time of day that may name its offset. It refuses what the
+// calendar does not have.
+func (c *clocks) parseRest(t []byte) bool {
+	n, ok := c.local.parseClock(t)
+	if !ok || !c.local.valid() || !believable(c.local.utc()) {
+		return false
+	}
+	if n == len(t) {
+		return true
+	}
+	offset, ok := parseZone(t[n:])
+	if ok && !c.named {
+		c.offset, c.hasZone, c.named = offset, true, true
+	}
+	return ok
+}
+
+// proveZone derives the offset of the local time from a clock of the same line
+// that needs none: their difference, when it is within 5 s of an offset in use.
+func (c *clocks) proveZone(h *header) {
+	local := c.local.utc()
+	for _, e := range [...]epoch{c.event, c.stamp, c.insert} {
+		if e.unit != 0 && c.prove(local-e.sec) {
+			return
+		}
+	}
+	if h.hasTime && h.hasZone {
+		c.prove(local - (h.local.utc() - int64(h.offset)))
+	}
+}
+
+func (c *clocks) prove(difference int64) bool {
+	const quarter, tolerance = 900, 5
+	rounded := (difference + quarter/2) / quarter * quarter
+	if difference < -quarter/2 {
+		rounded = (difference - quarter/2) / quarter * quarter
+	}
+	if d := difference - rounded; d > tolerance || d < -tolerance || !offsetInUse(rounded) {
+		return false
+	}
+	c.offset, c.hasZone = int32(rounded), true
+	return true
+}
+
+// resolveTime chooses the time of the event and notes which raw pairs it
+// represents. loc is the zone of times that name none.
+func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
+	c := &ev.clocks
+	ev.readClocks()
+	ev.Sec, ev.Nsec = receivedSec, receivedNsec
+	localSec := int64(-1)
+	if c.hasLocal {
+		if c.hasZone {
+			localSec = c.local.utc() - int64(c.offset)
+		} else {
+			localSec = c.local.in(p.loc)
+		}
+	}
+	switch {
+	case c.event.unit != 0:
+		ev.Sec, ev.Nsec = c.event.sec, c.event.nsec
+	case c.hasLocal && believable(localSec):
+		ev.Sec, ev.Nsec = localSec, c.local.nsec
+	case c.stamp.unit != 0:
+		ev.Sec, ev.Nsec = c.stamp.sec, c.stamp.nsec
+	case c.insert.unit != 0:
+		ev.Sec, ev.Nsec = c.insert.sec, c.insert.nsec
+	case ev.head.hasTime:
+		if sec := p.headerTime(&ev.head, receivedSec); believable(sec) {
+			ev.Sec, ev.Nsec = sec, ev.head.local.nsec
+		}
+	}
+	if c.hasZone {
+		ev.setText(EventTimezone, ev.appendOffset(c.offset))
+		if c.named {
+			ev.represented(keyTz)
+		}
+	}
+	if !p.eventTime {
+		ev.Sec, ev.Nsec = receivedSec, receivedNsec
+		return
+	}
+	ev.representTimes(localSec)
+}
+
+// representTimes notes the raw time pairs that say no more than the time of the
+// record and its zone do.
+func (ev *Event) representTimes(localSec int64) {
+	c := &ev.clocks
+	if c.hasZone && localSec == ev.Sec && (c.local.nsec == 0 || c.local.nsec == ev.Nsec) {
+		if c.fromDate {
+			ev.represented(keyDate)
+			ev.represented(keyTime)
+		} else {
+			ev.represented(keyDtime)
+		}
+	}
+	for _, e := range [...]struct {
+		epoch
+		id keyID
+	}{{c.event, keyEventtime}, {c.stamp, keyTimestamp}, {c.insert, keyItime}} {
+		if e.unit != 0 && e.sec == ev.Sec && (e.unit == 1e9 || e.nsec == ev.Nsec) {
+			ev.represented(e.id)
+		}
+	}
+}
+
+// headerTime returns the Unix seconds of the syslog stamp. A stamp without a
+// year is that of the last such day before the receipt, give or take a day.
+func (p *Parser) headerTime(h *header, received int64) int64 {
+	c := h.local
+	if h.hasZone {
+		return c.utc() - int64(h.offset)
+	}
+	if !h.noYear {
+		return c.in(p.loc)
+	}
+	c.year = int32(time.Unix(received, 0).UTC().Year()) + 1
+	for range 9 { // the 29th of February comes at least every eight years
+		if c.valid() {
+			if sec := c.in(p.loc); sec <= received+86400 {
+				return sec
+			}
+		}
+		c.year--
+	}
+	return -1
+}
+
+// appendOffset returns ±HH:MM in scratch memory.
+func (ev *Event) appendOffset(offset int32) []byte {
+	b := ev.scratch(6)
+	n := len(b)
+	sign := byte('+')
+	if offset < 0 {
+		sign, offset = '-', -offset
+	}
+	h, m := byte(offset/3600), byte(offset%3600/60)
+	return ev.keep(append(b, sign, '0'+h/10, '0'+h%10, ':', '0'+m/10, '0'+m%10), n)
+}

@@ -1,0 +1,287 @@
+package parser
+
+// Pair is one key=value pair as it stands in the line.
+type Pair struct {
+	// Key in the form in which it is written: lower case, odd characters "_",
+	// at most 64 bytes.
+	Key []byte
+	// Value without its quotes, `\"` undone.
+	Value []byte
+
+	id     keyID
+	null   bool  // a null marker: says nothing, is not written
+	mapped bool  // its value stands in a field
+	later  bool  // repeats the key of an earlier pair
+	next   int32 // next pair of the same key, 0 for none
+	last   int32 // last pair of the same key (first pair only)
+}
+
+// Event is what one line says. Reuse it: a parsed Event allocates nothing more
+// once its slices have grown. The zero value is ready. Not for concurrent use.
+type Event struct {
+	// Set tells which of Values are filled.
+	Set FieldSet
+	// Values by field; only those in Set have a meaning.
+	Values [NumFields]Value
+	// Lists of the values of kind List.
+	Lists [numLists][][]byte
+	// Pairs of the line in its order, see [Event.EachExtra].
+	Pairs []Pair
+	// Time of the event: Unix seconds and nanoseconds, the time of receipt when
+	// the line carries none.
+	Sec  int64
+	Nsec int32
+	// Category is the FortiEMS category of the line.
+	Category Category
+	// Clean is the line as valid UTF-8 without its CR, LF, NUL tail.
+	Clean []byte
+
+	head   header
+	text   []byte // after the header
+	by     writer
+	byKey  [256]int32 // first pair of a known key plus 1
+	names  nameIndex
+	msg    []byte
+	words  wordHits
+	buf    []byte // made-up values; grows only between lines
+	clocks clocks
+	id     []byte // id, logid or log_id
+	token  token
+
+	cefName   []byte // Name of a CEF header
+	cefClient bool   // CEF of a Fortinet endpoint product
+}
+
+// reset makes the event ready for the next line.
+func (ev *Event) reset() {
+	ev.Set = FieldSet{}
+	for i := range ev.Lists {
+		ev.Lists[i] = ev.Lists[i][:0]
+	}
+	ev.Pairs = ev.Pairs[:0]
+	ev.byKey = [256]int32{}
+	ev.names.reset()
+	ev.buf = ev.buf[:0]
+	ev.head = header{}
+	ev.msg, ev.id, ev.cefName, ev.cefClient = nil, nil, nil, false
+	ev.Category = Unknown
+	ev.by = byEMS
+}
+
+// scratch returns the buffer for made-up values with room for n more bytes.
+// When it must grow, a new one is made and the old one stays with the values
+// that point into it.
+func (ev *Event) scratch(n int) []byte {
+	if cap(ev.buf)-len(ev.buf) < n {
+		ev.buf = make([]byte, 0, max(2*cap(ev.buf), n, 1024))
+	}
+	return ev.buf
+}
+
+// keep stores what was appended to a buffer of scratch since it had n bytes.
+func (ev *Event) keep(b []byte, n int) []byte {
+	ev.buf = b
+	return b[n:len(b):len(b)]
+}
+
+func (ev *Event) setText(f Field, v []byte) {
+	ev.Values[f] = Value{Kind: Text, Text: v}
+	ev.Set.add(f)
+}
+
+func (ev *Event) setInt(f Field, n int64) {
+	ev.Values[f] = Value{Kind: Int, Num: n}
+	ev.Set.add(f)
+}
+
+func (ev *Event) setConst(f Field, c *Constant) {
+	ev.Values[f] = Value{Kind: Const, Const: c}
+	ev.Set.add(f)
+}
+
+// addList adds v to a list unless it is there already.
+func (ev *Event) addList(f Field, list int, v []byte) {
+	l := ev.Lists[list]
+	if !ev.Set.Has(f) {
+		ev.Values[f] = Value{Kind: List, Num: int64(list)}
+		ev.Set.add(f)
+	}
+	// A hostile list is bounded by maxList, so this stays linear in the line.
+	for _, have := range l {
+		if string(have) == string(v) {
+			return
+		}
+	}
+	ev.Lists[list] = append(l, v)
+}
+
+// maxList is the most values a list field takes; a longer list stays text.
+const maxList = 64
+
+// add enters a pair. key must be in its written form if id is 0.
+func (ev *Event) add(key, value []byte, id keyID) {
+	p := Pair{Key: key, Value: value, id: id, null: isNull(value)}
+	n := len(ev.Pairs)
+	first := -1
+	if id != 0 {
+		if at := ev.byKey[id]; at == 0 {
+			ev.byKey[id] = int32(n) + 1
+		} else {
+			first = int(at) - 1
+		}
+	} else {
+		first = ev.names.add(ev.Pairs, key, n)
+	}
+	if first < 0 {
+		p.last = int32(n)
+		ev.Pairs = append(ev.Pairs, p)
+		return
+	}
+	f := &ev.Pairs[first]
+	switch {
+	case p.null:
+		// A null marker adds nothing to what is there.
+		return
+	case f.null:
+		// The first value that says something takes the place of the marker.
+		f.Value, f.null = value, false
+		return
+	}
+	p.later = true
+	ev.Pairs[f.last].next = int32(n)
+	f.last = int32(n)
+	ev.Pairs = append(ev.Pairs, p)
+}
+
+// addRaw enters a pair whose key is as sent.
+func (ev *Event) addRaw(key, value []byte) {
+	if id := lookupKey(key); id != 0 {
+		ev.add(key, value, id)
+		return
+	}
+	if !isPlainKey(key) {
+		b := ev.scratch(min(len(key), maxKeyLen) + 1)
+		n := len(b)
+		key = ev.keep(appendKey(b, key), n)
+		if id := lookupKey(key); id != 0 {
+			ev.add(key, value, id)
+			return
+		}
+	}
+	ev.add(key, value, 0)
+}
+
+// value returns the first value of a known key that says something, or nil.
+func (ev *Event) value(id keyID) []byte {
+	if at := ev.byKey[id]; at != 0 && !ev.Pairs[at-1].null {
+		return ev.Pairs[at-1].Value
+	}
+	return nil
+}
+
+// has reports whether the line carries a known key, with any value.
+func (ev *Event) has(id keyID) bool { return ev.byKey[id] != 0 }
+
+// represented notes that the first pair of a key stands in a field.
+func (ev *Event) represented(id keyID) {
+	if at := ev.byKey[id]; at != 0 {
+		ev.Pairs[at-1].mapped = true
+	}
+}
+
+// lookup returns the first value of a key in its written form, and whether the
+// line carries the key with a value that says something.
+func (ev *Event) lookup(key []byte, id keyID) ([]byte, bool) {
+	if id != 0 {
+		v := ev.value(id)
+		return v, v != nil
+	}
+	n := ev.names.find(ev.Pairs, key)
+	if n < 0 || ev.Pairs[n].null {
+		return nil, false
+	}
+	return ev.Pairs[n].Value, true
+}
+
+// Extra is a pair that is written under fortinet.ems.
+type Extra struct {
+	Key []byte
+	// Raw tells that the name must be written with the prefix "raw_", because
+	// the parser writes a field of that name itself.
+	Raw   bool
+	Value []byte
+	ev    *Event
+	at    int32
+}
+
+// Repeated reports whether the key stands more than once in the line, in which
+// case all values are written as a list.
+func (x *Extra) Repeated() bool { return x.ev.Pairs[x.at].next != 0 }
+
+// EachValue calls f with every value of the key in the order of the line.
+func (x *Extra) EachValue(f func(v []byte)) {
+	for i := x.at; ; {
+		p := &x.ev.Pairs[i]
+		f(p.Value)
+		if i = p.next; i == 0 {
+			return
+		}
+	}
+}
+
+// Count returns the number of values of the key.
+func (x *Extra) Count() int {
+	n := 1
+	for i := x.ev.Pairs[x.at].next; i != 0; i = x.ev.Pairs[i].next {
+		n++
+	}
+	return n
+}
+
+// NextExtra returns the first extra at or behind pair i and the index to go on
+// with, or ok false at the end. Call it with i = 0 first.
+func (ev *Event) NextExtra(i int) (x Extra, next int, ok bool) {
+	for ; i < len(ev.Pairs); i++ {
+		p := &ev.Pairs[i]
+		if p.null || p.later || p.mapped && p.next == 0 {
+			continue
+		}
+		return Extra{Key: p.Key, Raw: isReserved(p), Value: p.Value, ev: ev, at: int32(i)}, i + 1, true
+	}
+	return Extra{}, i, false
+}
+
+// isReserved reports whether the pair must be renamed: its name is that of a
+// field of ours, or of one that was renamed so.
+func isReserved(p *Pair) bool {
+	if p.id != 0 {
+		return p.id == keyCategory || p.id == keyEndpointSerial || p.id == keyType || p.id == keySubtype
+	}
+	k := p.Key
+	if len(k) < 4 || string(k[:4]) != "raw_" {
+		return false
+	}
+	for len(k) >= 4 && string(k[:4]) == "raw_" {
+		k = k[4:]
+	}
+	switch string(k) {
+	case "category", "endpoint_serial", "type", "subtype":
+		return true
+	}
+	return false
+}
+
+// isNull reports whether a value is one of the markers for "nothing".
+func isNull(v []byte) bool {
+	switch len(v) {
+	case 0:
+		return true
+	case 1:
+		return v[0] == '-'
+	case 3:
+		return string(v) == "N/A"
+	case 6:
+		return string(v) == "(null)"
+	}
+	return false
+}

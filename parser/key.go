@@ -1,0 +1,209 @@
+package parser
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+)
+
+// keyID names a raw key that the parser knows. Zero is any other key.
+type keyID uint8
+
+// maxKeyLen is the longest key written under fortinet.ems, in bytes.
+const maxKeyLen = 64
+
+// keyPrint identifies a lower-case key of up to 16 bytes exactly: its first and
+// last eight bytes and its length. Longer keys need a comparison of the text.
+type keyPrint struct {
+	head, tail uint64
+	n          int
+}
+
+// lowMask keeps the low n bytes of a word.
+var lowMask = [9]uint64{0, 1<<8 - 1, 1<<16 - 1, 1<<24 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1, 1<<64 - 1}
+
+// printOf reads the print of key. Bytes behind key in the same array are read
+// and masked away, which saves a loop for the short keys of these logs.
+func printOf(key []byte) keyPrint {
+	n := len(key)
+	if n >= 8 {
+		return keyPrint{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:]), n}
+	}
+	if cap(key) >= 8 {
+		return keyPrint{binary.LittleEndian.Uint64(key[:8]) & lowMask[n], 0, n}
+	}
+	var w uint64
+	for i, c := range key {
+		w |= uint64(c) << (8 * i)
+	}
+	return keyPrint{w, 0, n}
+}
+
+func (p keyPrint) slot(bits uint) uint64 {
+	return (p.head*0x9E3779B97F4A7C15 ^ p.tail*0xC2B2AE3D27D4EB4F ^ uint64(p.n)*0x165667B19E3779F9) * 0x9E3779B97F4A7C15 >> (64 - bits)
+}
+
+const keyTableBits = 10
+
+// keyTable is an open-addressing table over the known keys; built once.
+var keyTable = buildKeyTable()
+
+type keyEntry struct {
+	keyPrint
+	id keyID
+}
+
+func buildKeyTable() *[1 << keyTableBits]keyEntry {
+	t := new([1 << keyTableBits]keyEntry)
+	for id, name := range keyNames {
+		if name == "" {
+			continue
+		}
+		p := printOf([]byte(name))
+		i := p.slot(keyTableBits)
+		for t[i].id != 0 {
+			i = (i + 1) & (1<<keyTableBits - 1)
+		}
+		t[i] = keyEntry{p, keyID(id)}
+	}
+	return t
+}
+
+// lookupKey returns the id of a lower-case key, or 0.
+func lookupKey(key []byte) keyID {
+	p := printOf(key)
+	for i := p.slot(keyTableBits); ; i = (i + 1) & (1<<keyTableBits - 1) {
+		e := &keyTable[i]
+		if e.id == 0 {
+			return 0
+		}
+		if e.keyPrint == p && (p.n <= 16 || keyNames[e.id] == string(key)) {
+			return e.id
+		}
+	}
+}
+
+// keyChars tells which bytes may stand in a key of a key=value line, and
+// plainKeyChars which of them are written as they are.
+var keyChars, plainKeyChars = func() (all, plain [256]bool) {
+	for c := 0; c < 256; c++ {
+		lower := c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_'
+		plain[c] = lower
+		all[c] = lower || c >= 'A' && c <= 'Z' || c == '-' || c == '.'
+	}
+	return all, plain
+}()
+
+// isPlainKey reports whether key can be written under fortinet.ems unchanged.
+func isPlainKey(key []byte) bool {
+	for _, c := range key {
+		if !plainKeyChars[c] {
+			return false
+		}
+	}
+	return len(key) > 0 && len(key) <= maxKeyLen
+}
+
+// appendKey appends the written form of a key: lower case, every byte that is
+// not a letter, digit or underscore replaced by "_", at most maxKeyLen bytes.
+func appendKey(dst, key []byte) []byte {
+	if len(key) > maxKeyLen {
+		key = key[:maxKeyLen]
+	}
+	if len(key) == 0 {
+		return append(dst, '_')
+	}
+	for _, c := range key {
+		switch {
+		case plainKeyChars[c]:
+			dst = append(dst, c)
+		case c >= 'A' && c <= 'Z':
+			dst = append(dst, c|0x20)
+		default:
+			dst = append(dst, '_')
+		}
+	}
+	return dst
+}
+
+// nameIndex finds the first pair of an unknown key in one event. Keys come from
+// the network, so the hash is seeded and the table grows: a line of thousands of
+// distinct keys stays linear. The zero value is ready; not for concurrent use.
+type nameIndex struct {
+	slots []nameSlot
+	round uint32 // slots of an earlier round are free
+	used  int
+}
+
+type nameSlot struct {
+	round uint32
+	pair  int32
+	hash  uint64
+}
+
+var nameSeed = maphash.MakeSeed()
+
+func (x *nameIndex) reset() {
+	x.used = 0
+	if x.round++; x.round == 0 {
+		clear(x.slots)
+		x.round = 1
+	}
+}
+
+// find returns the index of the first pair with this key, or -1.
+func (x *nameIndex) find(pairs []Pair, key []byte) int {
+	if x.used == 0 {
+		return -1
+	}
+	i, ok := x.locate(pairs, key, maphash.Bytes(nameSeed, key))
+	if !ok {
+		return -1
+	}
+	return int(x.slots[i].pair)
+}
+
+// add enters pair n under key and returns -1, or the index of the first pair
+// that already has this key.
+func (x *nameIndex) add(pairs []Pair, key []byte, n int) int {
+	if 2*x.used >= len(x.slots) {
+		x.grow()
+	}
+	h := maphash.Bytes(nameSeed, key)
+	i, ok := x.locate(pairs, key, h)
+	if ok {
+		return int(x.slots[i].pair)
+	}
+	x.slots[i] = nameSlot{x.round, int32(n), h}
+	x.used++
+	return -1
+}
+
+func (x *nameIndex) locate(pairs []Pair, key []byte, h uint64) (int, bool) {
+	mask := len(x.slots) - 1
+	for i := int(h) & mask; ; i = (i + 1) & mask {
+		s := &x.slots[i]
+		if s.round != x.round {
+			return i, false
+		}
+		if s.hash == h && string(pairs[s.pair].Key) == string(key) {
+			return i, true
+		}
+	}
+}
+
+func (x *nameIndex) grow() {
+	old, round := x.slots, x.round
+	x.slots = make([]nameSlot, max(64, 2*len(old)))
+	x.round = 1
+	mask := len(x.slots) - 1
+	for _, s := range old {
+		if s.round != round {
+			continue
+		}
+		i := int(s.hash) & mask
+		for x.slots[i].round == 1 {
+			i = (i + 1) & mask
+		}
+		x.slots[i] = nameSlot{1, s.pair, s.hash}
+	}
+}

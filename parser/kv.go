@@ -1,0 +1,155 @@
+package parser
+
+import "bytes"
+
+// blank tells the bytes that separate pairs.
+var blank = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, '\v': true, '\f': true}
+
+// keyEnd returns the index of the "=" of a key that starts at s[i], or -1.
+func keyEnd(s []byte, i int) int {
+	if i >= len(s) || s[i] == '-' || s[i] == '.' {
+		return -1
+	}
+	for j := i; j < len(s); j++ {
+		if !keyChars[s[j]] {
+			if s[j] == '=' && j > i {
+				return j
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+// nextKey reports whether white space and then a key begin at s[i]. It returns
+// where the key starts and ends; start is len(s) when only white space is left.
+// Without a key, start is where to go on looking.
+func nextKey(s []byte, i int) (start, end int) {
+	for i < len(s) && blank[s[i]] {
+		i++
+	}
+	return i, keyEnd(s, i)
+}
+
+// scanPairs enters the pairs of s, whose first key starts at start and ends at
+// end. It is one loop: a value is read up to the white space before the next
+// key, and the end of that key, which the search for the end of the value has
+// found already, begins the next round. Each byte is looked at a bounded number
+// of times.
+func (ev *Event) scanPairs(s []byte, start, end int) {
+	for end >= 0 {
+		key := s[start:end]
+		var value []byte
+		value, start, end = ev.scanValue(s, end+1)
+		ev.addRaw(key, value)
+	}
+}
+
+// scanValue reads the value at s[i]. It returns the start and the end of the
+// next key, end -1 when there is none.
+func (ev *Event) scanValue(s []byte, i int) (value []byte, start, end int) {
+	switch {
+	case i >= len(s):
+		return nil, i, -1
+	case s[i] == '"':
+		return ev.scanQuoted(s, i+1)
+	case s[i] == '<' && i+1 < len(s) && isLetter(s[i+1]):
+		return scanXML(s, i)
+	}
+	for j := i; j < len(s); {
+		if !blank[s[j]] {
+			j++
+			continue
+		}
+		start, end = nextKey(s, j)
+		if end >= 0 || start == len(s) {
+			return s[i:j], start, end
+		}
+		j = start
+	}
+	return s[i:], len(s), -1
+}
+
+// scanQuoted reads a quoted value that begins at s[i]. A quote closes it only
+// before white space and the next key, or at the end, escaped or not. A value
+// that is never closed reaches to the end of the line: that is what a line cut
+// short by a relay looks like, and pairs inside a value somebody else chose
+// (a file name, a message) must not become fields.
+func (ev *Event) scanQuoted(s []byte, i int) (value []byte, start, end int) {
+	escaped := false
+	for j := i; ; j++ {
+		n := bytes.IndexByte(s[j:], '"')
+		if n < 0 {
+			value, start, end = s[i:], len(s), -1
+			break
+		}
+		j += n
+		if j+1 == len(s) {
+			value, start, end = s[i:j], len(s), -1
+			break
+		}
+		if blank[s[j+1]] {
+			if start, end = nextKey(s, j+1); end >= 0 || start == len(s) {
+				value = s[i:j]
+				break
+			}
+		}
+		escaped = escaped || j > i && s[j-1] == '\\'
+	}
+	if n := len(value); n > 0 && value[0] == '"' {
+		// Doubled quotes, k=""v"", are left by a CSV export on the way.
+		if n == 1 {
+			value = nil
+		} else if value[n-1] == '"' {
+			value = value[1 : n-1]
+		}
+	}
+	if escaped {
+		value = ev.unescapeQuotes(value)
+	}
+	return value, start, end
+}
+
+// unescapeQuotes turns \" into ". Other backslashes are part of the value: a
+// Windows path holds them.
+func (ev *Event) unescapeQuotes(v []byte) []byte {
+	b := ev.scratch(len(v))
+	n := len(b)
+	for i, c := range v {
+		if c == '\\' && i+1 < len(v) && v[i+1] == '"' {
+			continue
+		}
+		b = append(b, c)
+	}
+	return ev.keep(b, n)
+}
+
+// scanXML reads an XML body: up to the end of its root element when a key or the
+// end follows, else to the end of the line, because attributes look like pairs.
+func scanXML(s []byte, i int) (value []byte, start, end int) {
+	j := i + 1
+	for j < len(s) && (keyChars[s[j]] || s[j] == ':') {
+		j++
+	}
+	name := s[i+1 : j]
+	// The name holds no "<", so comparing it at every "</" stays linear.
+	for {
+		n := bytes.Index(s[j:], xmlClose)
+		if n < 0 {
+			break
+		}
+		j += n + len(xmlClose)
+		if !bytes.HasPrefix(s[j:], name) || j+len(name) >= len(s) || s[j+len(name)] != '>' {
+			continue
+		}
+		j += len(name) + 1
+		if start, end = nextKey(s, j); end >= 0 && start > j || start == len(s) {
+			return s[i:j], start, end
+		}
+	}
+	return s[i:], len(s), -1
+}
+
+var xmlClose = []byte("</")
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

@@ -1,0 +1,109 @@
+package parser
+
+import (
+	"bytes"
+	"time"
+	"unicode/utf8"
+)
+
+// Options configure a [Parser]. The zero value is usable.
+type Options struct {
+	// Location is the zone of times that name none; nil is UTC.
+	Location *time.Location
+	// ReceiptTime keeps the time of receipt as the time of the event.
+	ReceiptTime bool
+	// Rules that categorise; nil is [BuiltinRules].
+	Rules *Rules
+}
+
+// Parser turns lines into events. It is immutable and safe for concurrent use.
+type Parser struct {
+	loc       *time.Location
+	eventTime bool
+	rules     *Rules
+}
+
+// New returns a parser.
+func New(o Options) *Parser {
+	p := &Parser{loc: o.Location, eventTime: !o.ReceiptTime, rules: o.Rules}
+	if p.loc == nil {
+		p.loc = time.UTC
+	}
+	if p.rules == nil {
+		p.rules = BuiltinRules()
+	}
+	return p
+}
+
+// Parse reads one line, received at the given Unix time, into ev. It reports
+// whether the line belongs to FortiEMS; if not, only ev.Clean is of use.
+// It never fails: what it does not understand stays text. ev points into line.
+func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
+	ev.reset()
+	line = trimTail(line)
+	if !utf8.Valid(line) {
+		b := ev.scratch(len(line) + 64)
+		n := len(b)
+		line = ev.keep(appendValid(b, line), n)
+	}
+	ev.Clean = line
+	ev.text = ev.head.parseHeader(line)
+	ev.parseBody()
+	if !ev.identify() {
+		return false
+	}
+	p.resolve(ev)
+	p.resolveTime(ev, receivedSec, receivedNsec)
+	p.rules.apply(ev)
+	return true
+}
+
+// trimTail drops the CR, LF and NUL that framing leaves at the end of a line.
+func trimTail(line []byte) []byte {
+	n := len(line)
+	for n > 0 && (line[n-1] == '\n' || line[n-1] == '\r' || line[n-1] == 0) {
+		n--
+	}
+	return line[:n]
+}
+
+var ceePrefix = []byte("@cee:")
+
+// parseBody enters the pairs of the text after the header.
+func (ev *Event) parseBody() {
+	s := trimLeft(bytes.TrimPrefix(ev.text, ceePrefix))
+	if len(s) == 0 {
+		return
+	}
+	switch {
+	case s[0] == '{' && ev.parseJSON(s):
+		return
+	case s[0] == '<' && len(s) > 1 && isLetter(s[1]):
+		// An XML body: its attributes are not pairs.
+		if _, start, end := scanXML(s, 0); end >= 0 {
+			ev.scanPairs(s, start, end)
+		}
+		return
+	}
+	for i := 0; i < len(s); {
+		start, end := nextKey(s, i)
+		if end >= 0 {
+			ev.head.stray = trimRight(s[:start])
+			ev.scanPairs(s, start, end)
+			return
+		}
+		if bytes.HasPrefix(s[start:], cefPrefix) {
+			ev.head.stray = trimRight(s[:start])
+			ev.parseCEF(s[start:])
+			return
+		}
+		i = start + wordEnd(s[start:])
+	}
+}
+
+func trimRight(s []byte) []byte {
+	for len(s) > 0 && blank[s[len(s)-1]] {
+		s = s[:len(s)-1]
+	}
+	return s
+}

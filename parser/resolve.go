@@ -1,0 +1,518 @@
+package parser
+
+import (
+	"bytes"
+	"math"
+)
+
+// Values that are the same in every line.
+var (
+	constECS      = constText(ECSVersionText)
+	constFortinet = constText("fortinet")
+	constVendor   = constText("Fortinet")
+	constProducts = [numWriters]*Constant{
+		byEMS: constText("FortiClient EMS"), byClient: constText("FortiClient EMS"), byGate: constText("FortiGate"),
+	}
+	constDatasets = [numWriters]*Constant{
+		byEMS: constText("fortinet.fortiems"), byClient: constText("fortinet.forticlient"), byGate: constText("fortinet.fortigate"),
+	}
+	constTCP    = constText("tcp")
+	constUDP    = constText("udp")
+	constICMP   = constText("icmp")
+	constICMPv6 = constText("ipv6-icmp")
+)
+
+// severities are the words of level with their syslog numbers (RFC 5424 6.2.1),
+// in the spellings of FortiClient and FortiGate.
+var severities = []struct {
+	word   string
+	number int64
+}{
+	{"info", 6}, {"information", 6}, {"notice", 5}, {"warning", 4}, {"error", 3}, {"debug", 7}, {"critical", 2},
+	{"alert", 1}, {"emergency", 0}, {"informational", 6}, {"warn", 4}, {"notification", 5}, {"err", 3}, {"crit", 2},
+	{"emerg", 0},
+}
+
+// resolve fills the fields of the event from its pairs and its header.
+func (p *Parser) resolve(ev *Event) {
+	ev.setConst(ECSVersion, constECS)
+	ev.setConst(EventModule, constFortinet)
+	ev.setConst(EventDataset, constDatasets[ev.by])
+	ev.setConst(ObserverVendor, constVendor)
+	ev.setConst(ObserverProduct, constProducts[ev.by])
+	ev.resolveHeader()
+	ev.resolveMessage()
+	ev.resolveObserver()
+	for i := range ev.Pairs {
+		pair := &ev.Pairs[i]
+		if pair.id == 0 || pair.null || pair.later {
+			continue
+		}
+		t := targets[ev.by][pair.id]
+		if t.how != asExtra && t.how != special {
+			pair.mapped = ev.assign(t, pair)
+		}
+	}
+	ev.resolveUser()
+	ev.resolveURL()
+	ev.relate()
+}
+
+// resolveHeader fills log.syslog.* and event.severity, log.level, event.code,
+// type and subtype.
+func (ev *Event) resolveHeader() {
+	h := &ev.head
+	if h.pri >= 0 {
+		ev.setInt(SyslogPriority, int64(h.pri))
+		ev.setInt(SyslogFacility, int64(h.pri>>3))
+		ev.setInt(SyslogSeverity, int64(h.pri&7))
+		ev.setInt(EventSeverity, int64(h.pri&7))
+	}
+	for _, x := range [...]struct {
+		f Field
+		v []byte
+	}{{SyslogHostname, h.hostname}, {SyslogAppname, h.appname}, {SyslogProcid, h.procid}, {SyslogMsgid, h.msgid}} {
+		if len(x.v) > 0 {
+			ev.setText(x.f, x.v)
+		}
+	}
+	if h.sdata != nil {
+		ev.Values[SyslogStructuredData] = Value{Kind: SData, Text: h.sdata}
+		ev.Set.add(SyslogStructuredData)
+	}
+	if v := ev.value(keyLevel); v != nil {
+		v = ev.lower(v)
+		ev.setText(LogLevel, v)
+		ev.represented(keyLevel)
+		for i := range severities {
+			if severities[i].word == string(v) {
+				ev.setInt(EventSeverity, severities[i].number)
+				break
+			}
+		}
+	}
+	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
+		if v := ev.value(id); v != nil {
+			ev.setText(EventCode, v)
+			ev.represented(id)
+			break
+		}
+	}
+	if v := ev.value(keyType); v != nil {
+		ev.setText(EMSType, ev.lower(v))
+		ev.represented(keyType)
+	}
+	if v := ev.value(keySubtype); v != nil {
+		ev.setText(EMSSubtype, ev.lower(v))
+		ev.represented(keySubtype)
+	}
+}
+
+// resolveMessage fills message. What stands before the first pair and is no
+// header is kept when message does not hold it.
+func (ev *Event) resolveMessage() {
+	switch {
+	case ev.value(keyMsg) != nil:
+		ev.msg = ev.value(keyMsg)
+		ev.represented(keyMsg)
+	case ev.value(keyLogdesc) != nil:
+		ev.msg = ev.value(keyLogdesc)
+		ev.represented(keyLogdesc)
+	default:
+		ev.msg = ev.text
+	}
+	if len(ev.msg) > 0 {
+		ev.setText(Message, ev.msg)
+	}
+	if len(ev.head.stray) > 0 && (ev.has(keyMsg) || ev.has(keyLogdesc)) {
+		ev.add([]byte("header_text"), ev.head.stray, 0)
+	}
+}
+
+// resolveObserver fills observer.serial_number and observer.name from the first
+// key that has one; what the others say otherwise stays under fortinet.ems.
+func (ev *Event) resolveObserver() {
+	ev.firstOf(ObserverSerial, keyEmsserial, keyFctemssn)
+	ev.firstOf(ObserverName, keyEmshostname, keyFctemsname, keyDevname)
+}
+
+func (ev *Event) firstOf(f Field, ids ...keyID) {
+	for _, id := range ids {
+		if v := ev.value(id); v != nil && ev.offer(f, v) {
+			ev.represented(id)
+		}
+	}
+}
+
+// offer sets f to v if it is free and reports whether f now holds v.
+func (ev *Event) offer(f Field, v []byte) bool {
+	if !ev.Set.Has(f) {
+		ev.setText(f, v)
+		return true
+	}
+	have := &ev.Values[f]
+	return have.Kind == Text && string(have.Text) == string(v)
+}
+
+func (ev *Event) offerInt(f Field, n int64) bool {
+	if !ev.Set.Has(f) {
+		ev.setInt(f, n)
+		return true
+	}
+	return ev.Values[f].Kind == Int && ev.Values[f].Num == n
+}
+
+// assign puts the value of a pair where the field table says. It reports whether
+// the fields hold all that the value says; if not, the pair stays under
+// fortinet.ems as well.
+func (ev *Event) assign(t target, pair *Pair) bool {
+	v := pair.Value
+	switch t.how {
+	case asText:
+		return ev.offer(t.to, v)
+	case asLower:
+		return ev.offer(t.to, ev.lower(v))
+	case asHost:
+		return ev.setHost(v)
+	case asHostIP:
+		return ev.setHostIPs(v)
+	case asHostMAC:
+		return ev.setHostMACs(v)
+	case asIP:
+		return isIP(v) && ev.offer(t.to, v)
+	case asPort:
+		return ev.setPort(t.to, pair)
+	case asLong:
+		n, ok := parseUint(v)
+		return ok && ev.offerInt(t.to, n)
+	case asMAC:
+		return ev.setMAC(t.to, v)
+	case asAddress:
+		return ev.setAddress(v)
+	case asDomain:
+		return ev.setDomain(t.to, v)
+	case asTransport:
+		return ev.setTransport(v)
+	case asDirection:
+		return ev.setDirection(v)
+	case asOS:
+		if ev.Set.Has(HostOSFull) {
+			return ev.offer(HostOSFull, v)
+		}
+		ev.setOS(v)
+		return true
+	case asURL:
+		return ev.offer(URLOriginal, v)
+	}
+	return ev.assignByLine(t, v)
+}
+
+// assignByLine holds the conversions that look at the rest of the line.
+func (ev *Event) assignByLine(t target, v []byte) bool {
+	switch t.how {
+	case asSerial:
+		return ev.setSerial(v)
+	case asWebIP:
+		if ev.isWebFilter() {
+			return isIP(v) && ev.offer(DestinationIP, v)
+		}
+		return ev.setHostIPs(v)
+	case asName:
+		return bytes.HasPrefix(ev.id, []byte("01070450")) && ev.setHost(v)
+	case asGateHost:
+		if bytes.HasPrefix(ev.id, []byte("0107")) {
+			return ev.setHost(v)
+		}
+		return ev.setDomain(DestinationDomain, v) && ev.offer(URLDomain, v)
+	case asFile:
+		return ev.setPath(FilePath, FileName, v)
+	case asProcess:
+		return ev.setPath(ProcessExecutable, ProcessName, v)
+	case asHash:
+		f, ok := hashField(v)
+		if !ok {
+			return false
+		}
+		return ev.offer(f, ev.lower(v))
+	case asVulnRef:
+		if hasPrefixFold(v, "cve-") {
+			return ev.offer(VulnID, v)
+		}
+		return bytes.Contains(v, []byte("://")) && ev.offer(VulnReference, v)
+	case asVulnCat:
+		return splitList(v, func(part []byte) bool {
+			if len(part) > 0 {
+				ev.addList(VulnCategory, listVulnCategory, part)
+			}
+			return true
+		})
+	case asScore:
+		f, ok := parseScore(v)
+		if !ok || ev.Set.Has(VulnScore) {
+			return false
+		}
+		ev.Values[VulnScore] = Value{Kind: Float, Num: int64(math.Float64bits(f))}
+		ev.Set.add(VulnScore)
+		return true
+	case asStatusCode:
+		n, ok := parseUint(v)
+		return ok && n >= 100 && n <= 599 && ev.offerInt(HTTPStatus, n)
+	}
+	return false
+}
+
+func (ev *Event) isWebFilter() bool {
+	return equalFold(ev.value(keySubtype), "webfilter") || equalFold(ev.value(keyUtmevent), "webfilter") ||
+		len(ev.id) == 5 && string(ev.id) >= "96500" && string(ev.id) <= "96503"
+}
+
+func (ev *Event) setHost(v []byte) bool {
+	if !ev.offer(HostName, v) {
+		return false
+	}
+	ev.setText(HostHostname, v)
+	return true
+}
+
+func (ev *Event) setHostIPs(v []byte) bool {
+	if isIP(v) {
+		ev.addList(HostIP, listHostIP, v)
+		return true
+	}
+	if bytes.IndexByte(v, ',') < 0 && bytes.IndexByte(v, ';') < 0 || !splitList(v, isIP) {
+		return false
+	}
+	return splitList(v, func(part []byte) bool {
+		ev.addList(HostIP, listHostIP, part)
+		return true
+	})
+}
+
+func (ev *Event) setHostMACs(v []byte) bool {
+	var check [32]byte
+	if !splitList(v, func(part []byte) bool { _, ok := appendMAC(check[:0], part); return ok }) {
+		return false
+	}
+	return splitList(v, func(part []byte) bool {
+		b := ev.scratch(17)
+		n := len(b)
+		b, _ = appendMAC(b, part)
+		ev.addList(HostMAC, listHostMAC, ev.keep(b, n))
+		return true
+	})
+}
+
+func (ev *Event) setMAC(f Field, v []byte) bool {
+	b := ev.scratch(17)
+	n := len(b)
+	b, ok := appendMAC(b, v)
+	return ok && ev.offer(f, ev.keep(b, n))
+}
+
+// setPort takes a port. Port 0 is a null marker.
+func (ev *Event) setPort(f Field, pair *Pair) bool {
+	n, ok := parseUint(pair.Value)
+	if ok && n == 0 {
+		return true
+	}
+	return ok && n <= 65535 && ev.offerInt(f, n)
+}
+
+func (ev *Event) setAddress(v []byte) bool {
+	if !ev.offer(DestinationAddress, v) {
+		return false
+	}
+	if isIP(v) {
+		ev.offer(DestinationIP, v)
+	} else {
+		ev.offer(DestinationDomain, v)
+	}
+	return true
+}
+
+// setDomain takes a host name for source.domain or destination.domain; an
+// address goes to the ip field beside it.
+func (ev *Event) setDomain(f Field, v []byte) bool {
+	if !isIP(v) {
+		return ev.offer(f, v)
+	}
+	if f == SourceDomain {
+		return ev.offer(SourceIP, v)
+	}
+	return ev.offer(DestinationIP, v)
+}
+
+func (ev *Event) setTransport(v []byte) bool {
+	if n, ok := parseUint(v); ok {
+		if n > 255 || !ev.offer(NetworkIANA, v) {
+			return false
+		}
+		switch n {
+		case 1:
+			ev.setConst(NetworkTransport, constICMP)
+		case 6:
+			ev.setConst(NetworkTransport, constTCP)
+		case 17:
+			ev.setConst(NetworkTransport, constUDP)
+		case 58:
+			ev.setConst(NetworkTransport, constICMPv6)
+		}
+		return true
+	}
+	return isTagName(v) && !ev.Set.Has(NetworkTransport) && ev.offer(NetworkTransport, ev.lower(v))
+}
+
+// directions maps the words of Fortinet to those of ECS.
+var directions = []struct {
+	word string
+	ecs  *Constant
+}{
+	{"outbound", constText("outbound")}, {"inbound", constText("inbound")}, {"outgoing", constText("outbound")},
+	{"incoming", constText("inbound")}, {"internal", constText("internal")}, {"external", constText("external")},
+	{"ingress", constText("ingress")}, {"egress", constText("egress")}, {"unknown", constText("unknown")},
+}
+
+func (ev *Event) setDirection(v []byte) bool {
+	if ev.Set.Has(NetworkDirection) {
+		return false
+	}
+	for i := range directions {
+		if d := &directions[i]; equalFold(v, d.word) {
+			ev.setConst(NetworkDirection, d.ecs)
+			// A word that is changed is kept as sent, too.
+			return d.ecs.Texts[0] == string(v)
+		}
+	}
+	return false
+}
+
+// setSerial sorts a serial number by its prefix: FCTEMS and FG are devices that
+// report, any other FCT is an endpoint.
+func (ev *Event) setSerial(v []byte) bool {
+	switch {
+	case hasPrefixFold(v, "fctems"), hasPrefixFold(v, "fg"):
+		return ev.offer(ObserverSerial, v)
+	case hasPrefixFold(v, "fct"):
+		return ev.offer(EMSEndpointSerial, v)
+	}
+	return false
+}
+
+// setPath puts a path and its last part into two fields, a bare name into one.
+func (ev *Event) setPath(path, name Field, v []byte) bool {
+	base := baseName(v)
+	if len(base) == len(v) {
+		return ev.offer(name, v)
+	}
+	if !ev.offer(path, v) {
+		return false
+	}
+	if len(base) > 0 && !ev.Set.Has(name) {
+		ev.setText(name, base)
+	}
+	return true
+}
+
+// resolveUser fills user.* from the first key that holds a login. An address is
+// none: FortiGate puts one into user and the login into eapuser.
+func (ev *Event) resolveUser() {
+	var login []byte
+	for _, id := range [...]keyID{keyUser, keyEapuser, keyVpnuser, keyUsername} {
+		v := ev.value(id)
+		if v == nil || isIP(v) {
+			continue
+		}
+		if login == nil {
+			login = v
+			ev.setUser(v)
+		} else if string(v) != string(login) {
+			continue
+		}
+		ev.represented(id)
+	}
+	// domain= names the domain of username= in application control lines.
+	if v := ev.value(keyDomain); v != nil && ev.by == byClient && ev.has(keyUsername) && ev.offer(UserDomain, v) {
+		ev.represented(keyDomain)
+	}
+}
+
+func (ev *Event) setUser(v []byte) {
+	if i := bytes.IndexByte(v, '\\'); i > 0 && i+1 < len(v) {
+		ev.setText(UserDomain, v[:i])
+		ev.setText(UserName, v[i+1:])
+		return
+	}
+	i := bytes.LastIndexByte(v, '@')
+	if i <= 0 || i+1 == len(v) {
+		ev.setText(UserName, v)
+		return
+	}
+	ev.setText(UserName, v[:i])
+	ev.setText(UserDomain, v[i+1:])
+	if bytes.IndexByte(v[i:], '.') > 0 {
+		ev.setText(UserEmail, v)
+	}
+}
+
+// resolveURL splits url.original. FortiClient sends the path alone and the host
+// in remotename.
+func (ev *Event) resolveURL() {
+	if !ev.Set.Has(URLOriginal) {
+		return
+	}
+	rest := ev.Values[URLOriginal].Text
+	if i := bytes.Index(rest, []byte("://")); i > 0 && i < 16 && isTagName(rest[:i]) {
+		ev.setText(URLScheme, ev.lower(rest[:i]))
+		rest = rest[i+3:]
+		host := rest
+		if j := bytes.IndexAny(rest, "/?#"); j >= 0 {
+			host, rest = rest[:j], rest[j:]
+		} else {
+			rest = nil
+		}
+		if j := bytes.LastIndexByte(host, '@'); j >= 0 {
+			host = host[j+1:]
+		}
+		if j := bytes.LastIndexByte(host, ':'); j > 0 && allDigits(host[j+1:]) {
+			host = host[:j]
+		}
+		if len(host) > 0 {
+			ev.offer(URLDomain, host)
+		}
+	} else if v := ev.value(keyRemotename); v != nil {
+		ev.offer(URLDomain, v)
+	}
+	if j := bytes.IndexByte(rest, '#'); j >= 0 {
+		rest = rest[:j]
+	}
+	if j := bytes.IndexByte(rest, '?'); j >= 0 {
+		if j+1 < len(rest) {
+			ev.setText(URLQuery, rest[j+1:])
+		}
+		rest = rest[:j]
+	}
+	if len(rest) > 0 && rest[0] == '/' {
+		ev.setText(URLPath, rest)
+	}
+}
+
+// relate collects what an analyst pivots on.
+func (ev *Event) relate() {
+	if ev.Set.Has(HostIP) {
+		for _, v := range ev.Lists[listHostIP] {
+			ev.addList(RelatedIP, listRelatedIP, v)
+		}
+	}
+	ev.relateTo(RelatedIP, listRelatedIP, SourceIP, DestinationIP)
+	ev.relateTo(RelatedHosts, listRelatedHosts, HostName, SourceDomain, DestinationDomain)
+	ev.relateTo(RelatedUser, listRelatedUser, UserName)
+	ev.relateTo(RelatedHash, listRelatedHash, FileMD5, FileSHA1, FileSHA256, FileSHA512)
+}
+
+func (ev *Event) relateTo(list Field, index int, from ...Field) {
+	for _, f := range from {
+		if ev.Set.Has(f) {
+			ev.addList(list, index, ev.Values[f].Text)
+		}
+	}
+}

@@ -1,0 +1,601 @@
+package parser
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed rules.yaml
+var builtinYAML []byte
+
+// maxRulesFile is the largest rules file that is read, in bytes.
+const maxRulesFile = 1 << 20
+
+// BuiltinRules returns the rules that come with the parser.
+var BuiltinRules = sync.OnceValue(func() *Rules {
+	rs, err := compileRules("", nil)
+	if err != nil {
+		panic(err) // the embedded file is wrong: every test fails
+	}
+	return rs
+})
+
+// LoadRules reads a rules file and puts its rules in front of the built-in ones.
+// Errors name the file, the line and the reason; all that are found are joined.
+func LoadRules(file string) (*Rules, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading rules: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &RulesError{file, 0, "not a regular file"}
+	}
+	if info.Size() > maxRulesFile {
+		return nil, &RulesError{file, 0, fmt.Sprintf("larger than %d bytes", maxRulesFile)}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading rules: %w", err)
+	}
+	return compileRules(file, text)
+}
+
+// rulesFile is the form of a rules file. Nodes keep their line numbers.
+type rulesFile struct {
+	Version    int                      `yaml:"version"`
+	Outcome    *outcomeSource           `yaml:"outcome"`
+	Categories map[string]effectsSource `yaml:"categories"`
+	Actions    []actionSource           `yaml:"actions"`
+	Rules      []yaml.Node              `yaml:"rules"`
+}
+
+type outcomeSource struct {
+	Fields       []string `yaml:"fields"`
+	FieldFailure []string `yaml:"field_failure"`
+	FieldSuccess []string `yaml:"field_success"`
+	Ignore       []string `yaml:"ignore"`
+	Failure      []string `yaml:"failure"`
+	Success      []string `yaml:"success"`
+}
+
+type effectsSource struct {
+	Category      string   `yaml:"category"`
+	Action        string   `yaml:"action"`
+	Outcome       string   `yaml:"outcome"`
+	Kind          string   `yaml:"kind"`
+	EventCategory []string `yaml:"event_category"`
+	EventType     []string `yaml:"event_type"`
+	Severity      *int     `yaml:"severity"`
+}
+
+type actionSource struct {
+	Action        string   `yaml:"action"`
+	In            []string `yaml:"in"`
+	Kind          string   `yaml:"kind"`
+	EventCategory []string `yaml:"event_category"`
+	EventType     []string `yaml:"event_type"`
+}
+
+type ruleSource struct {
+	Name string        `yaml:"name"`
+	When whenSource    `yaml:"when"`
+	Set  effectsSource `yaml:"set"`
+}
+
+type whenSource struct {
+	Category stringList                 `yaml:"category"`
+	Writer   stringList                 `yaml:"writer"`
+	Type     stringList                 `yaml:"type"`
+	Subtype  stringList                 `yaml:"subtype"`
+	ID       stringList                 `yaml:"id"`
+	Endpoint *bool                      `yaml:"endpoint"`
+	Fields   map[string]fieldTestSource `yaml:"fields"`
+	Words    stringList                 `yaml:"words"`
+	AllWords stringList                 `yaml:"all_words"`
+	NotWords stringList                 `yaml:"not_words"`
+}
+
+// stringList is one text or a list of texts.
+type stringList []string
+
+// UnmarshalYAML reads a scalar as a list of one.
+func (l *stringList) UnmarshalYAML(n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		*l = stringList{n.Value}
+	case yaml.SequenceNode:
+		*l = stringList{}
+		for _, item := range n.Content {
+			if item.Kind != yaml.ScalarNode {
+				return lineError(item, "a text is expected")
+			}
+			*l = append(*l, item.Value)
+		}
+	default:
+		return lineError(n, "a text or a list of texts is expected")
+	}
+	if len(*l) == 0 || slices.Contains(*l, "") {
+		return lineError(n, "an empty list or text never matches")
+	}
+	return nil
+}
+
+// fieldTestSource is a text, a list, or one of contains, regex, exists.
+type fieldTestSource struct {
+	Equal    stringList
+	Contains stringList
+	Regex    string
+	Exists   *bool
+	line     int
+}
+
+// UnmarshalYAML reads the forms of a field condition.
+func (t *fieldTestSource) UnmarshalYAML(n *yaml.Node) error {
+	t.line = n.Line
+	if n.Kind != yaml.MappingNode {
+		return t.Equal.UnmarshalYAML(n)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		v := n.Content[i+1]
+		var err error
+		switch n.Content[i].Value {
+		case "equals":
+			err = t.Equal.UnmarshalYAML(v)
+		case "contains":
+			err = t.Contains.UnmarshalYAML(v)
+		case "regex":
+			t.Regex = v.Value
+			if v.Kind != yaml.ScalarNode || v.Value == "" {
+				err = lineError(v, "a regular expression is expected")
+			}
+		case "exists":
+			t.Exists = new(bool)
+			if v.Decode(t.Exists) != nil {
+				err = lineError(v, "exists is true or false")
+			}
+		default:
+			err = lineError(n.Content[i], fmt.Sprintf("unknown condition %q: use equals, contains, regex or exists", n.Content[i].Value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(n.Content) != 2 {
+		return lineError(n, "exactly one of equals, contains, regex, exists is expected")
+	}
+	return nil
+}
+
+// nodeError is a mistake at a line of a rules file.
+type nodeError struct {
+	line   int
+	reason string
+}
+
+func (e *nodeError) Error() string { return e.reason }
+
+func lineError(n *yaml.Node, reason string) error { return &nodeError{n.Line, reason} }
+
+// compiler builds Rules from the built-in file and one of the user.
+type compiler struct {
+	rs      *Rules
+	phrases phraseSet
+	consts  map[string]*Constant
+	file    string
+	errs    []error
+	names   map[string]int
+}
+
+func compileRules(userFile string, userText []byte) (*Rules, error) {
+	c := &compiler{rs: &Rules{actions: map[string]*action{}, outcomeValues: map[string]outcome{}}, consts: map[string]*Constant{}}
+	if userFile != "" {
+		c.load(userFile, userText, true)
+	}
+	c.load("built-in rules", builtinYAML, false)
+	if len(c.errs) > 0 {
+		return nil, errors.Join(c.errs...)
+	}
+	words, err := c.phrases.build()
+	if err != nil {
+		return nil, &RulesError{userFile, 0, err.Error()}
+	}
+	c.rs.words = words
+	for _, l := range []*ruleList{&c.rs.userCategory, &c.rs.builtinCategory, &c.rs.userEffects, &c.rs.builtinEffects} {
+		l.index()
+	}
+	return c.rs, nil
+}
+
+func (c *compiler) fail(line int, format string, args ...any) {
+	c.errs = append(c.errs, &RulesError{c.file, line, fmt.Sprintf(format, args...)})
+}
+
+// failErr reports an error of the YAML library or of a node.
+func (c *compiler) failErr(line int, err error) {
+	var at *nodeError
+	var types *yaml.TypeError
+	switch {
+	case errors.As(err, &at):
+		c.fail(at.line, "%s", at.reason)
+	case errors.As(err, &types):
+		for _, reason := range types.Errors {
+			c.failText(line, reason)
+		}
+	default:
+		c.failText(line, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+}
+
+// failText takes the line out of a message of the form "line 7: reason".
+func (c *compiler) failText(line int, reason string) {
+	if rest, ok := strings.CutPrefix(reason, "line "); ok {
+		if number, text, ok := strings.Cut(rest, ": "); ok {
+			if n, err := strconv.Atoi(number); err == nil {
+				line, reason = n, text
+			}
+		}
+	}
+	c.fail(line, "%s", reason)
+}
+
+func (c *compiler) load(file string, text []byte, user bool) {
+	c.file, c.names = file, map[string]int{}
+	var f rulesFile
+	dec := yaml.NewDecoder(strings.NewReader(string(text)))
+	dec.KnownFields(true)
+	if err := dec.Decode(&f); err != nil {
+		c.failErr(0, err)
+		return
+	}
+	if f.Version != 1 {
+		c.fail(0, "version: 1 is expected")
+	}
+	if user {
+		if f.Outcome != nil || f.Categories != nil || f.Actions != nil {
+			c.fail(0, "outcome, categories and actions belong to the built-in rules; a rules file has version and rules")
+		}
+	} else {
+		c.loadOutcome(f.Outcome)
+		c.loadDefaults(&f)
+	}
+	for i := range f.Rules {
+		c.loadRule(&f.Rules[i], user)
+	}
+}
+
+func (c *compiler) loadOutcome(o *outcomeSource) {
+	if o == nil {
+		c.fail(0, "outcome is missing")
+		return
+	}
+	for _, name := range o.Fields {
+		c.rs.outcomeFields = append(c.rs.outcomeFields, fieldTest{key: name, id: lookupKey([]byte(name))})
+	}
+	for _, v := range o.FieldFailure {
+		c.rs.outcomeValues[v] = failure
+	}
+	for _, v := range o.FieldSuccess {
+		c.rs.outcomeValues[v] = success
+	}
+	for _, list := range []struct {
+		words []string
+		role  phraseRole
+	}{{o.Ignore, roleIgnore}, {o.Failure, roleFailure}, {o.Success, roleSuccess}} {
+		for _, w := range list.words {
+			if _, err := c.phrases.add(w, list.role); err != nil {
+				c.fail(0, "outcome: %v", err)
+			}
+		}
+	}
+}
+
+func (c *compiler) loadDefaults(f *rulesFile) {
+	for name, src := range f.Categories {
+		cat, ok := categoryOf(name)
+		if !ok {
+			c.fail(0, "categories: unknown category %q", name)
+			continue
+		}
+		c.rs.categoryEffects[cat] = c.effects(0, &src, false)
+	}
+	for _, src := range f.Actions {
+		a := c.action(src.Action)
+		e := c.effects(0, &effectsSource{Kind: src.Kind, EventCategory: src.EventCategory, EventType: src.EventType}, false)
+		for _, name := range src.In {
+			cat, ok := categoryOf(name)
+			if !ok || a.byCategory[cat] != nil {
+				c.fail(0, "actions: %s in %q: unknown or repeated category", src.Action, name)
+				continue
+			}
+			a.byCategory[cat] = &e
+		}
+	}
+}
+
+func (c *compiler) action(name string) *action {
+	a, ok := c.rs.actions[name]
+	if !ok {
+		a = &action{name: c.text(name)}
+		c.rs.actions[name] = a
+	}
+	return a
+}
+
+func (c *compiler) text(s string) *Constant { return c.intern(s, func() *Constant { return constText(s) }) }
+
+func (c *compiler) list(s []string) *Constant {
+	return c.intern("["+strings.Join(s, ",")+"]", func() *Constant { return constList(s) })
+}
+
+func (c *compiler) intern(key string, make func() *Constant) *Constant {
+	k, ok := c.consts[key]
+	if !ok {
+		k = make()
+		c.consts[key] = k
+	}
+	return k
+}
+
+func (c *compiler) loadRule(n *yaml.Node, user bool) {
+	var src ruleSource
+	// Node.Decode has no strict form, so names are checked first.
+	if err := checkRuleKeys(n); err != nil {
+		c.failErr(n.Line, err)
+		return
+	}
+	if err := n.Decode(&src); err != nil {
+		c.failErr(n.Line, err)
+		return
+	}
+	if src.Name == "" {
+		c.fail(n.Line, "the rule has no name")
+	} else if at, ok := c.names[src.Name]; ok {
+		c.fail(n.Line, "rule %q: the name stands at line %d already", src.Name, at)
+	}
+	c.names[src.Name] = n.Line
+	before := len(c.errs)
+	r := c.when(n.Line, &src)
+	r.name, r.set = src.Name, c.effects(n.Line, &src.Set, true)
+	if len(c.errs) > before {
+		return
+	}
+	list := &c.rs.builtinEffects
+	switch {
+	case r.set.hasCategory && user:
+		list = &c.rs.userCategory
+	case r.set.hasCategory:
+		list = &c.rs.builtinCategory
+	case user:
+		list = &c.rs.userEffects
+	}
+	list.rules = append(list.rules, r)
+}
+
+var ruleKeys = map[string][]string{
+	"":     {"name", "when", "set"},
+	"when": {"category", "writer", "type", "subtype", "id", "endpoint", "fields", "words", "all_words", "not_words"},
+	"set":  {"category", "action", "outcome", "kind", "event_category", "event_type", "severity"},
+}
+
+func checkRuleKeys(n *yaml.Node) error {
+	check := func(n *yaml.Node, where string) error {
+		if n.Kind != yaml.MappingNode {
+			return lineError(n, "a mapping with "+strings.Join(ruleKeys[where], ", ")+" is expected")
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; !slices.Contains(ruleKeys[where], k.Value) {
+				return lineError(k, fmt.Sprintf("unknown key %q: use %s", k.Value, strings.Join(ruleKeys[where], ", ")))
+			}
+		}
+		return nil
+	}
+	if err := check(n, ""); err != nil {
+		return err
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if where := n.Content[i].Value; where != "name" {
+			if err := check(n.Content[i+1], where); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// when compiles the conditions of a rule.
+func (c *compiler) when(line int, src *ruleSource) (r rule) {
+	w := &src.When
+	for _, name := range w.Category {
+		cat, ok := categoryOf(name)
+		if !ok {
+			c.fail(line, "rule %q: unknown category %q: use %s", src.Name, name, strings.Join(categoryNames[:], ", "))
+		}
+		r.categories |= 1 << cat
+	}
+	for _, name := range w.Writer {
+		i := slices.Index(writerNames[:], name)
+		if i < 0 {
+			c.fail(line, "rule %q: unknown writer %q: use %s", src.Name, name, strings.Join(writerNames[:], ", "))
+			continue
+		}
+		r.writers |= 1 << i
+	}
+	r.types, r.subtypes, r.ids = textMatches(w.Type, true), textMatches(w.Subtype, true), textMatches(w.ID, false)
+	if w.Endpoint != nil {
+		r.endpoint = -1
+		if *w.Endpoint {
+			r.endpoint = 1
+		}
+	}
+	r.any, r.every, r.none = c.masks(line, src.Name, w.Words), c.masks(line, src.Name, w.AllWords), c.masks(line, src.Name, w.NotWords)
+	keys := make([]string, 0, len(w.Fields))
+	for key := range w.Fields {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		r.fields = append(r.fields, c.fieldTest(src.Name, key, w.Fields[key]))
+	}
+	return r
+}
+
+func textMatches(list []string, lower bool) (m []textMatch) {
+	for _, s := range list {
+		if lower {
+			s = strings.ToLower(s)
+		}
+		text, prefix := strings.CutSuffix(s, "*")
+		m = append(m, textMatch{text, prefix})
+	}
+	return m
+}
+
+func (c *compiler) masks(line int, name string, words []string) (m []wordMask) {
+	for _, w := range words {
+		id, err := c.phrases.add(w, 0)
+		if err != nil {
+			c.fail(line, "rule %q: %v", name, err)
+			continue
+		}
+		i := slices.IndexFunc(m, func(x wordMask) bool { return x.index == id/64 })
+		if i < 0 {
+			i = len(m)
+			m = append(m, wordMask{index: id / 64})
+		}
+		m[i].bits |= 1 << (id % 64)
+	}
+	return m
+}
+
+func (c *compiler) fieldTest(name, key string, src fieldTestSource) fieldTest {
+	written := appendKey(nil, []byte(key))
+	t := fieldTest{key: string(written), id: lookupKey(written), message: key == "message"}
+	for _, s := range src.Equal {
+		t.equal = append(t.equal, strings.ToLower(s))
+	}
+	for _, s := range src.Contains {
+		t.contains = append(t.contains, strings.ToLower(s))
+	}
+	if src.Exists != nil {
+		t.exists, t.absent = *src.Exists, !*src.Exists
+	}
+	if src.Regex != "" {
+		re, err := regexp.Compile(src.Regex)
+		if err != nil {
+			c.fail(src.line, "rule %q: field %s: %v", name, key, err)
+		}
+		t.regex = re
+	}
+	return t
+}
+
+// effects compiles what a rule sets. A rule must set something.
+func (c *compiler) effects(line int, src *effectsSource, isRule bool) (e effects) {
+	if src.Category != "" {
+		cat, ok := categoryOf(src.Category)
+		if !ok {
+			c.fail(line, "unknown category %q: use %s", src.Category, strings.Join(categoryNames[:], ", "))
+		}
+		e.category, e.hasCategory = cat, true
+	}
+	if src.Action != "" {
+		if !isActionName(src.Action) {
+			c.fail(line, "action %q: lower-case letters, digits and - are expected", src.Action)
+		}
+		e.action = c.action(src.Action)
+	}
+	switch src.Outcome {
+	case "":
+	case "success":
+		e.outcome = success
+	case "failure":
+		e.outcome = failure
+	case "none":
+		e.outcome = noOutcome
+	default:
+		c.fail(line, "outcome %q: success, failure or none is expected", src.Outcome)
+	}
+	switch src.Kind {
+	case "":
+	case "event", "alert", "state", "metric":
+		e.kind = c.text(src.Kind)
+	default:
+		c.fail(line, "kind %q: event, alert, state or metric is expected", src.Kind)
+	}
+	if src.Severity != nil {
+		if *src.Severity < 0 || *src.Severity > 7 {
+			c.fail(line, "severity %d: 0 (emergency) to 7 (debug) is expected", *src.Severity)
+		}
+		e.severity, e.hasSeverity = int8(*src.Severity), true
+	}
+	if len(src.EventCategory)+len(src.EventType) > 0 {
+		if reason := checkECS(src.EventCategory, src.EventType); reason != "" {
+			c.fail(line, "%s", reason)
+		}
+		e.categories, e.types = c.list(src.EventCategory), c.list(src.EventType)
+	}
+	if isRule && e == (effects{}) {
+		c.fail(line, "the rule sets nothing")
+	}
+	return e
+}
+
+func isActionName(s string) bool {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return len(s) <= 64
+}
+
+// ecsTypes holds the event types that ECS 9.4 expects in each event category.
+var ecsTypes = map[string][]string{
+	"api":                 {"access", "admin", "allowed", "change", "creation", "deletion", "denied", "end", "info", "start", "user"},
+	"authentication":      {"start", "end", "info"},
+	"configuration":       {"access", "change", "creation", "deletion", "info"},
+	"database":            {"access", "change", "info", "error"},
+	"driver":              {"change", "end", "info", "start"},
+	"email":               {"info"},
+	"file":                {"access", "change", "creation", "deletion", "info"},
+	"host":                {"access", "change", "end", "info", "start"},
+	"iam":                 {"admin", "change", "creation", "deletion", "group", "info", "user"},
+	"intrusion_detection": {"allowed", "denied", "info"},
+	"library":             {"start"},
+	"malware":             {"info"},
+	"network":             {"access", "allowed", "connection", "denied", "end", "info", "protocol", "start"},
+	"package":             {"access", "change", "deletion", "info", "installation", "start"},
+	"process":             {"access", "change", "end", "info", "start"},
+	"registry":            {"access", "change", "creation", "deletion"},
+	"session":             {"start", "end", "info"},
+	"threat":              {"indicator"},
+	"vulnerability":       {"info"},
+	"web":                 {"access", "error", "info"},
+}
+
+// checkECS returns what is wrong with a pair of event.category and event.type.
+func checkECS(categories, types []string) string {
+	if len(categories) == 0 || len(types) == 0 {
+		return "event_category and event_type are set together"
+	}
+	for _, c := range categories {
+		if _, ok := ecsTypes[c]; !ok {
+			return fmt.Sprintf("event_category %q is none of ECS", c)
+		}
+	}
+	for _, t := range types {
+		if !slices.ContainsFunc(categories, func(c string) bool { return slices.Contains(ecsTypes[c], t) }) {
+			return fmt.Sprintf("event_type %q is not expected in event_category %s", t, strings.Join(categories, ", "))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,274 @@
+package parser
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"unicode/utf8"
+)
+
+// isIP reports whether v is an IPv4 or IPv6 address as Elasticsearch's ip type
+// takes it: no zone, no leading zeros.
+func isIP(v []byte) bool {
+	if len(v) < 2 || len(v) > 45 {
+		return false
+	}
+	if isIPv4(v) {
+		return true
+	}
+	if bytes.IndexByte(v, ':') < 0 || bytes.IndexByte(v, '%') >= 0 {
+		return false
+	}
+	_, err := netip.ParseAddr(string(v))
+	return err == nil
+}
+
+func isIPv4(v []byte) bool {
+	if len(v) < 7 || len(v) > 15 {
+		return false
+	}
+	dots, n, value := 0, 0, 0
+	for _, c := range v {
+		if c == '.' {
+			if n == 0 || dots == 3 {
+				return false
+			}
+			dots, n, value = dots+1, 0, 0
+			continue
+		}
+		if !isDigit(c) || n > 0 && value == 0 {
+			return false
+		}
+		value = value*10 + int(c-'0')
+		if n++; value > 255 {
+			return false
+		}
+	}
+	return dots == 3 && n > 0
+}
+
+// parseUint reads a non-negative integer that a long field takes.
+func parseUint(v []byte) (int64, bool) {
+	if len(v) == 0 || len(v) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range v {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+// parseScore reads a plain decimal number.
+func parseScore(v []byte) (float64, bool) {
+	if len(v) == 0 || len(v) > 8 {
+		return 0, false
+	}
+	for _, c := range v {
+		if !isDigit(c) && c != '.' {
+			return 0, false
+		}
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	return f, err == nil
+}
+
+// appendMAC appends a MAC address in ECS form: upper case, "-" between octets.
+// It takes "-", ":", "." or nothing between octets.
+func appendMAC(dst, v []byte) ([]byte, bool) {
+	n := len(dst)
+	hex := 0
+	for i, c := range v {
+		switch {
+		case isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f':
+			if hex > 0 && hex%2 == 0 {
+				dst = append(dst, '-')
+			}
+			if c >= 'a' {
+				c -= 0x20
+			}
+			dst = append(dst, c)
+			if hex++; hex > 12 {
+				return dst[:n], false
+			}
+		case (c == '-' || c == ':' || c == '.') && hex%2 == 0 && i > 0 && i < len(v)-1 && v[i-1] != c:
+		default:
+			return dst[:n], false
+		}
+	}
+	return dst, hex == 12
+}
+
+// hashField returns the field of a checksum by its length, and whether it is one.
+func hashField(v []byte) (Field, bool) {
+	for _, c := range v {
+		if !isDigit(c) && !(c|0x20 >= 'a' && c|0x20 <= 'f') {
+			return 0, false
+		}
+	}
+	switch len(v) {
+	case 32:
+		return FileMD5, true
+	case 40:
+		return FileSHA1, true
+	case 64:
+		return FileSHA256, true
+	case 128:
+		return FileSHA512, true
+	}
+	return 0, false
+}
+
+// lower returns v in lower case, v itself when it is already.
+func (ev *Event) lower(v []byte) []byte {
+	for i, c := range v {
+		if c >= 'A' && c <= 'Z' {
+			b := ev.scratch(len(v))
+			n := len(b)
+			b = append(b, v...)
+			for ; i < len(v); i++ {
+				if c := v[i]; c >= 'A' && c <= 'Z' {
+					b[n+i] = c | 0x20
+				}
+			}
+			return ev.keep(b, n)
+		}
+	}
+	return v
+}
+
+// splitList calls f with the trimmed parts of v between "," or ";" until f
+// returns false. It reports whether f took every part.
+func splitList(v []byte, f func(part []byte) bool) bool {
+	for n := 0; ; n++ {
+		i := bytes.IndexAny(v, ",;")
+		part := v
+		if i >= 0 {
+			part = v[:i]
+		}
+		if n >= maxList || !f(bytes.TrimSpace(part)) {
+			return false
+		}
+		if i < 0 || i+1 == len(v) {
+			return true
+		}
+		v = v[i+1:]
+	}
+}
+
+// baseName returns what follows the last path separator of either kind.
+func baseName(v []byte) []byte {
+	if i := bytes.LastIndexAny(v, `/\`); i >= 0 {
+		return v[i+1:]
+	}
+	return v
+}
+
+// appendValid appends s with every byte that is not UTF-8 replaced by U+FFFD.
+func appendValid(dst, s []byte) []byte {
+	for len(s) > 0 {
+		r, n := utf8.DecodeRune(s)
+		if r == utf8.RuneError && n == 1 {
+			dst = append(dst, "\uFFFD"...)
+		} else {
+			dst = append(dst, s[:n]...)
+		}
+		s = s[n:]
+	}
+	return dst
+}
+
+// osName is what an operating system text starts with and what it says.
+type osName struct {
+	prefix, name, family, kind string
+}
+
+// osNames is looked through in order, ignoring case. The text is FortiClient's
+// own, as in real lines: "macOS 14.1.1", "Microsoft Windows 11 Professional
+// Edition, 64-bit (build 22000)"; the Linux names are those of os-release.
+var osNames = []osName{
+	{"microsoft windows server", "Windows Server", "windows", "windows"},
+	{"windows server", "Windows Server", "windows", "windows"},
+	{"microsoft windows", "Windows", "windows", "windows"},
+	{"windows", "Windows", "windows", "windows"},
+	{"macos", "macOS", "darwin", "macos"},
+	{"mac os x", "Mac OS X", "darwin", "macos"},
+	{"os x", "OS X", "darwin", "macos"},
+	{"ubuntu", "Ubuntu", "debian", "linux"},
+	{"debian gnu/linux", "Debian GNU/Linux", "debian", "linux"},
+	{"debian", "Debian", "debian", "linux"},
+	{"linux mint", "Linux Mint", "debian", "linux"},
+	{"red hat enterprise linux server", "Red Hat Enterprise Linux Server", "redhat", "linux"},
+	{"red hat enterprise linux workstation", "Red Hat Enterprise Linux Workstation", "redhat", "linux"},
+	{"red hat enterprise linux", "Red Hat Enterprise Linux", "redhat", "linux"},
+	{"centos stream", "CentOS Stream", "redhat", "linux"},
+	{"centos linux", "CentOS Linux", "redhat", "linux"},
+	{"centos", "CentOS", "redhat", "linux"},
+	{"rocky linux", "Rocky Linux", "redhat", "linux"},
+	{"almalinux", "AlmaLinux", "redhat", "linux"},
+	{"fedora linux", "Fedora Linux", "redhat", "linux"},
+	{"fedora", "Fedora", "redhat", "linux"},
+	{"opensuse leap", "openSUSE Leap", "suse", "linux"},
+	{"suse linux enterprise server", "SUSE Linux Enterprise Server", "suse", "linux"},
+	{"android", "Android", "android", "android"},
+	{"ios", "iOS", "ios", "ios"},
+	{"ipados", "iPadOS", "ios", "ios"},
+	{"linux", "Linux", "linux", "linux"},
+}
+
+// osConstants are the interned texts of osNames.
+var osConstants = func() (c [][3]*Constant) {
+	for _, o := range osNames {
+		c = append(c, [3]*Constant{constText(o.name), constText(o.family), constText(o.kind)})
+	}
+	return c
+}()
+
+// setOS fills host.os from the os text.
+func (ev *Event) setOS(v []byte) {
+	ev.setText(HostOSFull, v)
+	for i := range osNames {
+		o := &osNames[i]
+		n := len(o.prefix)
+		if len(v) < n || v[0]|0x20 != o.prefix[0] || !equalFold(v[:n], o.prefix) || n < len(v) && v[n] != ' ' {
+			continue
+		}
+		ev.setConst(HostOSName, osConstants[i][0])
+		ev.setConst(HostOSFamily, osConstants[i][1])
+		ev.setConst(HostOSType, osConstants[i][2])
+		if version := osVersion(v[n:]); len(version) > 0 {
+			ev.setText(HostOSVersion, version)
+		}
+		return
+	}
+}
+
+// osVersion returns the first word when it begins with a digit: "11", "14.1.1",
+// "2019", "22.04.3".
+func osVersion(v []byte) []byte {
+	v = trimLeft(v)
+	w := bytes.TrimRight(v[:wordEnd(v)], ",;")
+	if len(w) == 0 || !isDigit(w[0]) {
+		return nil
+	}
+	return w
+}
+
+// equalFold compares ASCII text; lower must be in lower case.
+func equalFold(v []byte, lower string) bool {
+	if len(v) != len(lower) {
+		return false
+	}
+	for i, c := range v {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
