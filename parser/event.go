@@ -84,6 +84,10 @@ func (ev *Event) keep(b []byte, n int) []byte {
 	return b[n:len(b):len(b)]
 }
 
+// SetText fills a field with a text, which must be valid UTF-8 and stay as it is
+// until the event has been written.
+func (ev *Event) SetText(f Field, v []byte) { ev.setText(f, v) }
+
 func (ev *Event) setText(f Field, v []byte) {
 	ev.Values[f] = Value{Kind: Text, Text: v}
 	ev.Set.add(f)

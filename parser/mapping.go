@@ -295,7 +295,6 @@ var targets = func() (t [numWriters][256]target) {
 	return t
 }()
 
-
 // FieldRow is a row of the field table, for documents and index templates.
 type FieldRow struct{ Key, WrittenBy, Field, Note string }
 

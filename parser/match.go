@@ -41,8 +41,11 @@ func (e *effects) fill(o *effects) {
 	if e.kind == nil {
 		e.kind = o.kind
 	}
-	if e.categories == nil && e.types == nil {
-		e.categories, e.types = o.categories, o.types
+	if e.categories == nil {
+		e.categories = o.categories
+	}
+	if e.types == nil {
+		e.types = o.types
 	}
 	if !e.hasSeverity {
 		e.severity, e.hasSeverity = o.severity, o.hasSeverity
@@ -125,7 +128,8 @@ func (t *fieldTest) holds(ev *Event) bool {
 
 // rule is a compiled rule: all its conditions must hold.
 type rule struct {
-	name       string
+	name, file string
+	line       int
 	categories uint32 // set of categories, 0 for any
 	writers    writers
 	types      []textMatch
@@ -262,16 +266,21 @@ func (rs *Rules) apply(ev *Event) {
 	if r := rs.builtinEffects.first(ev); r != nil {
 		e.fill(&r.set)
 	}
-	if e.action != nil {
-		if d := e.action.byCategory[ev.Category]; d != nil {
-			e.fill(d)
-		}
-	}
-	e.fill(&rs.categoryEffects[ev.Category])
+	rs.fillDefaults(&e, ev.Category)
 	if e.outcome == unsetOutcome {
 		e.outcome = rs.readOutcome(ev)
 	}
 	ev.setEffects(&e)
+}
+
+// fillDefaults takes what no rule said from the action and the category.
+func (rs *Rules) fillDefaults(e *effects, c Category) {
+	if e.action != nil {
+		if d := e.action.byCategory[c]; d != nil {
+			e.fill(d)
+		}
+	}
+	e.fill(&rs.categoryEffects[c])
 }
 
 var constEvent = constText("event")

@@ -44,7 +44,7 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 	if !utf8.Valid(line) {
 		b := ev.scratch(len(line) + 64)
 		n := len(b)
-		line = ev.keep(appendValid(b, line), n)
+		line = ev.keep(AppendValid(b, line), n)
 	}
 	ev.Clean = line
 	ev.text = ev.head.parseHeader(line)

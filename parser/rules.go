@@ -204,15 +204,28 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
+	for _, l := range c.lists() {
+		for i := range l.rules {
+			c.file = l.rules[i].file
+			c.checkECS(&l.rules[i])
+		}
+	}
+	if len(c.errs) > 0 {
+		return nil, errors.Join(c.errs...)
+	}
 	words, err := c.phrases.build()
 	if err != nil {
 		return nil, &RulesError{userFile, 0, err.Error()}
 	}
 	c.rs.words = words
-	for _, l := range []*ruleList{&c.rs.userCategory, &c.rs.builtinCategory, &c.rs.userEffects, &c.rs.builtinEffects} {
+	for _, l := range c.lists() {
 		l.index()
 	}
 	return c.rs, nil
+}
+
+func (c *compiler) lists() []*ruleList {
+	return []*ruleList{&c.rs.userCategory, &c.rs.builtinCategory, &c.rs.userEffects, &c.rs.builtinEffects}
 }
 
 func (c *compiler) fail(line int, format string, args ...any) {
@@ -330,7 +343,9 @@ func (c *compiler) action(name string) *action {
 	return a
 }
 
-func (c *compiler) text(s string) *Constant { return c.intern(s, func() *Constant { return constText(s) }) }
+func (c *compiler) text(s string) *Constant {
+	return c.intern(s, func() *Constant { return constText(s) })
+}
 
 func (c *compiler) list(s []string) *Constant {
 	return c.intern("["+strings.Join(s, ",")+"]", func() *Constant { return constList(s) })
@@ -364,7 +379,7 @@ func (c *compiler) loadRule(n *yaml.Node, user bool) {
 	c.names[src.Name] = n.Line
 	before := len(c.errs)
 	r := c.when(n.Line, &src)
-	r.name, r.set = src.Name, c.effects(n.Line, &src.Set, true)
+	r.name, r.file, r.line, r.set = src.Name, c.file, n.Line, c.effects(n.Line, &src.Set, true)
 	if len(c.errs) > before {
 		return
 	}
@@ -537,11 +552,11 @@ func (c *compiler) effects(line int, src *effectsSource, isRule bool) (e effects
 		}
 		e.severity, e.hasSeverity = int8(*src.Severity), true
 	}
-	if len(src.EventCategory)+len(src.EventType) > 0 {
-		if reason := checkECS(src.EventCategory, src.EventType); reason != "" {
-			c.fail(line, "%s", reason)
-		}
-		e.categories, e.types = c.list(src.EventCategory), c.list(src.EventType)
+	if len(src.EventCategory) > 0 {
+		e.categories = c.list(src.EventCategory)
+	}
+	if len(src.EventType) > 0 {
+		e.types = c.list(src.EventType)
 	}
 	if isRule && e == (effects{}) {
 		c.fail(line, "the rule sets nothing")
@@ -582,19 +597,41 @@ var ecsTypes = map[string][]string{
 	"web":                 {"access", "error", "info"},
 }
 
-// checkECS returns what is wrong with a pair of event.category and event.type.
-func checkECS(categories, types []string) string {
-	if len(categories) == 0 || len(types) == 0 {
-		return "event_category and event_type are set together"
-	}
-	for _, c := range categories {
-		if _, ok := ecsTypes[c]; !ok {
-			return fmt.Sprintf("event_category %q is none of ECS", c)
+// checkECS reports a rule whose effects, filled up with the defaults of its
+// action and of a category it can meet, are no pair of ECS.
+func (c *compiler) checkECS(r *rule) {
+	for cat := Category(0); cat < NumCategories; cat++ {
+		if r.set.hasCategory && r.set.category != cat || !r.set.hasCategory && r.categories != 0 && r.categories&(1<<cat) == 0 {
+			continue
+		}
+		e := r.set
+		if e.action != nil && e.action.byCategory[cat] == nil && r.categories == 0 && !r.set.hasCategory {
+			continue // the action has no meaning there
+		}
+		c.rs.fillDefaults(&e, cat)
+		if reason := ecsPair(&e); reason != "" {
+			c.fail(r.line, "rule %q in category %s: %s", r.name, cat, reason)
+			return
 		}
 	}
-	for _, t := range types {
-		if !slices.ContainsFunc(categories, func(c string) bool { return slices.Contains(ecsTypes[c], t) }) {
-			return fmt.Sprintf("event_type %q is not expected in event_category %s", t, strings.Join(categories, ", "))
+}
+
+// ecsPair returns what is wrong with event.category and event.type.
+func ecsPair(e *effects) string {
+	if e.types == nil {
+		return ""
+	}
+	if e.categories == nil {
+		return "event_type without event_category"
+	}
+	for _, name := range e.categories.Texts {
+		if _, ok := ecsTypes[name]; !ok {
+			return fmt.Sprintf("event_category %q is none of ECS", name)
+		}
+	}
+	for _, t := range e.types.Texts {
+		if !slices.ContainsFunc(e.categories.Texts, func(name string) bool { return slices.Contains(ecsTypes[name], t) }) {
+			return fmt.Sprintf("event_type %q is not expected in event_category %s", t, strings.Join(e.categories.Texts, ", "))
 		}
 	}
 	return ""

@@ -167,8 +167,8 @@ func baseName(v []byte) []byte {
 	return v
 }
 
-// appendValid appends s with every byte that is not UTF-8 replaced by U+FFFD.
-func appendValid(dst, s []byte) []byte {
+// AppendValid appends s with every byte that is not UTF-8 replaced by U+FFFD.
+func AppendValid(dst, s []byte) []byte {
 	for len(s) > 0 {
 		r, n := utf8.DecodeRune(s)
 		if r == utf8.RuneError && n == 1 {

@@ -1,0 +1,182 @@
+// Package enrich turns the raw lines in Fluent Bit log chunks into categorised
+// records of the Elastic Common Schema.
+//
+// It reads and writes MessagePack directly: no maps, no reflection, no allocation
+// per record. Events that are not FortiEMS lines pass byte for byte.
+package enrich
+
+import (
+	"sync"
+	"time"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/event"
+)
+
+// Schema is the form of the records.
+type Schema int
+
+// The schemas.
+const (
+	ECS  Schema = iota // nested maps
+	Flat               // names joined by "_", lists as comma-joined text
+)
+
+// Unmatched is what happens to a line that is not FortiEMS.
+type Unmatched int
+
+// The ways with unmatched lines.
+const (
+	Pass Unmatched = iota // byte for byte
+	Mark                  // kept, with event.kind pipeline_error
+	Drop
+)
+
+// aheadSeconds is how far event times may run ahead of the receipt before they
+// are counted in Stats.Ahead.
+const aheadSeconds = 600
+
+// Options configure an [Enricher].
+type Options struct {
+	// KeyNames are the record keys tried in order for the raw line.
+	KeyNames []string
+	Schema   Schema
+	// Location is the zone of times that name none; nil is UTC.
+	Location *time.Location
+	// EventTime puts the event's own time into the record timestamp.
+	EventTime bool
+	// PreserveOriginal keeps the raw line in event.original.
+	PreserveOriginal bool
+	// Rules that categorise; nil is the built-in ones.
+	Rules     *parser.Rules
+	Unmatched Unmatched
+}
+
+// Stats counts what one Run did.
+type Stats struct {
+	Records   uint64 // events read
+	Matched   uint64 // FortiEMS lines
+	Unmatched uint64 // lines that are not FortiEMS, whatever was done with them
+	Marked    uint64 // unmatched lines that were marked
+	Dropped   uint64 // unmatched lines that were dropped
+	Passed    uint64 // events without a raw line: passed as they are
+	Ahead     uint64 // event times more than ten minutes ahead of the receipt
+	// Categories counts the matched lines by category.
+	Categories [parser.NumCategories]uint64
+	// Changed tells that the output differs from the input.
+	Changed bool
+}
+
+// Enricher enriches chunks. It is immutable and safe for concurrent use.
+type Enricher struct {
+	parser    *parser.Parser
+	keys      [][]byte
+	schema    Schema
+	original  bool
+	unmatched Unmatched
+	workers   sync.Pool // of *worker
+}
+
+// New returns an enricher.
+func New(o Options) *Enricher {
+	e := &Enricher{
+		parser:    parser.New(parser.Options{Location: o.Location, ReceiptTime: !o.EventTime, Rules: o.Rules}),
+		schema:    o.Schema,
+		original:  o.PreserveOriginal,
+		unmatched: o.Unmatched,
+	}
+	for _, k := range o.KeyNames {
+		e.keys = append(e.keys, []byte(k))
+	}
+	if len(e.keys) == 0 {
+		e.keys = [][]byte{[]byte("log"), []byte("message")}
+	}
+	e.workers.New = func() any { return new(worker) }
+	return e
+}
+
+// worker is the scratch memory of one Run.
+type worker struct {
+	ev      parser.Event
+	pairs   []event.Pair // of the record at hand
+	created stamp
+	buf     []byte
+}
+
+// Run appends the enriched form of chunk to dst. When nothing changed, or on
+// error, dst is returned as it came and the chunk is to be passed untouched. The
+// only error is event.ErrCorrupt: the chunk is not whole MessagePack.
+func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
+	w := e.workers.Get().(*worker)
+	defer e.workers.Put(w)
+	out = dst
+	untouched := chunk // what is not copied yet
+	for rest := chunk; len(rest) > 0; {
+		ev, next, err := event.Next(rest)
+		if err != nil {
+			return dst, Stats{}, err
+		}
+		st.Records++
+		raw := w.findLine(e.keys, &ev)
+		if raw < 0 {
+			st.Passed++
+			rest = next
+			continue
+		}
+		line, _ := event.Text(w.pairs[raw].Value)
+		matched := e.parser.Parse(&w.ev, line, ev.Sec, ev.Nsec)
+		if !matched {
+			st.Unmatched++
+			if e.unmatched == Pass {
+				rest = next
+				continue
+			}
+		}
+		out = append(out, untouched[:len(untouched)-len(rest)]...)
+		st.Changed = true
+		switch {
+		case matched:
+			st.Matched++
+			st.Categories[w.ev.Category]++
+			if w.ev.Sec > ev.Sec+aheadSeconds {
+				st.Ahead++
+			}
+			out = e.appendEvent(out, w, &ev, raw)
+		case e.unmatched == Mark:
+			st.Marked++
+			out = e.appendMarked(out, w, &ev, raw)
+		default:
+			st.Dropped++
+		}
+		untouched, rest = next, next
+	}
+	if !st.Changed {
+		return dst, st, nil
+	}
+	return append(out, untouched...), st, nil
+}
+
+// findLine splits the record into w.pairs and returns the index of the one that
+// holds the raw line, or -1.
+func (w *worker) findLine(keys [][]byte, ev *event.Event) int {
+	w.pairs = w.pairs[:0]
+	body := ev.Body
+	for i := 0; i < ev.Count; i++ {
+		p, rest, err := event.NextPair(body)
+		if err != nil {
+			return -1 // cannot happen: event.Next has walked the record
+		}
+		w.pairs = append(w.pairs, p)
+		body = rest
+	}
+	for _, key := range keys {
+		for i := range w.pairs {
+			if string(w.pairs[i].Key) == string(key) {
+				if _, ok := event.Text(w.pairs[i].Value); ok {
+					return i
+				}
+			}
+		}
+	}
+	return -1
+}
