@@ -85,8 +85,9 @@ EXPORT void flb_log_print(int level, const char *file, int line, const char *fmt
 /* main.c: what ends the run early, and the status it ends with. Safe from every thread. */
 void status_raise(int status); /* the first one wins */
 int status_now(void);
-void stop_request(void);   /* read no more input, deliver what was read */
-bool stop_requested(void); /* also after SIGINT and SIGTERM */
+void stop_request(void);   /* after an error: take no more messages */
+bool stop_at_once(void);   /* stop_request was called */
+bool stop_requested(void); /* also after a signal: read no more, but take what was read */
 bool grace_over(void);     /* time for deliveries after a signal is used up */
 int stop_fd(void);         /* becomes readable at the first signal */
 

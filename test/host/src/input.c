@@ -69,7 +69,7 @@ static void lines_of(int fd, const struct options *opt)
         size_t start = 0;
         for (;;) {
             const unsigned char *end = memchr(in.data + scanned, '\n', in.len - scanned);
-            if (end == NULL || stop_requested()) {
+            if (end == NULL || stop_at_once()) {
                 scanned = in.len;
                 break;
             }
@@ -81,7 +81,7 @@ static void lines_of(int fd, const struct options *opt)
         in.len -= start;
         scanned -= start;
     }
-    if (in.len > 0 && !stop_requested()) {
+    if (in.len > 0 && !stop_at_once()) {
         add_line(&c, opt, in.data, in.len);
     }
     if (c.records > 0) {

@@ -37,6 +37,11 @@ void stop_request(void)
     atomic_store(&stopping, true);
 }
 
+bool stop_at_once(void)
+{
+    return atomic_load(&stopping);
+}
+
 bool stop_requested(void)
 {
     return atomic_load(&stopping) || atomic_load(&signals) > 0;
@@ -409,6 +414,9 @@ static void run(const struct options *opt)
         input_raw(opt);
     } else {
         syslog_run(opt);
+    }
+    if (atomic_load(&signals) > 0) {
+        host_log(LOG_WARN, "[engine] caught a signal, service will shutdown in max %ld seconds", grace_seconds);
     }
 }
 

@@ -224,8 +224,8 @@ static bool known_type(int type)
 
 /*
  * Entry i of the plugin's options with the stride of the imitated release, NULL after the last.
- * An entry whose type does not exist means the plugin laid its array out for another release:
- * that is reported, not followed, because its pointers would be garbage.
+ * An entry whose type does not exist, or an end that is half an entry, means the plugin laid its array
+ * out for another release: that is reported, not followed, because its pointers would be garbage.
  */
 static const struct config_map_head *option_at(const struct filter_plugin *p, size_t i)
 {
@@ -235,8 +235,9 @@ static const struct config_map_head *option_at(const struct filter_plugin *p, si
         return NULL;
     }
     const struct config_map_head *m = (const void *)((const char *)p->def.config_map + i * stride);
-    if (i >= MAX_OPTIONS || !known_type(m->type)) {
-        host_log(LOG_ERROR, "[config] entry %zu of the config map has type %d: laid out for another release", i, m->type);
+    bool false_end = m->name == NULL && (m->def_value != NULL || m->desc != NULL);
+    if (i >= MAX_OPTIONS || !known_type(m->type) || false_end) {
+        host_log(LOG_ERROR, "[config] entry %zu of the config map makes no sense: laid out for another release", i);
         exit(STATUS_FAILED);
     }
     return m->name == NULL ? NULL : m;
