@@ -1,5 +1,11 @@
 package parser
 
+import (
+	"strings"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
 // Field is one leaf of the record that the parser can fill. The constants stand
 // in the order in which a record is written, so that walking a [FieldSet] from
 // low to high visits every nested object once.
@@ -242,11 +248,24 @@ type Value struct {
 type Constant struct {
 	Texts  []string
 	IsList bool
+	// Packed is the value as MessagePack, encoded once: nested as text or array,
+	// flat as text, a list joined by commas.
+	Packed, PackedFlat []byte
 }
 
-func constText(s string) *Constant { return &Constant{Texts: []string{s}} }
+func constText(s string) *Constant {
+	packed := msgp.AppendString(nil, s)
+	return &Constant{Texts: []string{s}, Packed: packed, PackedFlat: packed}
+}
 
-func constList(s []string) *Constant { return &Constant{Texts: s, IsList: true} }
+func constList(texts []string) *Constant {
+	packed := msgp.AppendArrayHeader(nil, uint32(len(texts)))
+	for _, s := range texts {
+		packed = msgp.AppendString(packed, s)
+	}
+	flat := msgp.AppendString(nil, strings.Join(texts, ","))
+	return &Constant{Texts: texts, IsList: true, Packed: packed, PackedFlat: flat}
+}
 
 // The lists of an event. An index is stored in Value.Num.
 const (

@@ -39,7 +39,9 @@ type Event struct {
 	head   header
 	text   []byte // after the header
 	by     writer
-	byKey  [256]int32 // first pair of a known key plus 1
+	seen   keySet     // known keys of the line
+	valued keySet     // those whose value says something
+	byKey  [256]int32 // first pair of a known key, valid if it is in seen
 	names  nameIndex
 	msg    []byte
 	words  wordHits
@@ -59,7 +61,7 @@ func (ev *Event) reset() {
 		ev.Lists[i] = ev.Lists[i][:0]
 	}
 	ev.Pairs = ev.Pairs[:0]
-	ev.byKey = [256]int32{}
+	ev.seen, ev.valued = keySet{}, keySet{}
 	ev.names.reset()
 	ev.buf = ev.buf[:0]
 	ev.head = header{}
@@ -88,18 +90,21 @@ func (ev *Event) keep(b []byte, n int) []byte {
 // until the event has been written.
 func (ev *Event) SetText(f Field, v []byte) { ev.setText(f, v) }
 
+// Only what the kind needs is written: the rest of a Value is left over from an
+// earlier line and never read.
+
 func (ev *Event) setText(f Field, v []byte) {
-	ev.Values[f] = Value{Kind: Text, Text: v}
+	ev.Values[f].Kind, ev.Values[f].Text = Text, v
 	ev.Set.add(f)
 }
 
 func (ev *Event) setInt(f Field, n int64) {
-	ev.Values[f] = Value{Kind: Int, Num: n}
+	ev.Values[f].Kind, ev.Values[f].Num = Int, n
 	ev.Set.add(f)
 }
 
 func (ev *Event) setConst(f Field, c *Constant) {
-	ev.Values[f] = Value{Kind: Const, Const: c}
+	ev.Values[f].Kind, ev.Values[f].Const = Const, c
 	ev.Set.add(f)
 }
 
@@ -107,7 +112,7 @@ func (ev *Event) setConst(f Field, c *Constant) {
 func (ev *Event) addList(f Field, list int, v []byte) {
 	l := ev.Lists[list]
 	if !ev.Set.Has(f) {
-		ev.Values[f] = Value{Kind: List, Num: int64(list)}
+		ev.Values[f].Kind, ev.Values[f].Num = List, int64(list)
 		ev.Set.add(f)
 	}
 	// A hostile list is bounded by maxList, so this stays linear in the line.
@@ -124,23 +129,30 @@ const maxList = 64
 
 // add enters a pair. key must be in its written form if id is 0.
 func (ev *Event) add(key, value []byte, id keyID) {
-	p := Pair{Key: key, Value: value, id: id, null: isNull(value)}
+	null := isNull(value)
 	n := len(ev.Pairs)
-	first := -1
 	if id != 0 {
-		if at := ev.byKey[id]; at == 0 {
-			ev.byKey[id] = int32(n) + 1
-		} else {
-			first = int(at) - 1
+		if !ev.seen.has(id) {
+			ev.seen.add(id)
+			ev.byKey[id] = int32(n)
+			if !null {
+				ev.valued.add(id)
+			}
+			ev.Pairs = append(ev.Pairs, Pair{Key: key, Value: value, id: id, null: null, last: int32(n)})
+			return
 		}
-	} else {
-		first = ev.names.add(ev.Pairs, key, n)
-	}
-	if first < 0 {
-		p.last = int32(n)
-		ev.Pairs = append(ev.Pairs, p)
+		ev.repeat(int(ev.byKey[id]), Pair{Key: key, Value: value, id: id, null: null})
 		return
 	}
+	if first := ev.names.add(ev.Pairs, key, n); first >= 0 {
+		ev.repeat(first, Pair{Key: key, Value: value, null: null})
+		return
+	}
+	ev.Pairs = append(ev.Pairs, Pair{Key: key, Value: value, null: null, last: int32(n)})
+}
+
+// repeat enters a pair whose key is that of the pair first.
+func (ev *Event) repeat(first int, p Pair) {
 	f := &ev.Pairs[first]
 	switch {
 	case p.null:
@@ -148,12 +160,16 @@ func (ev *Event) add(key, value []byte, id keyID) {
 		return
 	case f.null:
 		// The first value that says something takes the place of the marker.
-		f.Value, f.null = value, false
+		f.Value, f.null = p.Value, false
+		if f.id != 0 {
+			ev.valued.add(f.id)
+		}
 		return
 	}
 	p.later = true
-	ev.Pairs[f.last].next = int32(n)
-	f.last = int32(n)
+	n := int32(len(ev.Pairs))
+	ev.Pairs[f.last].next = n
+	f.last = n
 	ev.Pairs = append(ev.Pairs, p)
 }
 
@@ -177,19 +193,19 @@ func (ev *Event) addRaw(key, value []byte) {
 
 // value returns the first value of a known key that says something, or nil.
 func (ev *Event) value(id keyID) []byte {
-	if at := ev.byKey[id]; at != 0 && !ev.Pairs[at-1].null {
-		return ev.Pairs[at-1].Value
+	if ev.valued.has(id) {
+		return ev.Pairs[ev.byKey[id]].Value
 	}
 	return nil
 }
 
 // has reports whether the line carries a known key, with any value.
-func (ev *Event) has(id keyID) bool { return ev.byKey[id] != 0 }
+func (ev *Event) has(id keyID) bool { return ev.seen.has(id) }
 
 // represented notes that the first pair of a key stands in a field.
 func (ev *Event) represented(id keyID) {
-	if at := ev.byKey[id]; at != 0 {
-		ev.Pairs[at-1].mapped = true
+	if ev.seen.has(id) {
+		ev.Pairs[ev.byKey[id]].mapped = true
 	}
 }
 

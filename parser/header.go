@@ -13,8 +13,13 @@ type header struct {
 	sdata    []byte // RFC 5424 structured data with its brackets
 	stray    []byte // text before the first pair that is no header
 
-	hasTime bool  // local is set
-	hasZone bool  // the stamp names its offset
+	hasTime bool // stamp is set
+	stamp
+}
+
+// stamp is a timestamp of a header.
+type stamp struct {
+	hasZone bool  // it names its offset
 	noYear  bool  // RFC 3164: the year of local is 0
 	local   civil // as written
 	offset  int32 // seconds east of UTC
@@ -80,11 +85,11 @@ func (h *header) parse5424(s []byte) (rest []byte, ok bool) {
 		}
 		s = s[2:]
 	} else {
-		n := h.parseISO(s)
+		n := h.stamp.parseISO(s)
 		if n == 0 || n >= len(s) || s[n] != ' ' {
-			h.hasTime = false
 			return s, false
 		}
+		h.hasTime = true
 		s = s[n+1:]
 	}
 	for _, word := range [...]*[]byte{&h.hostname, &h.appname, &h.procid, &h.msgid} {
@@ -227,15 +232,20 @@ func (h *header) parse3164(s []byte) []byte {
 // broken tells of letters glued to it, as FortiEMS 7.2 does; no host follows.
 // The first stamp that names its zone is kept, else the first one.
 func (h *header) parseStamp(s []byte) (n int, broken bool) {
-	had := *h
-	if n = h.parseISO(s); n == 0 {
-		n = h.parseBSD(s)
+	if len(s) < 15 {
+		return 0, false
+	}
+	var t stamp
+	if isDigit(s[0]) {
+		n = t.parseISO(s)
+	} else {
+		n = t.parseBSD(s)
 	}
 	if n == 0 {
 		return 0, false
 	}
-	if had.hasTime && (had.hasZone || !h.hasZone) {
-		*h = had
+	if !h.hasTime || t.hasZone && !h.hasZone {
+		h.hasTime, h.stamp = true, t
 	}
 	end := n + wordEnd(s[n:])
 	if end == n+1 && s[n] == ':' {
@@ -245,7 +255,7 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 }
 
 // parseBSD reads "Oct  1 22:17:30", also with a year or a fraction.
-func (h *header) parseBSD(s []byte) int {
+func (t *stamp) parseBSD(s []byte) int {
 	if len(s) < 15 || s[3] != ' ' {
 		return 0
 	}
@@ -271,13 +281,13 @@ func (h *header) parseBSD(s []byte) int {
 	if !ok || !c.valid() {
 		return 0
 	}
-	h.local, h.hasTime, h.hasZone, h.noYear = c, true, false, c.year == 0
+	t.local, t.noYear = c, c.year == 0
 	return i + n
 }
 
 // parseISO reads 2024-10-01T22:17:30.112143+00:00, also with a space for the T
 // and without an offset.
-func (h *header) parseISO(s []byte) int {
+func (t *stamp) parseISO(s []byte) int {
 	var c civil
 	if len(s) < 19 || !c.parseDate(s[:10]) || s[10] != 'T' && s[10] != ' ' {
 		return 0
@@ -287,9 +297,9 @@ func (h *header) parseISO(s []byte) int {
 		return 0
 	}
 	n += 11
-	h.local, h.hasTime, h.hasZone, h.noYear = c, true, false, false
+	t.local, t.noYear = c, false
 	if z, offset := parseOffset(s[n:]); z > 0 {
-		h.hasZone, h.offset = true, offset
+		t.hasZone, t.offset = true, offset
 		n += z
 	}
 	return n

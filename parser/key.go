@@ -38,48 +38,78 @@ func printOf(key []byte) keyPrint {
 	return keyPrint{w, 0, n}
 }
 
-func (p keyPrint) slot(bits uint) uint64 {
-	return (p.head*0x9E3779B97F4A7C15 ^ p.tail*0xC2B2AE3D27D4EB4F ^ uint64(p.n)*0x165667B19E3779F9) * 0x9E3779B97F4A7C15 >> (64 - bits)
+// keySet is a set of known keys.
+type keySet [4]uint64
+
+func (s *keySet) has(id keyID) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+func (s *keySet) add(id keyID) { s[id/64] |= 1 << (id % 64) }
+
+// textIndex finds short texts by their print: open addressing, at most half
+// full, immutable once built. Positions are those in the list it was built from.
+type textIndex struct {
+	shift   uint
+	entries []textEntry
+	texts   []string
 }
 
-const keyTableBits = 10
-
-// keyTable is an open-addressing table over the known keys; built once.
-var keyTable = buildKeyTable()
-
-type keyEntry struct {
+type textEntry struct {
 	keyPrint
-	id keyID
+	at int32 // -1 for a free entry
 }
 
-func buildKeyTable() *[1 << keyTableBits]keyEntry {
-	t := new([1 << keyTableBits]keyEntry)
-	for id, name := range keyNames {
-		if name == "" {
+// newTextIndex indexes texts; empty ones are not found.
+func newTextIndex(texts []string) *textIndex {
+	bits := uint(3)
+	for 1<<bits < 4*len(texts) {
+		bits++
+	}
+	x := &textIndex{shift: 64 - bits, entries: make([]textEntry, 1<<bits), texts: texts}
+	for i := range x.entries {
+		x.entries[i].at = -1
+	}
+	for at, text := range texts {
+		if text == "" || x.find([]byte(text)) >= 0 {
 			continue
 		}
-		p := printOf([]byte(name))
-		i := p.slot(keyTableBits)
-		for t[i].id != 0 {
-			i = (i + 1) & (1<<keyTableBits - 1)
+		p := printOf([]byte(text))
+		i := x.slot(p)
+		for x.entries[i].at >= 0 {
+			i = (i + 1) & (len(x.entries) - 1)
 		}
-		t[i] = keyEntry{p, keyID(id)}
+		x.entries[i] = textEntry{p, int32(at)}
 	}
-	return t
+	return x
 }
+
+func (x *textIndex) slot(p keyPrint) int {
+	h := p.head*0x9E3779B97F4A7C15 ^ p.tail*0xC2B2AE3D27D4EB4F ^ uint64(p.n)*0x165667B19E3779F9
+	return int(h * 0x9E3779B97F4A7C15 >> (x.shift & 63))
+}
+
+// find returns the position of text, or -1.
+func (x *textIndex) find(text []byte) int {
+	p := printOf(text)
+	for i := x.slot(p); ; i = (i + 1) & (len(x.entries) - 1) {
+		e := &x.entries[i&(len(x.entries)-1)]
+		if e.at < 0 {
+			return -1
+		}
+		if e.keyPrint == p && (p.n <= 16 || x.texts[e.at] == string(text)) {
+			return int(e.at)
+		}
+	}
+}
+
+// keyIndex holds the known keys.
+var keyIndex = newTextIndex(keyNames)
 
 // lookupKey returns the id of a lower-case key, or 0.
 func lookupKey(key []byte) keyID {
-	p := printOf(key)
-	for i := p.slot(keyTableBits); ; i = (i + 1) & (1<<keyTableBits - 1) {
-		e := &keyTable[i]
-		if e.id == 0 {
-			return 0
-		}
-		if e.keyPrint == p && (p.n <= 16 || keyNames[e.id] == string(key)) {
-			return e.id
-		}
+	if at := keyIndex.find(key); at > 0 {
+		return keyID(at)
 	}
+	return 0
 }
 
 // keyChars tells which bytes may stand in a key of a key=value line, and

@@ -289,6 +289,15 @@ func (ev *Event) setHostIPs(v []byte) bool {
 }
 
 func (ev *Event) setHostMACs(v []byte) bool {
+	if len(v) <= len("a1:b2:c3:d4:e5:f6") {
+		b := ev.scratch(32)
+		n := len(b)
+		b, ok := appendMAC(b, v)
+		if ok {
+			ev.addList(HostMAC, listHostMAC, ev.keep(b, n))
+		}
+		return ok
+	}
 	var check [32]byte
 	if !splitList(v, func(part []byte) bool { _, ok := appendMAC(check[:0], part); return ok }) {
 		return false

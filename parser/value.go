@@ -227,13 +227,21 @@ var osConstants = func() (c [][3]*Constant) {
 	return c
 }()
 
+// osByLetter holds the positions in osNames by the low bits of the first letter.
+var osByLetter = func() (x [32][]int) {
+	for i, o := range osNames {
+		x[o.prefix[0]&0x1f] = append(x[o.prefix[0]&0x1f], i)
+	}
+	return x
+}()
+
 // setOS fills host.os from the os text.
 func (ev *Event) setOS(v []byte) {
 	ev.setText(HostOSFull, v)
-	for i := range osNames {
+	for _, i := range osByLetter[v[0]&0x1f] {
 		o := &osNames[i]
 		n := len(o.prefix)
-		if len(v) < n || v[0]|0x20 != o.prefix[0] || !equalFold(v[:n], o.prefix) || n < len(v) && v[n] != ' ' {
+		if len(v) < n || !equalFold(v[:n], o.prefix) || n < len(v) && v[n] != ' ' {
 			continue
 		}
 		ev.setConst(HostOSName, osConstants[i][0])

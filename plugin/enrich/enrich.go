@@ -59,6 +59,7 @@ type Stats struct {
 	Unmatched uint64 // lines that are not FortiEMS, whatever was done with them
 	Marked    uint64 // unmatched lines that were marked
 	Dropped   uint64 // unmatched lines that were dropped
+	Unknown   uint64 // matched lines that no rule knows
 	Passed    uint64 // events without a raw line: passed as they are
 	Ahead     uint64 // event times more than ten minutes ahead of the receipt
 	// Categories counts the matched lines by category.
@@ -138,6 +139,9 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 		case matched:
 			st.Matched++
 			st.Categories[w.ev.Category]++
+			if w.ev.Category == parser.Unknown {
+				st.Unknown++
+			}
 			if w.ev.Sec > ev.Sec+aheadSeconds {
 				st.Ahead++
 			}

@@ -96,7 +96,7 @@ func refuses(t *testing.T, table []Option, bad map[string][]string, parse func(f
 				if !errors.As(err, &bad) || bad.Key != o.Key {
 					t.Fatalf("got %#v", err)
 				}
-				for _, part := range []string{o.Key, value, "valid: " + o.Valid} {
+				for _, part := range []string{o.Key, strings.TrimSpace(value), "valid: " + o.Valid} {
 					if !strings.Contains(err.Error(), part) {
 						t.Errorf("%q is missing in %q", part, err)
 					}
@@ -365,5 +365,17 @@ func TestCStrings(t *testing.T) {
 		if got := cString(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
+	}
+}
+
+func TestEffectiveOptionsHideSecrets(t *testing.T) {
+	got := Effective(Filter(), from(map[string]string{"unmatched": "drop", "rules_file": "/my rules"}))
+	want := `key_name=log,message schema=ecs timezone=UTC event_time=on preserve_original=off rules_file="/my rules" unmatched=drop`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	got = Effective(Output(), from(map[string]string{"password": "hunter2", "api_key": "s3cret"}))
+	if strings.Contains(got, "hunter2") || strings.Contains(got, "s3cret") || !strings.Contains(got, "password=(set)") {
+		t.Errorf("got %s", got)
 	}
 }

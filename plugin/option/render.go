@@ -2,6 +2,7 @@ package option
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,26 @@ func Markdown(options []Option) string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.Key, def, strings.ReplaceAll(o.Text, "|", `\|`))
 	}
 	return b.String()
+}
+
+// Effective renders the values that are in effect as "key=value key=value" for a
+// log line, in table order. Options that are unset and have no default are left
+// out; of a secret only that it is set is told.
+func Effective(options []Option, get func(key string) string) string {
+	v, _ := values(options, get) // refused values stand there as written
+	var parts []string
+	for _, o := range options {
+		switch value := v[o.Key]; {
+		case value == "":
+		case o.Secret:
+			parts = append(parts, o.Key+"=(set)")
+		case strings.ContainsAny(value, " \t\"\r\n"):
+			parts = append(parts, o.Key+"="+strconv.Quote(value))
+		default:
+			parts = append(parts, o.Key+"="+value)
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 // cTypes are the names that plugin/abi.h gives to the host's option types.

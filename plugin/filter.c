@@ -1,0 +1,121 @@
+/*
+ * The native filter door of Fluent Bit: the registration struct, the option
+ * arrays and the three callbacks. Everything else is Go behind ftntFilter*.
+ */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "_cgo_export.h"
+#include "abi.h"
+#include "options_gen.h"
+
+static int ftnt_init(void *ins, void *config, void *data);
+static int ftnt_filter(const void *data, size_t bytes, const char *tag, int tag_len,
+                       void **out_buf, size_t *out_size, void *f_ins, void *i_ins,
+                       void *context, void *config);
+static int ftnt_exit(void *context, void *config);
+
+/*
+ * set_property stays 0: the host then only refuses unknown names, and the values
+ * are read and checked in Go, which tells what is valid.
+ */
+#define FTNT_OPTION_ROW(opt_type, opt_key, opt_default, opt_text) \
+    {.type = opt_type, .name = opt_key, .default_value = opt_default, .description = opt_text},
+
+static struct ftnt_option_2_2 ftnt_options_2_2[] = {FTNT_FILTER_OPTIONS(FTNT_OPTION_ROW){.type = 0}};
+static struct ftnt_option_5_0_3 ftnt_options_5_0_3[] = {FTNT_FILTER_OPTIONS(FTNT_OPTION_ROW){.type = 0}};
+
+_Static_assert(sizeof(ftnt_options_2_2) / sizeof(ftnt_options_2_2[0]) == FTNT_FILTER_OPTION_COUNT + 1,
+               "every option and the end");
+
+/* The one symbol the host looks for: the file name without "flb-" and ".so", and "_plugin". */
+FTNT_EXPORT struct ftnt_filter_plugin filter_fortiems_plugin = {
+    .name = "fortiems",
+    .description = "Parse FortiClient EMS syslog into categorised ECS records",
+    .config_map = ftnt_options_2_2,
+    .cb_init = ftnt_init,
+    .cb_filter = ftnt_filter,
+    .cb_exit = ftnt_exit,
+};
+
+/* Runs inside the host's dlopen, before the host copies the struct. */
+__attribute__((constructor)) static void ftnt_filter_load(void)
+{
+    if (dlsym(RTLD_DEFAULT, "flb_config_map_get_raw") != NULL) {
+        filter_fortiems_plugin.config_map = ftnt_options_5_0_3;
+    }
+}
+
+static int ftnt_refuse(const char *text, const char *detail)
+{
+    char line[512];
+    int n = snprintf(line, sizeof(line), "[filter:fortiems] %s%s", text, detail);
+
+    if (n > 0) {
+        ftnt_log(FTNT_LOG_ERROR, line, (size_t) n < sizeof(line) ? (size_t) n : sizeof(line) - 1);
+    }
+    return -1;
+}
+
+static int ftnt_init(void *ins, void *config, void *data)
+{
+    const char *lacks = ftnt_host_lacks();
+    uintptr_t handle;
+
+    (void) config;
+    (void) data;
+    if (ins == NULL) {
+        return ftnt_refuse("the host gave no instance", "");
+    }
+    if (lacks != NULL) {
+        return ftnt_refuse("cannot run in this host, it does not export ", lacks);
+    }
+    if (ftnt_forked()) {
+        return ftnt_refuse("cannot run in daemon mode (-d, daemon on): threads of Go do not survive the fork;"
+                           " let systemd or a container run Fluent Bit in the foreground", "");
+    }
+    handle = ftntFilterInit(ins, (char *) ftnt_filter_name(ins),
+                                 ((const struct ftnt_filter_instance *) ins)->log_level);
+    if (handle == 0) {
+        return -1;
+    }
+    ftnt_filter_set_context(ins, (void *) handle);
+    return 0;
+}
+
+static int ftnt_filter(const void *data, size_t bytes, const char *tag, int tag_len,
+                       void **out_buf, size_t *out_size, void *f_ins, void *i_ins,
+                       void *context, void *config)
+{
+    void *out = NULL;
+    size_t size = 0;
+
+    (void) tag;
+    (void) tag_len;
+    (void) f_ins;
+    (void) i_ins;
+    (void) config;
+    if (data == NULL || bytes == 0 || bytes > PTRDIFF_MAX || out_buf == NULL || out_size == NULL || context == NULL) {
+        return FTNT_FILTER_NOTOUCH;
+    }
+    if (ftntFilterRun((uintptr_t) context, (void *) data, bytes, &out, &size) != FTNT_FILTER_MODIFIED) {
+        return FTNT_FILTER_NOTOUCH;
+    }
+    /* From here the host owns out and frees it; NULL with size 0 drops all records. */
+    *out_buf = out;
+    *out_size = size;
+    return FTNT_FILTER_MODIFIED;
+}
+
+static int ftnt_exit(void *context, void *config)
+{
+    (void) config;
+    if (context != NULL && !ftnt_forked()) {
+        ftntFilterExit((uintptr_t) context);
+    }
+    return 0;
+}

@@ -1,0 +1,102 @@
+package main
+
+/*
+#cgo noescape ftnt_copy
+#cgo nocallback ftnt_copy
+#include <stdlib.h>
+#include "abi.h"
+*/
+import "C"
+
+import (
+	"math"
+	"time"
+	"unsafe"
+
+	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
+)
+
+// filters holds the running filter instances. The handle is what the host keeps
+// as the instance's context.
+var filters table[*filter]
+
+// ftntFilterInit starts an instance and returns its handle, 0 if it refuses
+// to start; it has then said why. name is the host's until the call returns.
+//
+//export ftntFilterInit
+func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uintptr_t) {
+	log := hostlog.New("filter", "fortiems", C.GoString(name), hostLevel(int(level)), logInterval, hostWrite)
+	defer func() {
+		if v := recover(); v != nil {
+			handle = 0
+			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
+		}
+	}()
+	f, err := newFilter(func(key string) string { return filterProperty(ins, key) }, log)
+	if err != nil {
+		for _, e := range option.Errors(err) {
+			log.Printf(hostlog.Error, "%v", e)
+		}
+		return 0
+	}
+	return C.uintptr_t(filters.put(f))
+}
+
+// ftntFilterRun filters the n bytes at data, which are the host's and valid
+// during the call. With FTNT_FILTER_MODIFIED, *out is memory of the C allocator
+// that the host now owns, or nil with size 0 when every record is dropped. In
+// every other case the host keeps its bytes as they are.
+//
+//export ftntFilterRun
+func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
+	f, _ := filters.get(uintptr(handle))
+	defer func() {
+		if v := recover(); v != nil {
+			result = C.FTNT_FILTER_NOTOUCH
+			f.panicked(panicText(v), time.Now())
+		}
+	}()
+	if f == nil || data == nil || n == 0 || uint64(n) > math.MaxInt || out == nil || outSize == nil {
+		return C.FTNT_FILTER_NOTOUCH
+	}
+	buf := buffers.Get().(*[]byte)
+	defer putBuffer(buf)
+	verdict := f.run(buf, unsafe.Slice((*byte)(data), int(n)))
+	switch verdict {
+	case dropped:
+		*out, *outSize = nil, 0
+		return C.FTNT_FILTER_MODIFIED
+	case modified:
+		copied := C.ftnt_copy(unsafe.Pointer(unsafe.SliceData(*buf)), C.size_t(len(*buf)))
+		if copied == nil {
+			f.outOfMemory(len(*buf), time.Now())
+			return C.FTNT_FILTER_NOTOUCH
+		}
+		*out, *outSize = copied, C.size_t(len(*buf))
+		return C.FTNT_FILTER_MODIFIED
+	}
+	return C.FTNT_FILTER_NOTOUCH
+}
+
+// ftntFilterExit ends an instance and logs what it did.
+//
+//export ftntFilterExit
+func ftntFilterExit(handle C.uintptr_t) {
+	f, ok := filters.take(uintptr(handle))
+	defer func() {
+		if v := recover(); v != nil {
+			f.panicked(panicText(v), time.Now())
+		}
+	}()
+	if ok {
+		f.close()
+	}
+}
+
+// filterProperty reads one option of an instance of the host, "" if it is unset.
+func filterProperty(ins unsafe.Pointer, key string) string {
+	ckey := C.CString(key)
+	defer C.free(unsafe.Pointer(ckey))
+	return C.GoString(C.ftnt_filter_property(ins, ckey)) // nil gives ""
+}
