@@ -1,0 +1,64 @@
+# fluent-bit-fortiems. `make help` lists the targets.
+OUT      := build/out
+OBJECT   := $(OUT)/flb-filter_fortiems.so
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_FILES := $(shell find parser plugin -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map')
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+include test/host/host.mk
+
+.PHONY: help build run demo test test-race test-pure fuzz bench golden generate lint vulncheck clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+build: $(OBJECT) $(OUT)/out_fortiems_es.so $(OUT)/fortiems-host ## the shared object and the stand-in host in build/out
+
+$(OBJECT): $(GO_FILES) go.mod go.sum
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+
+$(OUT)/out_fortiems_es.so: $(OBJECT)
+	ln -sf flb-filter_fortiems.so $@
+
+run: build ## receive syslog on 127.0.0.1:5514 (udp and tcp), print categorised records
+	@sh test/demo/run.sh
+
+demo: build ## replay the corpus, print the records and the counts
+	@sh test/demo/demo.sh
+
+test: build ## run everything
+	@go run ./test/runner
+
+test-race: ## the pure-Go packages under the race detector
+	go test -race ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/...
+
+test-pure: ## everything but the object itself, without cgo
+	CGO_ENABLED=0 go test ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/...
+
+FUZZTIME ?= 5m
+fuzz: ## fuzz every target for FUZZTIME
+	@for p in ./parser ./plugin/event ./plugin/enrich; do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+bench: ## benchmarks
+	go test -run '^$$' -bench . -benchmem ./parser/... ./plugin/...
+
+golden: ## write the golden files of the corpus anew
+	go test ./test/golden -update
+
+generate: ## write generated files anew
+	go generate ./...
+
+lint: ## format, vet, staticcheck
+	@test -z "$$(gofmt -l parser plugin test)" || { gofmt -l parser plugin test; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+vulncheck: ## known vulnerabilities in dependencies (asks an online database)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
+
+clean: ## remove build/out
+	rm -rf $(OUT)
