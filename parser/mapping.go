@@ -311,13 +311,7 @@ func FieldRows() []FieldRow {
 	return rows
 }
 
-// VendorKeys returns the keys of the FortiEMS field dictionary that are written
-// under fortinet.ems, and those of the field table, which go there when a value
-// does not fit or a key repeats.
-func VendorKeys() []string {
-	keys := append([]string(nil), vendorKeys...)
-	for _, n := range keyNames[1:] {
-		keys = append(keys, n)
-	}
-	return keys
-}
+// VendorKeys returns every key of the FortiEMS field dictionary. Any of them can
+// stand under fortinet.ems: those of the field table when a value does not fit or
+// a key repeats.
+func VendorKeys() []string { return append([]string(nil), keyNames[1:]...) }
