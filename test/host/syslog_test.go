@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// session is a host that keeps running. Its output is collected as it appears.
-type session struct {
+// liveHost is a host that keeps running. Its output is collected as it appears.
+type liveHost struct {
 	cmd   *exec.Cmd
 	lines chan string // raw lines taken out of the records printed
 	ended chan error
@@ -26,9 +26,10 @@ type session struct {
 }
 
 // start runs the host until it is ended by a signal, at the latest when the test is over.
-func start(t *testing.T, stdin io.Reader, args ...string) *session {
+func start(t *testing.T, stdin io.Reader, args ...string) *liveHost {
 	t.Helper()
-	s := &session{cmd: exec.Command(hostPath, args...), lines: make(chan string, 100000), ended: make(chan error, 1)}
+	needHost(t)
+	s := &liveHost{cmd: exec.Command(hostPath, args...), lines: make(chan string, 100000), ended: make(chan error, 1)}
 	s.cmd.Stdin = stdin
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -72,14 +73,14 @@ func start(t *testing.T, stdin io.Reader, args ...string) *session {
 	return s
 }
 
-func (s *session) logText() string {
+func (s *liveHost) logText() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.log.String()
 }
 
 // wantLog waits for the text on stderr and returns what follows it on its line.
-func (s *session) wantLog(t *testing.T, text string) string {
+func (s *liveHost) wantLog(t *testing.T, text string) string {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if _, after, found := strings.Cut(s.logText(), text); found {
@@ -93,7 +94,7 @@ func (s *session) wantLog(t *testing.T, text string) string {
 }
 
 // wantLines waits for the next records and compares their raw lines.
-func (s *session) wantLines(t *testing.T, want ...string) {
+func (s *liveHost) wantLines(t *testing.T, want ...string) {
 	t.Helper()
 	for i, w := range want {
 		select {
@@ -107,7 +108,7 @@ func (s *session) wantLines(t *testing.T, want ...string) {
 	}
 }
 
-func (s *session) signal(t *testing.T, sig os.Signal) {
+func (s *liveHost) signal(t *testing.T, sig os.Signal) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func (s *session) signal(t *testing.T, sig os.Signal) {
 }
 
 // wantEnd waits for the end and checks that no record is left over.
-func (s *session) wantEnd(t *testing.T, code int) {
+func (s *liveHost) wantEnd(t *testing.T, code int) {
 	t.Helper()
 	select {
 	case <-s.ended:
@@ -130,13 +131,13 @@ func (s *session) wantEnd(t *testing.T, code int) {
 	}
 }
 
-func (s *session) stop(t *testing.T) {
+func (s *liveHost) stop(t *testing.T) {
 	t.Helper()
 	s.signal(t, syscall.SIGINT)
 	s.wantEnd(t, 0)
 }
 
-func (s *session) dial(t *testing.T, kind string) net.Conn {
+func (s *liveHost) dial(t *testing.T, kind string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(kind, s.wantLog(t, "listening "+kind+" "))
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *session) dial(t *testing.T, kind string) net.Conn {
 }
 
 // send opens a connection and writes the parts one by one. Closing it is left to the end of the test.
-func (s *session) send(t *testing.T, kind string, parts ...string) net.Conn {
+func (s *liveHost) send(t *testing.T, kind string, parts ...string) net.Conn {
 	t.Helper()
 	conn := s.dial(t, kind)
 	for _, p := range parts {
@@ -261,7 +262,7 @@ func TestSignalTakesWhatHasArrived(t *testing.T) {
 }
 
 // wantEndWith checks that the rest of the output is these records, in any order.
-func (s *session) wantEndWith(t *testing.T, want ...string) {
+func (s *liveHost) wantEndWith(t *testing.T, want ...string) {
 	t.Helper()
 	left := map[string]int{}
 	for _, w := range want {
