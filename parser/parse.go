@@ -87,6 +87,9 @@ func (ev *Event) parseBody() {
 	}
 	for i := 0; i < len(s); {
 		start, end := nextKey(s, i)
+		if end < 0 {
+			start, end = gluedKey(s, start)
+		}
 		if end >= 0 {
 			ev.head.stray = trimRight(s[:start])
 			ev.scanPairs(s, start, end)
@@ -99,6 +102,21 @@ func (ev *Event) parseBody() {
 		}
 		i = start + wordEnd(s[start:])
 	}
+}
+
+// gluedKey finds a key within the word at s[i] when what a broken header left is
+// glued to it, as in "<999>dtime=" or "[x]type=". end is -1 without one.
+func gluedKey(s []byte, i int) (start, end int) {
+	word := s[i : i+wordEnd(s[i:])]
+	eq := bytes.IndexByte(word, '=')
+	k := eq
+	for k > 0 && keyChars[word[k-1]] {
+		k--
+	}
+	if k > 0 && k < eq && (word[k-1] == '>' || word[k-1] == ']' || word[k-1] == '|') {
+		return i + k, keyEnd(s, i+k)
+	}
+	return i, -1
 }
 
 func trimRight(s []byte) []byte {

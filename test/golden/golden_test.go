@@ -1,0 +1,438 @@
+// Package golden runs the corpus through the filter and checks the records:
+// against the golden files, against what each line means, against ECS, and that
+// no pair of a line is lost.
+package golden
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tinylib/msgp/msgp"
+	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/enrich"
+	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/option"
+	"fluent-bit-fortiems/test/ecs"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// Every line is received at 2024-12-05T10:00:00.123456789Z.
+const receivedSec, receivedNsec = 1733392800, 123456789
+
+// corpusCase is a folder of the corpus.
+type corpusCase struct {
+	name, dir string
+	lines     []string
+	flat      bool
+	enricher  *enrich.Enricher
+}
+
+func corpus(t *testing.T) []corpusCase {
+	t.Helper()
+	dirs, err := filepath.Glob("../corpus/*")
+	if err != nil || len(dirs) < 30 {
+		t.Fatalf("%d cases, %v", len(dirs), err)
+	}
+	var cases []corpusCase
+	for _, dir := range dirs {
+		text, err := os.ReadFile(dir + "/input.log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := corpusCase{name: filepath.Base(dir), dir: dir, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")}
+		c.enricher, c.flat = newEnricher(t, dir)
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+// newEnricher builds the enricher with the options of a case.
+func newEnricher(t *testing.T, dir string) (e *enrich.Enricher, flat bool) {
+	t.Helper()
+	options := map[string]any{}
+	if text, err := os.ReadFile(dir + "/options.yaml"); err == nil {
+		if err := yaml.Unmarshal(text, &options); err != nil {
+			t.Fatal(dir, err)
+		}
+	}
+	cfg, err := option.ParseFilter(func(key string) string {
+		if v, ok := options[key]; ok {
+			return fmt.Sprint(v)
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(dir, err)
+	}
+	o := enrich.Options{
+		KeyNames: cfg.KeyNames, Location: cfg.Location, EventTime: cfg.EventTime, PreserveOriginal: cfg.PreserveOriginal,
+	}
+	if cfg.Schema == "flat" {
+		o.Schema = enrich.Flat
+	}
+	switch cfg.Unmatched {
+	case "mark":
+		o.Unmatched = enrich.Mark
+	case "drop":
+		o.Unmatched = enrich.Drop
+	}
+	if cfg.RulesFile != "" {
+		if o.Rules, err = parser.LoadRules(filepath.Join(dir, cfg.RulesFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return enrich.New(o), cfg.Schema == "flat"
+}
+
+// record is what became of a line; nil when it was dropped.
+type record map[string]any
+
+// run sends one line through the filter.
+func (c *corpusCase) run(t *testing.T, line string) record {
+	t.Helper()
+	chunk := event.AppendTime([]byte{0x92, 0x92}, receivedSec, receivedNsec)
+	chunk = append(chunk, 0xdf, 0, 0, 0, 0, 0x81)
+	chunk = msgp.AppendString(chunk, "message")
+	chunk = msgp.AppendString(chunk, line)
+	out, st, err := c.enricher.Run(nil, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !st.Changed {
+		out = chunk
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	ev, rest, err := event.Next(out)
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("%v, %d bytes behind the event", err, len(rest))
+	}
+	var js bytes.Buffer
+	if _, err := msgp.UnmarshalAsJSON(&js, ev.Record); err != nil {
+		t.Fatal(err)
+	}
+	r := record{}
+	dec := json.NewDecoder(&js)
+	dec.UseNumber()
+	if err := dec.Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	r["@timestamp"] = time.Unix(ev.Sec, int64(ev.Nsec)).UTC().Format("2006-01-02T15:04:05.000000000Z")
+	return r
+}
+
+// get returns the value of a dotted name.
+func (r record) get(name string) any {
+	var v any = map[string]any(r)
+	for _, part := range strings.Split(name, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[part]
+	}
+	return v
+}
+
+func TestCorpusGivesTheGoldenRecords(t *testing.T) {
+	for _, c := range corpus(t) {
+		t.Run(c.name, func(t *testing.T) {
+			var got bytes.Buffer
+			for _, line := range c.lines {
+				if r := c.run(t, line); r != nil {
+					b, err := json.Marshal(r) // keys in alphabetical order
+					if err != nil {
+						t.Fatal(err)
+					}
+					got.Write(append(b, '\n'))
+				}
+			}
+			file := c.dir + "/expected.ndjson"
+			if *update {
+				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, got.String(), string(want))
+		})
+	}
+}
+
+func compare(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if len(g) != len(w) {
+		t.Errorf("%d records, want %d", len(g)-1, len(w)-1)
+	}
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Errorf("record %d (make golden writes it anew)\n got %s\nwant %s", i+1, g[i], w[i])
+		}
+	}
+}
+
+// TestLinesMeanWhatTheyMean compares with intent.tsv, which people wrote from the
+// meaning of the lines and no program writes.
+func TestLinesMeanWhatTheyMean(t *testing.T) {
+	for _, c := range corpus(t) {
+		if c.flat {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			f, err := os.Open(c.dir + "/intent.tsv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			n := 0
+			for lines := bufio.NewScanner(f); lines.Scan(); n++ {
+				if n >= len(c.lines) {
+					t.Fatalf("intent.tsv has more rows than input.log has lines")
+				}
+				got := meaning(c.run(t, c.lines[n]))
+				if want := strings.Split(lines.Text(), "\t"); !slices.Equal(got, want) {
+					t.Errorf("line %d means %v, want %v\n%s", n+1, got, want, c.lines[n])
+				}
+			}
+			if n != len(c.lines) {
+				t.Errorf("%d rows in intent.tsv for %d lines", n, len(c.lines))
+			}
+		})
+	}
+}
+
+func meaning(r record) []string {
+	if r.get("fortinet.ems.category") == nil {
+		return []string{"unmatched", "-", "-", "-"}
+	}
+	var m []string
+	for _, name := range []string{"fortinet.ems.category", "event.action", "event.outcome", "event.kind"} {
+		v, ok := r.get(name).(string)
+		if !ok {
+			v = "-"
+		}
+		m = append(m, v)
+	}
+	return m
+}
+
+// TestRecordsAreECS checks every field, its type and every pair of category and
+// type over the corpus.
+func TestRecordsAreECS(t *testing.T) {
+	fields, err := ecs.Fields()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, c := range corpus(t) {
+		if c.flat {
+			continue
+		}
+		for i, line := range c.lines {
+			r := c.run(t, line)
+			if r.get("fortinet.ems.category") == nil && r.get("event.kind") == nil {
+				continue
+			}
+			checked++
+			where := fmt.Sprintf("%s line %d", c.name, i+1)
+			checkObject(t, where, "", r, fields)
+			checkPair(t, where, r, fields["event.category"])
+		}
+	}
+	if checked < 400 {
+		t.Errorf("only %d records were checked", checked)
+	}
+}
+
+func checkObject(t *testing.T, where, prefix string, object map[string]any, fields map[string]ecs.Field) {
+	t.Helper()
+	for name, v := range object {
+		path := strings.TrimPrefix(prefix+"."+name, ".")
+		f, ok := fields[path]
+		nested, isObject := v.(map[string]any)
+		switch {
+		case path == "fortinet" || path == "labels":
+		case ok && (f.Type == "flattened" || f.Type == "object"):
+			if !isObject {
+				t.Errorf("%s: %s is no object", where, path)
+			}
+		case isObject:
+			checkObject(t, where, path, nested, fields)
+		case !ok:
+			t.Errorf("%s: %s is no field of ECS", where, path)
+		default:
+			checkValue(t, where, path, v, f)
+		}
+	}
+}
+
+func checkValue(t *testing.T, where, path string, v any, f ecs.Field) {
+	t.Helper()
+	values := []any{v}
+	if list, ok := v.([]any); ok != f.Array {
+		t.Errorf("%s: %s is a list: %v, in ECS: %v", where, path, ok, f.Array)
+	} else if ok {
+		values = list
+	}
+	for _, v := range values {
+		number, isNumber := v.(json.Number)
+		text, isText := v.(string)
+		good := isText
+		switch f.Type {
+		case "long":
+			_, err := number.Int64()
+			good = isNumber && err == nil
+		case "float":
+			good = isNumber
+		case "ip":
+			_, err := netip.ParseAddr(text)
+			good = isText && err == nil
+		case "date":
+			_, err := time.Parse(time.RFC3339Nano, text)
+			good = isText && err == nil
+		}
+		if !good {
+			t.Errorf("%s: %s = %v is no %s", where, path, v, f.Type)
+		}
+		if len(f.Allowed) > 0 && !slices.Contains(f.Allowed, text) {
+			t.Errorf("%s: %s = %q is not allowed", where, path, text)
+		}
+	}
+}
+
+func checkPair(t *testing.T, where string, r record, f ecs.Field) {
+	t.Helper()
+	categories, _ := r.get("event.category").([]any)
+	types, _ := r.get("event.type").([]any)
+	for _, typ := range types {
+		if !slices.ContainsFunc(categories, func(c any) bool { return slices.Contains(f.Expected[c.(string)], typ.(string)) }) {
+			t.Errorf("%s: event.type %v is not expected in event.category %v", where, typ, categories)
+		}
+	}
+}
+
+// plainPair is a pair of the simple kinds: bare without a blank, or quoted
+// without a quote or backslash inside. Lines of other quoting are checked by the
+// golden files.
+var plainPair = regexp.MustCompile(`(?:^|[ >])([a-z_]+)=(?:"([^"\\]*)"|([^" ]+))(?: +[a-z_]+=|$)`)
+
+// TestNoPairIsLost finds the value of every plain pair of every line again in
+// the record, but null markers and times that the record time represents.
+func TestNoPairIsLost(t *testing.T) {
+	times := []string{"date", "time", "dtime", "eventtime", "timestamp", "itime", "tz"}
+	checked := 0
+	for _, c := range corpus(t) {
+		if c.flat || strings.HasPrefix(c.name, "quirk-formats") || strings.HasPrefix(c.name, "quirk-quotes") {
+			continue
+		}
+		for i, line := range c.lines {
+			r := c.run(t, line)
+			if r.get("fortinet.ems.category") == nil {
+				continue
+			}
+			have := map[string]bool{}
+			collect(r, have)
+			for s := line; ; {
+				m := plainPair.FindStringSubmatchIndex(s)
+				if m == nil {
+					break
+				}
+				key, value, end := s[m[2]:m[3]], "", 0
+				if m[4] >= 0 {
+					value, end = s[m[4]:m[5]], m[5]+1
+				} else {
+					value, end = s[m[6]:m[7]], m[7]
+				}
+				s = s[end:]
+				checked++
+				if isNull(key, value) || slices.Contains(times, key) && r.get("event.timezone") != nil || isRecordTime(key, value, r) {
+					continue
+				}
+				if !found(have, value) {
+					t.Errorf("%s line %d: %s=%q is lost", c.name, i+1, key, value)
+				}
+			}
+		}
+	}
+	if checked < 4000 {
+		t.Errorf("only %d pairs were checked", checked)
+	}
+}
+
+func collect(v any, have map[string]bool) {
+	switch v := v.(type) {
+	case record:
+		collect(map[string]any(v), have)
+	case map[string]any:
+		for _, x := range v {
+			collect(x, have)
+		}
+	case []any:
+		for _, x := range v {
+			collect(x, have)
+		}
+	case string:
+		have[strings.ToLower(v)] = true
+	case json.Number:
+		have[v.String()] = true
+	}
+}
+
+func isNull(key, value string) bool {
+	return value == "" || value == "N/A" || value == "(null)" || value == "-" || value == "0" && strings.HasSuffix(key, "port")
+}
+
+// isRecordTime reports whether a clock since 1970 says the time of the record.
+func isRecordTime(key, value string, r record) bool {
+	if key != "eventtime" && key != "timestamp" && key != "itime" {
+		return false
+	}
+	at, err := time.Parse(time.RFC3339Nano, r.get("@timestamp").(string))
+	digits := strings.Trim(fmt.Sprint(at.UnixNano()), " ")
+	return err == nil && strings.TrimRight(digits, "0") == strings.TrimRight(value, "0")
+}
+
+// found reports whether a value, or all the parts into which the contract splits
+// it, stand in the record.
+func found(have map[string]bool, value string) bool {
+	value = strings.ToLower(value)
+	if have[value] || have[strings.ReplaceAll(value, ":", "-")] {
+		return true
+	}
+	for v := range have { // a MAC address in another notation
+		if len(v) == 17 && strings.ReplaceAll(v, "-", "") == strings.NewReplacer(":", "", ".", "", "-", "").Replace(value) {
+			return true
+		}
+	}
+	for _, sep := range []string{`\`, "@", ",", ";"} {
+		if parts := strings.Split(value, sep); len(parts) > 1 {
+			if !slices.ContainsFunc(parts, func(p string) bool {
+				p = strings.TrimSpace(p)
+				return p != "" && !have[p] && !have[strings.ReplaceAll(p, ":", "-")]
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
