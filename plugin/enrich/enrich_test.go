@@ -2,38 +2,65 @@ package enrich
 
 import (
 	"bytes"
-	"encoding/json"
+	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 
+	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/event"
 )
 
 // wazuh is the real FortiEMS line of wazuh/wazuh#26094.
 const wazuh = `2024-10-01T22:17:30.112143+00:00 Oct  1 22:17:30s dtime="2024-10-01 22:17:30" type=event subtype=admin devid=FCT0000000000000 uid=A10B23C53766789D8B95D4EAC96B1921 hostname="user_test" user="usertest" deviceip=192.168.1.102 devicemac=a1-b2-c3-4d-38-a6 emsserial=FCTEMS9916065432 os="macOS 14.1.1" msg="offline" usingpolicy="Global" emshostname="" vd="default"`
 
+// sekoia is the real FortiClient traffic line of SEKOIA-IO/intake-formats.
+const sekoia = `devname="fortiproxyunit" devid="1111111111111111" vd="default" itime=123456 fctsn="FCT1234567890" date="2025-03-27" time="09:38:48" logver=1 id=96900 type="traffic" subtype="system" eventtype="traffic" level="info" uid="A94A8FE5CCB19BA61C4C0873D391E987982FBBD3" hostname="Toowoomba" pcdomain="Domain.int" deviceip=1.2.3.4 devicemac="00-11-22-33-44-55" site="default" fctver="7.2.8.1140" fgtserial="N/A" emsserial="1111111111111111" usingpolicy="Default" os="Microsoft Windows 11 Professional Edition, 64-bit (build 22000)" user="johndoe@DOMAIN" msg="Traffic log" sessionid=10000000 srcname="chrome.exe" srcproduct="Google Chrome" srcport=0 direction="outbound" remotename="example.com" dstport=443 proto=6 rcvdbyte=0 sentbyte=0 utmaction="userbrowsed" utmevent="webfilter" service="https" userinitiated=1 browsetime=7 url="/common/oauth2/v2.0/authorize?client_id=ed98c729-468d-451b-bf07-ad564a64a318" tz="+0100"`
+
+const sshd = `<38>Oct  1 22:17:30 web1 sshd[811]: Accepted publickey for admin from 192.0.2.9 port 50022 ssh2`
+
 const receivedSec, receivedNsec = 1733392800, 123456789 // 2024-12-05T10:00:00.123456789Z
 
-// chunkOf builds a chunk as in_syslog does: bin for log, str for other keys,
-// metadata as a map 32.
-func chunkOf(key string, lines ...string) []byte {
-	var b []byte
-	for _, line := range lines {
-		b = append(b, 0x92, 0x92)
-		b = event.AppendTime(b, receivedSec, receivedNsec)
-		b = append(b, 0xdf, 0, 0, 0, 0, 0x81)
-		b = msgp.AppendString(b, key)
-		if key == "log" {
-			b = msgp.AppendBytes(b, []byte(line))
-		} else {
-			b = msgp.AppendString(b, line)
-		}
+// pair is an incoming pair of a record in raw MessagePack.
+type pair struct {
+	key   string
+	value []byte
+}
+
+func str(s string) []byte { return msgp.AppendString(nil, s) }
+func bin(s string) []byte { return msgp.AppendBytes(nil, []byte(s)) }
+
+// eventOf builds an event as in_syslog does, its metadata a map 32.
+func eventOf(pairs ...pair) []byte {
+	b := event.AppendTime([]byte{0x92, 0x92}, receivedSec, receivedNsec)
+	b = append(b, 0xdf, 0, 0, 0, 0)
+	return append(b, recordOf(pairs...)...)
+}
+
+func recordOf(pairs ...pair) []byte {
+	b := msgp.AppendMapHeader(nil, uint32(len(pairs)))
+	for _, p := range pairs {
+		b = append(msgp.AppendString(b, p.key), p.value...)
 	}
 	return b
 }
 
-// jsonOf returns the chunk as JSON, one object per line, for reading.
+// run runs the filter over one chunk.
+func run(t testing.TB, o Options, chunk []byte) ([]byte, Stats) {
+	t.Helper()
+	out, st, err := New(o).Run(nil, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !st.Changed {
+		return chunk, st
+	}
+	return out, st
+}
+
+// jsonOf returns the records of a chunk as JSON, one per line.
 func jsonOf(t testing.TB, chunk []byte) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -51,29 +78,321 @@ func jsonOf(t testing.TB, chunk []byte) string {
 	return out.String()
 }
 
-func TestTry(t *testing.T) {
-	e := New(Options{EventTime: true})
-	out, st, err := e.Run(nil, chunkOf("log", wazuh))
+func TestUnmatchedLines(t *testing.T) {
+	chunk := append(eventOf(pair{"message", str(sshd)}, pair{"event", str("x")}, pair{"n", msgp.AppendInt(nil, 7)}), eventOf(pair{"message", str("")})...)
+	t.Run("pass byte for byte", func(t *testing.T) {
+		out, st := run(t, Options{}, chunk)
+		if !bytes.Equal(out, chunk) || st.Changed || st.Unmatched != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+	t.Run("mark", func(t *testing.T) {
+		out, st := run(t, Options{Unmatched: Mark}, chunk)
+		want := `{"n":7,"labels":{"event":"x"},"message":"` + sshd + `","event":{"kind":"pipeline_error"},"error":{"message":"not a FortiEMS line"}}` + "\n" +
+			`{"message":"","event":{"kind":"pipeline_error"},"error":{"message":"not a FortiEMS line"}}` + "\n"
+		got := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(jsonOf(t, out))
+		if got != want || st.Marked != 2 {
+			t.Errorf("%+v\n got %s\nwant %s", st, got, want)
+		}
+	})
+	t.Run("drop", func(t *testing.T) {
+		out, st := run(t, Options{Unmatched: Drop}, append(bytes.Clone(chunk), eventOf(pair{"log", bin(wazuh)})...))
+		if st.Dropped != 2 || st.Matched != 1 || strings.Count(jsonOf(t, out), "\n") != 1 {
+			t.Errorf("%+v %s", st, jsonOf(t, out))
+		}
+	})
+}
+
+func TestEventsThatAreNotLinesPassByteForByte(t *testing.T) {
+	group := append([]byte{0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x80}, recordOf(pair{"log", str(wazuh)})...)
+	for name, raw := range map[string][]byte{
+		"group start":         group,
+		"record is no map":    append(event.AppendTime([]byte{0x92, 0x92}, 1, 1), 0x80, 0xa1, 'x'),
+		"no raw key":          eventOf(pair{"other", str(wazuh)}),
+		"raw key is a number": eventOf(pair{"log", msgp.AppendInt(nil, 1)}),
+		"no event":            {0xc0},
+		"empty array":         {0x90},
+		"empty inner array":   {0x92, 0x90, 0x80},
+		"invalid UTF-8":       eventOf(pair{"log", bin("\xff\xfe\x16\x03\x01")}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			chunk := append(bytes.Clone(raw), eventOf(pair{"log", bin(wazuh)})...)
+			out, st := run(t, Options{}, chunk)
+			if st.Records != 2 || st.Matched != 1 || !bytes.HasPrefix(out, raw) {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+func TestCorruptChunkIsLeftAlone(t *testing.T) {
+	whole := append(eventOf(pair{"log", bin(wazuh)}), eventOf(pair{"log", bin(wazuh)})...)
+	one := len(whole) / 2
+	for n := 1; n < len(whole); n++ {
+		if n == one {
+			continue
+		}
+		dst := []byte("kept")
+		out, st, err := New(Options{}).Run(dst, whole[:n])
+		if err == nil || string(out) != "kept" || st != (Stats{}) {
+			t.Fatalf("cut at %d: %v %+v", n, err, st)
+		}
+	}
+}
+
+func TestIncomingKeysWithOurNamesAreLabels(t *testing.T) {
+	chunk := eventOf(pair{"source", str("tcp://127.0.0.1:1")}, pair{"log", bin(wazuh)}, pair{"message", str(wazuh)},
+		pair{"host", recordOf(pair{"a", msgp.AppendInt(nil, 1)})}, pair{"kept", bin("\xff")})
+	out, _ := run(t, Options{EventTime: true, KeyNames: []string{"log"}}, chunk)
+	got := jsonOf(t, out)
+	if !strings.Contains(got, `"labels":{"source":"tcp://127.0.0.1:1","host":"{\"a\":1}"}`) {
+		t.Error(got)
+	}
+	if !bytes.Contains(out, append(str("kept"), bin("\xff")...)) {
+		t.Error("a key that is not ours was changed")
+	}
+}
+
+func TestOldFormAndTimes(t *testing.T) {
+	for name, at := range map[string][]byte{
+		"integer": msgp.AppendInt64(nil, receivedSec), "float": msgp.AppendFloat64(nil, receivedSec+0.5),
+		"ext 8": append([]byte{0xc7, 8, 0}, event.AppendTime(nil, receivedSec, 1)[2:]...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			chunk := append(append([]byte{0x92}, at...), recordOf(pair{"log", str(wazuh)})...)
+			out, st := run(t, Options{EventTime: true}, chunk)
+			ev, _, err := event.Next(out)
+			if err != nil || st.Matched != 1 || time.Unix(ev.Sec, 0).UTC().Format(time.RFC3339) != "2024-10-01T22:17:30Z" {
+				t.Errorf("%v %+v %d", err, st, ev.Sec)
+			}
+			out, _ = run(t, Options{}, chunk)
+			if !bytes.HasPrefix(out, append([]byte{0x92}, at...)) {
+				t.Error("event_time off changed the time")
+			}
+		})
+	}
+}
+
+func TestTimesAheadAreCounted(t *testing.T) {
+	chunk := eventOf(pair{"log", bin(`emsserial=FCTEMS1 eventtime=1733393500 msg="x"`)})
+	if _, st := run(t, Options{EventTime: true}, chunk); st.Ahead != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestOutputIsValidUTF8(t *testing.T) {
+	line := "<13>Oct  1 22:17:30 h\xff ems-vpn: emsserial=FCTEMS1 hostname=\"a\xc3\x28\" x\x80y=1 msg=\"\xf0\x9f\x98\" user=\"caf\xc3\xa9\""
+	out, st := run(t, Options{PreserveOriginal: true}, eventOf(pair{"log", bin(line)}))
+	if got := jsonOf(t, out); st.Matched != 1 || !utf8.Valid(out[20:]) && !utf8.ValidString(got) || !strings.Contains(got, "caf\u00e9") {
+		t.Errorf("%+v %s", st, got)
+	}
+}
+
+func TestFlatSchema(t *testing.T) {
+	out, _ := run(t, Options{Schema: Flat, EventTime: true}, eventOf(pair{"log", bin(wazuh)}, pair{"host_name", str("x")}, pair{"event", str("y")}))
+	got := jsonOf(t, out)
+	for _, want := range []string{`"event_category":"host,session"`, `"fortinet_ems_category":"ems-client"`, `"labels_host_name":"x"`, `"event":"y"`, `"host_ip":"192.168.1.102"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in %s", want, got)
+		}
+	}
+}
+
+// TestTree checks what the encoder builds on: objects are visited once and small.
+func TestTree(t *testing.T) {
+	children := map[int8]int{}
+	within := func(o, in int8) bool {
+		for ; o >= 0; o = objects[o].parent {
+			if o == in {
+				return true
+			}
+		}
+		return false
+	}
+	closed := map[int8]bool{}
+	open := int8(0)
+	for f := range leaves {
+		to := leaves[f].object
+		children[to]++
+		for o := open; !within(to, o); o = objects[o].parent {
+			closed[o] = true
+		}
+		if open = to; closed[to] {
+			t.Errorf("%s: its object is opened twice", parser.Fields[f])
+		}
+	}
+	for i, o := range objects {
+		if i > 0 {
+			children[o.parent]++
+		}
+		if int(o.depth) > maxDepth {
+			t.Errorf("object %d is too deep", i)
+		}
+	}
+	for o, n := range children {
+		if n > 15 && o != 0 && o != emsObject {
+			t.Errorf("object %d has %d pairs", o, n)
+		}
+	}
+}
+
+func TestNoAllocationsPerEvent(t *testing.T) {
+	for name, line := range map[string]string{"EMS": wazuh, "FortiClient traffic": sekoia} {
+		chunk := bytes.Repeat(eventOf(pair{"log", bin(line)}), 1000)
+		e := New(Options{EventTime: true})
+		out, _, _ := e.Run(nil, chunk)
+		n := testing.AllocsPerRun(20, func() { out, _, _ = e.Run(out[:0], chunk) })
+		if n >= 10 { // the pool may lose its worker to the garbage collector
+			t.Errorf("%s: %v allocations for 1000 events", name, n)
+		}
+	}
+}
+
+// hostile lines are repeated up to a size; the cost per byte must not grow.
+var hostile = map[string]string{
+	"quotes": `"`, "equals": "=", "blanks": " ", "keys": "key=", "open quotes": `a="`, "quote word": `" k`,
+	"escapes": `\"`, "pairs": "a=b ", "brackets": "[", "sd": `[a b="`, "tags": "<a ", "close tags": "</a>", "colons": "a:",
+}
+
+func TestCostIsLinear(t *testing.T) {
+	e := New(Options{})
+	cost := func(unit, head string, size int) float64 {
+		chunk := eventOf(pair{"log", bin(head + strings.Repeat(unit, size/len(unit)))})
+		var out []byte
+		best := time.Duration(1 << 62)
+		for range 7 {
+			start := time.Now()
+			out, _, _ = e.Run(out[:0], chunk)
+			best = min(best, time.Since(start))
+		}
+		return float64(best) / float64(size)
+	}
+	for name, unit := range hostile {
+		for _, head := range []string{"emsserial=FCTEMS1 x=", `emsserial=FCTEMS1 x="`, "", "<13>1 - - - - - "} {
+			growth := 0.0
+			for range 5 { // a ratio within one run, tried again when the machine is busy
+				if growth = cost(unit, head, 256<<10) / cost(unit, head, 16<<10); growth <= 3 {
+					break
+				}
+			}
+			if growth > 3 {
+				t.Errorf("%s behind %q: the cost per byte grows %.1f times from 16 KiB to 256 KiB", name, head, growth)
+			}
+		}
+	}
+}
+
+func FuzzRun(f *testing.F) {
+	f.Add(eventOf(pair{"log", bin(wazuh)}), false)
+	f.Add(eventOf(pair{"message", str(sekoia)}, pair{"source", str("x")}), true)
+	f.Add([]byte{0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x80, 0x80}, false)
+	es := []*Enricher{New(Options{EventTime: true}), New(Options{Schema: Flat, Unmatched: Mark, PreserveOriginal: true})}
+	f.Fuzz(func(t *testing.T, chunk []byte, flat bool) {
+		e := es[0]
+		if flat {
+			e = es[1]
+		}
+		out, st, err := e.Run(nil, chunk)
+		if err != nil {
+			if len(out) != 0 {
+				t.Fatal("an error and an output")
+			}
+			return
+		}
+		if !st.Changed {
+			return
+		}
+		n := uint64(0)
+		for ; len(out) > 0; n++ {
+			_, rest, err := event.Next(out)
+			if err != nil {
+				t.Fatal("the output is not MessagePack")
+			}
+			out = rest
+		}
+		if n+st.Dropped != st.Records {
+			t.Fatalf("%d records out, %+v", n, st)
+		}
+	})
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add(wazuh, "k", "v")
+	f.Add(sekoia, "source", "x")
+	f.Add(`<13>1 2024-10-01T22:17:30Z h ems-vpn - - [a b="c\"]" b="d"] emsserial=FCTEMS1 msg="a \"b\" c" p="C:\x\" `, "event", "y")
+	f.Add(`<13>CEF:0|Fortinet|FortiClient EMS|7.4|1|ems-vpn a|5|msg=a \= b src=192.0.2.1 cs1=x`, "log2", "")
+	f.Add(`{"emsserial":"FCTEMS1","a":{"b":[1,2]},"type":"event","x":null}`, "k", "")
+	f.Add(`emsserial=FCTEMS1 x=<Event xmlns='a'><b c="d"/></Event> msg=end`, "k", "")
+	es := []*Enricher{New(Options{EventTime: true, PreserveOriginal: true}), New(Options{Schema: Flat, Unmatched: Mark})}
+	f.Fuzz(func(t *testing.T, line, key, value string) {
+		if key == "log" || key == "message" {
+			return
+		}
+		extra := append(str(key), bin(value)...)
+		chunk := eventOf(pair{"log", bin(line)}, pair{key, bin(value)})
+		for i, e := range es {
+			out, st, err := e.Run(nil, chunk)
+			if err != nil || st.Records != 1 {
+				t.Fatal(err, st)
+			}
+			if !st.Changed {
+				continue
+			}
+			ev, rest, err := event.Next(out)
+			if err != nil || len(rest) > 0 {
+				t.Fatal("not one event")
+			}
+			if !isOurs(Schema(i), []byte(key)) && !bytes.Contains(ev.Record, extra) {
+				t.Fatal("an untouched pair was changed")
+			}
+			checkText(t, ev.Record, key)
+			again, _, _ := e.Run(nil, chunk)
+			if !bytes.Equal(out, again) {
+				t.Fatal("the second run gives another record")
+			}
+		}
+	})
+}
+
+// checkText reports texts that are not UTF-8, but those of the untouched key.
+func checkText(t *testing.T, b []byte, untouched string) []byte {
+	t.Helper()
+	switch msgp.NextType(b) {
+	case msgp.MapType:
+		n, rest, err := msgp.ReadMapHeaderBytes(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; n > 0; n-- {
+			k, v, err := msgp.ReadStringZC(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !utf8.Valid(k) && string(k) != untouched {
+				t.Fatalf("key %q", k)
+			}
+			rest = checkText(t, v, untouched)
+		}
+		return rest
+	case msgp.ArrayType:
+		n, rest, err := msgp.ReadArrayHeaderBytes(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; n > 0; n-- {
+			rest = checkText(t, rest, untouched)
+		}
+		return rest
+	case msgp.StrType:
+		s, rest, err := msgp.ReadStringZC(b)
+		if err != nil || !utf8.Valid(s) {
+			t.Fatalf("text %q %v", s, err)
+		}
+		return rest
+	}
+	rest, err := msgp.Skip(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var v any
-	json.Unmarshal([]byte(jsonOf(t, out)), &v)
-	j, _ := json.MarshalIndent(v, "", " ")
-	t.Logf("%+v\n%s", st, j)
-}
-func BenchmarkRun(b *testing.B) {
-	e := New(Options{EventTime: true})
-	lines := make([]string, 1000)
-	for i := range lines {
-		lines[i] = wazuh
-	}
-	chunk := chunkOf("log", lines...)
-	var out []byte
-	b.ReportAllocs()
-	b.SetBytes(int64(len(chunk)))
-	for b.Loop() {
-		out, _, _ = e.Run(out[:0], chunk)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
+	return rest
 }

@@ -1,0 +1,50 @@
+package enrich
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/ugorji/go/codec"
+)
+
+const benchEvents = 1000
+
+func benchRun(b *testing.B, key, line string) {
+	chunk := bytes.Repeat(eventOf(pair{key, bin(line)}), benchEvents)
+	e := New(Options{EventTime: true})
+	var out []byte
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		out, _, _ = e.Run(out[:0], chunk)
+	}
+	perEvent(b)
+}
+
+func perEvent(b *testing.B) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchEvents, "ns/event")
+}
+
+func BenchmarkRunEMS(b *testing.B)         { benchRun(b, "log", wazuh) }
+func BenchmarkRunFortiClient(b *testing.B) { benchRun(b, "log", sekoia) }
+func BenchmarkRunUnmatched(b *testing.B)   { benchRun(b, "log", sshd) }
+func BenchmarkRunWithoutLine(b *testing.B) { benchRun(b, "other", wazuh) }
+
+// BenchmarkUgorjiDecode is the usual way of Go plugins, decoding alone: the same
+// chunk into maps.
+func BenchmarkUgorjiDecode(b *testing.B) {
+	chunk := bytes.Repeat(eventOf(pair{"log", bin(wazuh)}), benchEvents)
+	h := &codec.MsgpackHandle{}
+	b.SetBytes(int64(len(chunk)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d := codec.NewDecoderBytes(chunk, h)
+		for range benchEvents {
+			var v any
+			if err := d.Decode(&v); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	perEvent(b)
+}
