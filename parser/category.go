@@ -105,38 +105,39 @@ func bareToken(v []byte) token {
 func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 
 // lineToken returns the token of the line, looked for in subtype, type, logtype
-// and module fields, the syslog app name and the name of a CEF header. A bare
-// token counts only in subtype and type of a line that EMS wrote, and the words
-// event, error and client, which mean other things there, never do.
-func (ev *Event) lineToken() token {
-	found := noToken
+// and module fields, the syslog app name and the name of a CEF header. marked
+// tells whether it has its ems- prefix. A bare token counts only in subtype and
+// type of a line that EMS wrote, and the words event, error and client, which
+// mean other things there, never do; it does not make a line one of FortiEMS.
+func (ev *Event) lineToken() (found token, marked bool) {
+	found = noToken
 	for _, id := range [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule} {
 		v := ev.value(id)
 		if v == nil {
 			continue
 		}
 		t := findToken(v)
-		if t == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
-			t = bareToken(v)
-			if c := Category(t); t >= 0 && (c == SystemEvent || c == SystemError || c == Client) {
-				t = noToken
-			}
-		}
 		if t >= 0 {
-			return t
+			return t, true
 		}
 		found = max(found, t)
+		if t == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
+			t = bareToken(v)
+			if c := Category(t); t >= 0 && c != SystemEvent && c != SystemError && c != Client {
+				return t, found == anyToken
+			}
+		}
 	}
 	for _, v := range [...][]byte{ev.head.appname, ev.cefName} {
 		if v != nil {
 			t := findToken(v)
 			if t >= 0 {
-				return t
+				return t, true
 			}
 			found = max(found, t)
 		}
 	}
-	return found
+	return found, found != noToken
 }
 
 // identify decides whether the line belongs to FortiEMS and who wrote it.
@@ -162,8 +163,9 @@ func (ev *Event) identify() bool {
 	default:
 		ev.by = byEMS
 	}
-	ev.token = ev.lineToken()
-	return ev.token != noToken || clientID || gateID || ev.cefClient ||
+	var marked bool
+	ev.token, marked = ev.lineToken()
+	return marked || clientID || gateID || ev.cefClient ||
 		ev.has(keyEmsserial) || ev.has(keyEmshostname) || ev.has(keyFctver) || ev.has(keyFctsn) ||
 		ev.has(keyFctuid) || ev.has(keyFctemssn) ||
 		hasPrefixFold(devid, "fct") || hasPrefixFold(ev.value(keyDevname), "fct")
