@@ -1,7 +1,9 @@
 package parser
 
 import (
+	"math/bits"
 	"regexp"
+	"slices"
 )
 
 // outcome is event.outcome; noOutcome in a rule keeps the words from being read.
@@ -202,28 +204,132 @@ func (ev *Event) fieldText(f Field) []byte {
 	return ev.Values[f].Text
 }
 
-// ruleList is rules in their order with an index by category.
+// ruleSet is a set of the rules of a list, by position.
+type ruleSet []uint64
+
+func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
+
+// ruleList is rules in their order. Most rules cannot hold for most events, so
+// each is filed under one condition that is cheap to look up; only the rules
+// filed under what the event has are tried, in their order.
 type ruleList struct {
 	rules      []rule
-	byCategory [NumCategories][]*rule
+	byCategory [NumCategories]ruleSet
+	always     ruleSet   // filed under nothing
+	byPhrase   []ruleSet // by number of the phrase, nil for none
+	byID       textRules
+	bySubtype  textRules
+	byType     textRules
 }
 
-func (l *ruleList) index() {
+// textRules files rules under a text.
+type textRules struct {
+	texts []string
+	sets  []ruleSet
+	index *textIndex
+}
+
+func (x *textRules) find(text []byte) ruleSet {
+	if x.index == nil {
+		return nil
+	}
+	if at := x.index.find(text); at >= 0 {
+		return x.sets[at]
+	}
+	return nil
+}
+
+// file enters rule i under all texts.
+func (x *textRules) file(i, words int, list []textMatch) {
+	for _, m := range list {
+		at := slices.Index(x.texts, m.text)
+		if at < 0 {
+			at = len(x.texts)
+			x.texts = append(x.texts, m.text)
+			x.sets = append(x.sets, make(ruleSet, words))
+		}
+		x.sets[at].add(i)
+	}
+}
+
+func (x *textRules) build() {
+	if len(x.texts) > 0 {
+		x.index = newTextIndex(x.texts)
+	}
+}
+
+// exact reports whether a condition names texts, and none by its prefix.
+func exact(list []textMatch) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(m textMatch) bool { return m.prefix || m.text == "" })
+}
+
+// index files the rules. phrases is the number of phrases of all rules.
+func (l *ruleList) index(phrases int) {
+	words := (len(l.rules) + 63) / 64
+	l.always = make(ruleSet, words)
+	l.byPhrase = make([]ruleSet, phrases)
+	for c := range l.byCategory {
+		l.byCategory[c] = make(ruleSet, words)
+	}
 	for i := range l.rules {
 		r := &l.rules[i]
-		for c := Category(0); c < NumCategories; c++ {
+		for c := range l.byCategory {
 			if r.categories == 0 || r.categories&(1<<c) != 0 {
-				l.byCategory[c] = append(l.byCategory[c], r)
+				l.byCategory[c].add(i)
 			}
+		}
+		switch {
+		case exact(r.ids):
+			l.byID.file(i, words, r.ids)
+		case r.any != nil:
+			l.fileUnderPhrases(i, words, r.any)
+		case exact(r.subtypes):
+			l.bySubtype.file(i, words, r.subtypes)
+		case exact(r.types):
+			l.byType.file(i, words, r.types)
+		default:
+			l.always.add(i)
+		}
+	}
+	l.byID.build()
+	l.bySubtype.build()
+	l.byType.build()
+}
+
+func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
+	for _, m := range masks {
+		for b := m.bits; b != 0; b &= b - 1 {
+			phrase := m.index*64 + bits.TrailingZeros64(b)
+			if l.byPhrase[phrase] == nil {
+				l.byPhrase[phrase] = make(ruleSet, words)
+			}
+			l.byPhrase[phrase].add(i)
 		}
 	}
 }
 
 // first returns the first rule that holds, or nil.
 func (l *ruleList) first(ev *Event) *rule {
-	for _, r := range l.byCategory[ev.Category] {
-		if r.holds(ev) {
-			return r
+	if len(l.rules) == 0 {
+		return nil
+	}
+	sets := [...]ruleSet{l.always, l.byID.find(ev.id), l.bySubtype.find(ev.fieldText(EMSSubtype)), l.byType.find(ev.fieldText(EMSType))}
+	for w, mask := range l.byCategory[ev.Category] {
+		candidates := uint64(0)
+		for _, s := range sets {
+			if s != nil {
+				candidates |= s[w]
+			}
+		}
+		for _, phrase := range ev.words.hits {
+			if s := l.byPhrase[phrase]; s != nil {
+				candidates |= s[w]
+			}
+		}
+		for candidates &= mask; candidates != 0; candidates &= candidates - 1 {
+			if r := &l.rules[w*64+bits.TrailingZeros64(candidates)]; r.holds(ev) {
+				return r
+			}
 		}
 	}
 	return nil

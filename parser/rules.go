@@ -219,7 +219,7 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 	}
 	c.rs.words = words
 	for _, l := range c.lists() {
-		l.index()
+		l.index(len(words.phrases))
 	}
 	return c.rs, nil
 }

@@ -43,6 +43,7 @@ var errTooManyPhrases = errors.New("too many or too long words in the rules")
 // wordHits is what the automaton found in one message.
 type wordHits struct {
 	bits      []uint64 // by phrase
+	hits      []uint16 // the phrases, each once
 	success   bool
 	failure   bool // more failures than are tracked
 	starts    [8]int32
@@ -59,6 +60,7 @@ func (h *wordHits) reset(phrases int) {
 	}
 	h.bits = h.bits[:n]
 	clear(h.bits)
+	h.hits = h.hits[:0]
 	h.success, h.failure, h.n, h.ignoreEnd = false, false, 0, -1
 }
 
@@ -250,7 +252,10 @@ func (a *automaton) step(state int, c uint8, pos int32, h *wordHits) int {
 // hit notes the phrases that end at pos.
 func (a *automaton) hit(state uint16, pos int32, h *wordHits) {
 	for _, id := range a.outputs[state] {
-		h.bits[id/64] |= 1 << (id % 64)
+		if bit := uint64(1) << (id % 64); h.bits[id/64]&bit == 0 {
+			h.bits[id/64] |= bit
+			h.hits = append(h.hits, id)
+		}
 		p := &a.phrases[id]
 		if p.role == 0 {
 			continue
