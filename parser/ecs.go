@@ -249,21 +249,24 @@ type Constant struct {
 	Texts  []string
 	IsList bool
 	// Packed is the value as MessagePack, encoded once: nested as text or array,
-	// flat as text, a list joined by commas.
+	// flat as text, a list joined by commas. Short ones have room behind them so
+	// that they can be copied at once.
 	Packed, PackedFlat []byte
 }
 
+const packedRoom = 64
+
 func constText(s string) *Constant {
-	packed := msgp.AppendString(nil, s)
+	packed := msgp.AppendString(make([]byte, 0, packedRoom), s)
 	return &Constant{Texts: []string{s}, Packed: packed, PackedFlat: packed}
 }
 
 func constList(texts []string) *Constant {
-	packed := msgp.AppendArrayHeader(nil, uint32(len(texts)))
+	packed := msgp.AppendArrayHeader(make([]byte, 0, packedRoom), uint32(len(texts)))
 	for _, s := range texts {
 		packed = msgp.AppendString(packed, s)
 	}
-	flat := msgp.AppendString(nil, strings.Join(texts, ","))
+	flat := msgp.AppendString(make([]byte, 0, packedRoom), strings.Join(texts, ","))
 	return &Constant{Texts: texts, IsList: true, Packed: packed, PackedFlat: flat}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,27 @@ type object struct {
 // leaf is where a field stands.
 type leaf struct {
 	object int8
-	key    []byte // MessagePack text of its last name
-	flat   []byte // MessagePack text of all names joined by "_"
+	key    packedKey // MessagePack text of its last name
+	flat   packedKey // MessagePack text of all names joined by "_"
+}
+
+// wide is how many bytes are copied at once. Copying a fixed number of bytes and
+// then advancing by fewer is a few instructions; copying a few bytes is a call.
+const wide = 32
+
+// packedKey is a short MessagePack text with room to be copied at once.
+type packedKey struct {
+	bytes [wide]byte
+	n     int
+}
+
+func packKey(name string) (k packedKey) {
+	b := msgp.AppendString(nil, name)
+	k.n = copy(k.bytes[:], b)
+	if k.n < len(b) {
+		panic("enrich: a field name longer than packedKey: " + name)
+	}
+	return k
 }
 
 // The tree of the record, from the dotted names of the fields.
@@ -56,7 +76,7 @@ func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
 		if i := strings.LastIndexByte(name, '.'); i >= 0 {
 			path, last = name[:i], name[i+1:]
 		}
-		ls[f] = leaf{at(path), msgp.AppendString(nil, last), msgp.AppendString(nil, strings.ReplaceAll(name, ".", "_"))}
+		ls[f] = leaf{at(path), packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
 	}
 	return objs, ls, index[parser.VendorPrefix]
 }
@@ -171,14 +191,47 @@ func (e *encoder) key(f parser.Field) {
 	l := &leaves[f]
 	if e.schema == Flat {
 		e.open[0].n++
-		e.b = append(e.b, l.flat...)
+		e.packed(&l.flat)
 		return
 	}
 	if e.open[e.depth].object != l.object {
 		e.enter(l.object)
 	}
 	e.open[e.depth].n++
-	e.b = append(e.b, l.key...)
+	e.packed(&l.key)
+}
+
+// room makes sure that n more bytes can be written behind e.b.
+func (e *encoder) room(n int) {
+	if cap(e.b)-len(e.b) < n {
+		e.b = slices.Grow(e.b, n+4096)
+	}
+}
+
+func (e *encoder) packed(k *packedKey) {
+	e.room(wide)
+	n := len(e.b)
+	*(*[wide]byte)(e.b[n : n+wide]) = k.bytes
+	e.b = e.b[:n+k.n]
+}
+
+// text writes a text. Bytes behind a short one in the same array are copied with
+// it and then overwritten.
+func (e *encoder) text(v []byte) {
+	if len(v) >= wide {
+		e.b = msgp.AppendStringFromBytes(e.b, v)
+		return
+	}
+	e.room(1 + wide)
+	n := len(e.b)
+	b := e.b[:n+1+wide]
+	b[n] = 0xa0 | byte(len(v))
+	if cap(v) >= wide {
+		*(*[wide]byte)(b[n+1:]) = *(*[wide]byte)(v[:wide])
+	} else {
+		copy(b[n+1:], v)
+	}
+	e.b = b[:n+1+len(v)]
 }
 
 // fields writes the fields of ev in their order.
@@ -196,7 +249,7 @@ func (e *encoder) value(ev *parser.Event, f parser.Field) {
 	v := &ev.Values[f]
 	switch v.Kind {
 	case parser.Text:
-		e.b = msgp.AppendStringFromBytes(e.b, v.Text)
+		e.text(v.Text)
 	case parser.Int:
 		e.b = msgp.AppendInt64(e.b, v.Num)
 	case parser.Float:
@@ -211,17 +264,18 @@ func (e *encoder) value(ev *parser.Event, f parser.Field) {
 }
 
 func (e *encoder) constant(c *parser.Constant) {
-	switch {
-	case !c.IsList:
-		e.b = msgp.AppendString(e.b, c.Texts[0])
-	case e.schema == Flat:
-		e.b = msgp.AppendString(e.b, strings.Join(c.Texts, ","))
-	default:
-		e.b = msgp.AppendArrayHeader(e.b, uint32(len(c.Texts)))
-		for _, s := range c.Texts {
-			e.b = msgp.AppendString(e.b, s)
-		}
+	packed := c.Packed
+	if e.schema == Flat {
+		packed = c.PackedFlat
 	}
+	if len(packed) > wide || cap(packed) < wide {
+		e.b = append(e.b, packed...)
+		return
+	}
+	e.room(wide)
+	n := len(e.b)
+	*(*[wide]byte)(e.b[n : n+wide]) = *(*[wide]byte)(packed[:wide])
+	e.b = e.b[:n+len(packed)]
 }
 
 func (e *encoder) list(l [][]byte) {
@@ -231,7 +285,7 @@ func (e *encoder) list(l [][]byte) {
 	}
 	e.b = msgp.AppendArrayHeader(e.b, uint32(len(l)))
 	for _, v := range l {
-		e.b = msgp.AppendStringFromBytes(e.b, v)
+		e.text(v)
 	}
 }
 
@@ -268,7 +322,7 @@ func (e *encoder) extras(ev *parser.Event) {
 	for x, next, ok := ev.NextExtra(0); ok; x, next, ok = ev.NextExtra(next) {
 		e.extraKey(&x)
 		if !x.Repeated() {
-			e.b = msgp.AppendStringFromBytes(e.b, x.Value)
+			e.text(x.Value)
 			continue
 		}
 		if e.schema == Flat {
@@ -285,6 +339,11 @@ func (e *encoder) extras(ev *parser.Event) {
 const rawPrefix = "raw_"
 
 func (e *encoder) extraKey(x *parser.Extra) {
+	if e.schema == ECS && !x.Raw {
+		e.open[e.depth].n++
+		e.text(x.Key)
+		return
+	}
 	n := len(x.Key)
 	if x.Raw {
 		n += len(rawPrefix)
