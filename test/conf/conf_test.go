@@ -1,0 +1,266 @@
+// Package conf loads every file that users load. With a real Fluent Bit each
+// configuration is started, receives a line and prints its record.
+package conf
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/option"
+)
+
+const line = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
+
+func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
+	files, err := filepath.Glob("../../conf/fluent-bit*.yaml")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	var known []string
+	for _, o := range option.Filter() {
+		known = append(known, o.Key)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct {
+			Service  map[string]any `yaml:"service"`
+			Pipeline struct {
+				Inputs  []map[string]any `yaml:"inputs"`
+				Filters []map[string]any `yaml:"filters"`
+			} `yaml:"pipeline"`
+		}
+		if err := yaml.Unmarshal(text, &c); err != nil {
+			t.Fatal(file, err)
+		}
+		if c.Service["grace"] != 40 || c.Service["coro_stack_size"] != 131072 {
+			t.Errorf("%s: grace or coro_stack_size", file)
+		}
+		for _, in := range c.Pipeline.Inputs {
+			if in["buffer_chunk_size"] != "256k" || in["buffer_max_size"] != "1m" || in["parser"] != "fortiems_raw" {
+				t.Errorf("%s: an input without our sizes or parser", file)
+			}
+		}
+		for _, f := range c.Pipeline.Filters {
+			for key := range f {
+				if key != "name" && key != "match" && !slices.Contains(known, key) {
+					t.Errorf("%s: the filter has no option %s", file, key)
+				}
+			}
+		}
+	}
+}
+
+func TestRulesExampleLoads(t *testing.T) {
+	if _, err := parser.LoadRules("../../conf/rules-example.yaml"); err != nil {
+		t.Error(err)
+	}
+}
+
+// fluentBit returns the real Fluent Bit and the object to load.
+func fluentBit(t *testing.T) (bin, object string) {
+	t.Helper()
+	bin, _, _ = strings.Cut(os.Getenv("FLUENT_BIT"), ":")
+	if bin == "" {
+		var err error
+		if bin, err = exec.LookPath("fluent-bit"); err != nil {
+			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT)")
+		}
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("make", "-s", "build")
+	cmd.Dir = root
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return bin, filepath.Join(root, "build/out/flb-filter_fortiems.so")
+}
+
+// freePort returns a port that is free for udp and tcp.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		l.Close()
+		if err == nil {
+			u.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// output collects what Fluent Bit prints.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// start runs a configuration with its port replaced and returns what it prints.
+// It is ended with SIGTERM when the test ends.
+func start(t *testing.T, file, from string, port int) *output {
+	t.Helper()
+	bin, object := fluentBit(t)
+	dir := t.TempDir()
+	for _, name := range []string{file, "parsers_fortiems.conf"} {
+		text, err := os.ReadFile("../../conf/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte(from), []byte(fmt.Sprint(port)))
+		// A short wait at the end suits a test.
+		text = bytes.ReplaceAll(text, []byte("grace: 40"), []byte("grace: 1"))
+		text = bytes.ReplaceAll(text, []byte("Grace           40"), []byte("Grace           1"))
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out output
+	cmd := exec.Command(bin, "-e", object, "-c", filepath.Join(dir, file))
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, out.String())
+		}
+	})
+	return &out
+}
+
+// eventually sends until the output holds n records of the line.
+func eventually(t *testing.T, out *output, n int, send func() error) {
+	t.Helper()
+	var last error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		if strings.Count(out.String(), `"action":"vpn-connect"`) >= n {
+			return
+		}
+		last = send()
+	}
+	t.Fatalf("no record, %v\n%s", last, out.String())
+}
+
+func sendTo(network string, port int, dial func(network, addr string) (net.Conn, error)) func() error {
+	return func() error {
+		c, err := dial(network, fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = fmt.Fprintf(c, "%s\n", line)
+		return err
+	}
+}
+
+func TestUDPAndTCPBecomeRecords(t *testing.T) {
+	for _, file := range []string{"fluent-bit.yaml", "fluent-bit.conf"} {
+		t.Run(file, func(t *testing.T) {
+			port := freePort(t)
+			out := start(t, file, "5514", port)
+			eventually(t, out, 1, sendTo("tcp", port, net.Dial))
+			before := strings.Count(out.String(), `"action":"vpn-connect"`)
+			eventually(t, out, before+1, sendTo("udp", port, net.Dial))
+			// TLS bytes on the plain port harm nobody.
+			c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte("\x16\x03\x01\x02\x00\xff")); err != nil {
+				t.Fatal(err)
+			}
+			before = strings.Count(out.String(), `"action":"vpn-connect"`)
+			eventually(t, out, before+1, sendTo("tcp", port, net.Dial))
+		})
+	}
+}
+
+func TestTLSBecomesRecords(t *testing.T) {
+	fluentBit(t)
+	certificate(t)
+	port := freePort(t)
+	out := start(t, "fluent-bit-tls.yaml", "6514", port)
+	eventually(t, out, 1, sendTo("tcp", port, func(network, addr string) (net.Conn, error) {
+		return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // FortiEMS does not verify either
+	}))
+}
+
+// certificate makes a certificate and names it in the environment.
+func certificate(t *testing.T) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{
+		"FORTIEMS_TLS_CERT": {Type: "CERTIFICATE", Bytes: cert}, "FORTIEMS_TLS_KEY": {Type: "PRIVATE KEY", Bytes: der},
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(name, file)
+	}
+}
