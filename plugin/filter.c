@@ -50,11 +50,18 @@ __attribute__((constructor)) static void ftnt_filter_load(void)
     }
 }
 
-static int ftnt_refuse(const char *text, const char *detail)
+/* Logs why an instance does not start, in the form and at the level of the instance. */
+static int ftnt_refuse(void *ins, const char *text, const char *detail)
 {
+    const char *name = ftnt_filter_name(ins);
+    int level = ((const struct ftnt_filter_instance *) ins)->log_level;
     char line[512];
-    int n = snprintf(line, sizeof(line), "[filter:fortiems] %s%s", text, detail);
+    int n;
 
+    if (level >= 0 && level < FTNT_LOG_ERROR) {
+        return -1;
+    }
+    n = snprintf(line, sizeof(line), "[filter:fortiems:%s] %s%s", name == NULL ? "-" : name, text, detail);
     if (n > 0) {
         ftnt_log(FTNT_LOG_ERROR, line, (size_t) n < sizeof(line) ? (size_t) n : sizeof(line) - 1);
     }
@@ -69,14 +76,14 @@ static int ftnt_init(void *ins, void *config, void *data)
     (void) config;
     (void) data;
     if (ins == NULL) {
-        return ftnt_refuse("the host gave no instance", "");
+        return -1;
     }
     if (lacks != NULL) {
-        return ftnt_refuse("cannot run in this host, it does not export ", lacks);
+        return ftnt_refuse(ins, "cannot run in this host, it does not export ", lacks);
     }
     if (ftnt_forked()) {
-        return ftnt_refuse("cannot run in daemon mode (-d, daemon on): threads of Go do not survive the fork;"
-                           " let systemd or a container run Fluent Bit in the foreground", "");
+        return ftnt_refuse(ins, "cannot run in daemon mode (-d, daemon on): threads of Go do not survive the fork;"
+                                " let systemd or a container run Fluent Bit in the foreground", "");
     }
     handle = ftntFilterInit(ins, (char *) ftnt_filter_name(ins),
                                  ((const struct ftnt_filter_instance *) ins)->log_level);

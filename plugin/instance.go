@@ -28,8 +28,8 @@ type runner interface {
 	Run(dst, chunk []byte) ([]byte, enrich.Stats, error)
 }
 
-// filter is one filter instance. All methods are safe for concurrent use and on a
-// nil *filter, because the host decides when and from which thread it calls.
+// filter is one filter instance. All methods are safe for concurrent use, because
+// processors of threaded inputs run on the threads of their inputs.
 type filter struct {
 	log    *hostlog.Logger
 	enrich runner
@@ -119,21 +119,22 @@ func (f *filter) run(buf *[]byte, chunk []byte) verdict {
 
 func (f *filter) add(st *enrich.Stats) {
 	c := &f.count
-	c.records.Add(uint64(st.Records))
-	c.matched.Add(uint64(st.Matched))
-	c.unmatched.Add(uint64(st.Unmatched))
-	c.dropped.Add(uint64(st.Dropped))
-	c.marked.Add(uint64(st.Marked))
-	c.unknown.Add(uint64(st.Unknown))
-	c.ahead.Add(uint64(st.Ahead))
+	c.records.Add(st.Records)
+	c.matched.Add(st.Matched)
+	c.unmatched.Add(st.Unmatched)
+	c.dropped.Add(st.Dropped)
+	c.marked.Add(st.Marked)
+	c.unknown.Add(st.Unknown)
+	c.ahead.Add(st.Ahead)
 	for i, n := range st.Categories {
-		if n > 0 && i < len(c.categories) {
-			c.categories[i].Add(uint64(n))
+		if n > 0 {
+			c.categories[i].Add(n)
 		}
 	}
 }
 
-// panicked counts and logs a panic that a filter call recovered from.
+// panicked counts and logs a panic that a filter call recovered from. f is nil if
+// the call was for no instance.
 func (f *filter) panicked(text string, now time.Time) {
 	log := orphan
 	if f != nil {

@@ -315,27 +315,6 @@ func TestGeneratedHeaderIsCurrent(t *testing.T) {
 	}
 }
 
-func TestReadmeTablesAreCurrent(t *testing.T) {
-	file := filepath.Join("..", "..", "README.md")
-	text, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("not run: there is no README.md")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, found, err := UpdateMarkdown(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found == 0 {
-		t.Skip("not run: README.md has no <!-- options:filter --> mark")
-	}
-	if string(text) != want {
-		t.Errorf("%s is out of date: run go run ./plugin/option/optiongen -markdown README.md", file)
-	}
-}
-
 func TestUpdateMarkdown(t *testing.T) {
 	text := "a\n<!-- options:filter -->\nold\n<!-- /options:filter -->\nb\n"
 	got, found, err := UpdateMarkdown(text)

@@ -1,6 +1,6 @@
 // Command optiongen writes what is generated from the option tables: the C list
-// for the host's help (-header FILE), the tables of a Markdown file between its
-// marks (-markdown FILE), or one table on standard output (-table filter|output).
+// for the host's help (-header FILE), or a Markdown table on standard output
+// (-table filter|output).
 package main
 
 import (
@@ -13,35 +13,18 @@ import (
 
 func main() {
 	header := flag.String("header", "", "write the C option list to this file")
-	markdown := flag.String("markdown", "", "renew the option tables in this Markdown file")
 	table := flag.String("table", "", "print the Markdown table of filter or output")
 	flag.Parse()
-	if err := run(*header, *markdown, *table); err != nil {
+	if err := run(*header, *table); err != nil {
 		fmt.Fprintln(os.Stderr, "optiongen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(header, markdown, table string) error {
+func run(header, table string) error {
 	if header != "" {
 		if err := os.WriteFile(header, []byte(option.Header(option.Filter())), 0o644); err != nil {
 			return fmt.Errorf("write the C option list: %w", err)
-		}
-	}
-	if markdown != "" {
-		old, err := os.ReadFile(markdown)
-		if err != nil {
-			return fmt.Errorf("read the Markdown file: %w", err)
-		}
-		updated, found, err := option.UpdateMarkdown(string(old))
-		if err != nil {
-			return fmt.Errorf("%s: %w", markdown, err)
-		}
-		if found == 0 {
-			return fmt.Errorf("%s: no <!-- options:filter --> or <!-- options:output --> mark", markdown)
-		}
-		if err := os.WriteFile(markdown, []byte(updated), 0o644); err != nil {
-			return fmt.Errorf("write the Markdown file: %w", err)
 		}
 	}
 	switch table {

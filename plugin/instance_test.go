@@ -1,0 +1,287 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/enrich"
+	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
+)
+
+// lines collects what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (l *lines) write(_ hostlog.Level, line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, line)
+}
+
+func (l *lines) count(part string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.text {
+		if strings.Contains(t, part) {
+			n++
+		}
+	}
+	return n
+}
+
+func testLog() (*hostlog.Logger, *lines) {
+	l := &lines{}
+	return hostlog.New("filter", "fortiems", "fortiems.0", hostlog.Info, time.Hour, l.write), l
+}
+
+// fake answers Run with what the test wants.
+type fake func(dst, chunk []byte) ([]byte, enrich.Stats, error)
+
+func (f fake) Run(dst, chunk []byte) ([]byte, enrich.Stats, error) { return f(dst, chunk) }
+
+func TestInstanceStart(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("rules:\n  - nonsense: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want []string // parts of the single errors; none means that it starts
+	}{
+		"defaults":                   {nil, nil},
+		"all set":                    {map[string]string{"key_name": "raw", "schema": "flat", "timezone": "+02:00", "event_time": "off", "preserve_original": "on", "unmatched": "mark"}, nil},
+		"missing rules file":         {map[string]string{"rules_file": "/nonexistent/rules.yaml"}, []string{"rules_file: reading rules: stat /nonexistent/rules.yaml"}},
+		"bad rule, file and line":    {map[string]string{"rules_file": bad}, []string{bad + ":2:"}},
+		"bad option and rules file":  {map[string]string{"schema": "x", "rules_file": bad}, []string{`schema: "x"`, bad}},
+		"metrics are not there yet":  {map[string]string{"metrics_listen": "127.0.0.1:2112"}, []string{"not available in this version"}},
+		"directory as rules file":    {map[string]string{"rules_file": t.TempDir()}, []string{"not a regular file"}},
+		"two bad options, two lines": {map[string]string{"schema": "x", "unmatched": "y"}, []string{"schema", "unmatched"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log, out := testLog()
+			f, err := newFilter(func(k string) string { return c.set[k] }, log)
+			got := option.Errors(err)
+			if len(got) != len(c.want) || (f == nil) != (len(c.want) > 0) {
+				t.Fatalf("got %v, %v", f, err)
+			}
+			for i, part := range c.want {
+				if !strings.Contains(got[i].Error(), part) {
+					t.Errorf("got %q, want %q in it", got[i], part)
+				}
+			}
+			started := 1
+			if len(c.want) > 0 {
+				started = 0
+			}
+			if out.count("version "+buildVersion()+", key_name=") != started {
+				t.Errorf("log: %q", out.text)
+			}
+		})
+	}
+}
+
+func TestOptionsReachTheEnricher(t *testing.T) {
+	c, err := option.ParseFilter(func(k string) string {
+		return map[string]string{"key_name": "a,b", "schema": "flat", "timezone": "+02:00", "event_time": "off", "preserve_original": "on", "unmatched": "drop"}[k]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := parser.BuiltinRules()
+	o := enrichOptions(c, rules)
+	if len(o.KeyNames) != 2 || o.Schema != enrich.Flat || o.Location.String() != "+02:00" || o.EventTime || !o.PreserveOriginal || o.Unmatched != enrich.Drop || o.Rules != rules {
+		t.Errorf("got %+v", o)
+	}
+	for value, want := range map[string]enrich.Unmatched{"pass": enrich.Pass, "mark": enrich.Mark, "drop": enrich.Drop} {
+		c, err := option.ParseFilter(func(k string) string { return map[string]string{"unmatched": value}[k] })
+		if o := enrichOptions(c, rules); err != nil || o.Unmatched != want || o.Schema != enrich.ECS || !o.EventTime || o.PreserveOriginal {
+			t.Errorf("%s: got %+v, %v", value, o, err)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	for name, c := range map[string]struct {
+		out  string
+		st   enrich.Stats
+		err  error
+		want verdict
+		log  string
+	}{
+		"nothing changed":             {"", enrich.Stats{Records: 1, Unmatched: 1}, nil, untouched, ""},
+		"changed":                     {"new", enrich.Stats{Records: 1, Matched: 1, Changed: true}, nil, modified, ""},
+		"all dropped":                 {"", enrich.Stats{Records: 2, Unmatched: 2, Dropped: 2, Changed: true}, nil, dropped, ""},
+		"corrupt":                     {"", enrich.Stats{}, errors.New("corrupt msgpack"), untouched, "passed untouched: corrupt msgpack"},
+		"corrupt with half a result":  {"half", enrich.Stats{Changed: true}, errors.New("corrupt msgpack"), untouched, "corrupt msgpack"},
+		"empty though one was kept":   {"", enrich.Stats{Records: 2, Dropped: 1, Changed: true}, nil, untouched, "empty result"},
+		"empty though none is to go":  {"", enrich.Stats{Records: 2, Matched: 2, Changed: true}, nil, untouched, "empty result"},
+		"empty without a record":      {"", enrich.Stats{Changed: true}, nil, untouched, "empty result"},
+		"event time ahead of receipt": {"new", enrich.Stats{Records: 3, Matched: 3, Ahead: 2, Changed: true}, nil, modified, "event time of 2 records is more than 10 minutes ahead"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log, out := testLog()
+			f := &filter{log: log, enrich: fake(func(dst, chunk []byte) ([]byte, enrich.Stats, error) {
+				if string(chunk) != "chunk" || len(dst) != 0 {
+					t.Errorf("Run got dst %q, chunk %q", dst, chunk)
+				}
+				return append(dst, c.out...), c.st, c.err
+			})}
+			buf := []byte("old content")
+			for range 3 {
+				if got := f.run(&buf, []byte("chunk")); got != c.want {
+					t.Fatalf("got %v, want %v", got, c.want)
+				}
+				if c.want == modified && string(buf) != c.out {
+					t.Errorf("buffer holds %q", buf)
+				}
+			}
+			if c.log == "" && len(out.text) > 0 || c.log != "" && (len(out.text) != 1 || out.count(c.log) != 1) {
+				t.Errorf("log: %q, want one line with %q", out.text, c.log)
+			}
+		})
+	}
+}
+
+func TestSummary(t *testing.T) {
+	log, out := testLog()
+	f := &filter{log: log, enrich: fake(func(dst, chunk []byte) ([]byte, enrich.Stats, error) {
+		if len(chunk) == 0 {
+			return dst, enrich.Stats{}, errors.New("corrupt")
+		}
+		st := enrich.Stats{Records: 10, Matched: 6, Unmatched: 4, Dropped: 3, Marked: 1, Ahead: 2, Changed: true}
+		st.Categories[parser.VPN] = 4
+		st.Categories[parser.Unknown] = 2
+		return append(dst, 'x'), st, nil
+	})}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			var buf []byte
+			for range 25 {
+				f.run(&buf, []byte("chunk"))
+			}
+		})
+	}
+	wg.Wait()
+	var buf []byte
+	f.run(&buf, nil)
+	f.outOfMemory(1, time.Now())
+	f.panicked("x", time.Now())
+	f.close()
+	want := "filtered 1000 records: 600 FortiEMS, 400 unmatched, 100 marked, 300 dropped, 200 ahead of time," +
+		" 1 corrupt chunks, 1 chunks without memory, 1 internal errors; unknown 200, ems-vpn 400"
+	if out.count("[filter:fortiems:fortiems.0] "+want) != 1 {
+		t.Errorf("got %q\nwant %q", out.text[len(out.text)-1], want)
+	}
+}
+
+// What C hands over is checked before it is used, whatever it is.
+func TestHostileCalls(t *testing.T) {
+	var out unsafe.Pointer
+	data := []byte("chunk")
+	at := unsafe.Pointer(&data[0])
+	log, _ := testLog()
+	handle := filters.put(&filter{log: log, enrich: fake(func(dst, _ []byte) ([]byte, enrich.Stats, error) {
+		t.Error("the enricher was called")
+		return dst, enrich.Stats{}, nil
+	})})
+	defer filters.take(handle)
+	for name, answer := range map[string]int{
+		"no instance":    int(ftntFilterRun(0, at, 5, &out, new(_Ctype_size_t))),
+		"stale instance": int(ftntFilterRun(1<<40, at, 5, &out, new(_Ctype_size_t))),
+		"no data":        int(ftntFilterRun(_Ctype_uintptr_t(handle), nil, 5, &out, new(_Ctype_size_t))),
+		"no bytes":       int(ftntFilterRun(_Ctype_uintptr_t(handle), at, 0, &out, new(_Ctype_size_t))),
+		"endless":        int(ftntFilterRun(_Ctype_uintptr_t(handle), at, 1<<63, &out, new(_Ctype_size_t))),
+		"no out":         int(ftntFilterRun(_Ctype_uintptr_t(handle), at, 5, nil, new(_Ctype_size_t))),
+		"no out size":    int(ftntFilterRun(_Ctype_uintptr_t(handle), at, 5, &out, nil)),
+	} {
+		if answer != 2 || out != nil {
+			t.Errorf("%s: got %d, %v", name, answer, out)
+		}
+	}
+	ftntFilterExit(0)
+	ftntFilterExit(1 << 40)
+	if FLBPluginRegister(nil) != -1 || ftntOutputFlush(nil, nil, 0, nil) != 2 || ftntOutputExit(nil) != 1 {
+		t.Error("the output takes what it cannot handle")
+	}
+	FLBPluginUnregister(nil)
+}
+
+func TestPanicPassesTheChunkUntouched(t *testing.T) {
+	log, lines := testLog()
+	f := &filter{log: log, enrich: fake(func(dst, chunk []byte) ([]byte, enrich.Stats, error) {
+		if len(chunk) == 5 {
+			panic("secret payload")
+		}
+		return dst[:len(chunk)+1<<20], enrich.Stats{}, nil // a bounds error of the runtime
+	})}
+	handle := _Ctype_uintptr_t(filters.put(f))
+	var out unsafe.Pointer
+	data := []byte("chunk")
+	for n := 1; n <= 5; n++ {
+		if got := ftntFilterRun(handle, unsafe.Pointer(&data[0]), _Ctype_size_t(n), &out, new(_Ctype_size_t)); got != 2 || out != nil {
+			t.Errorf("%d bytes: got %d, %v", n, got, out)
+		}
+	}
+	ftntFilterExit(handle)
+	if f.count.panics.Load() != 5 || lines.count("internal error, chunk passed untouched: ") != 1 || lines.count("secret") != 0 || lines.count("5 internal errors") != 1 {
+		t.Errorf("%d panics, log %q", f.count.panics.Load(), lines.text)
+	}
+	if _, ok := filters.get(uintptr(handle)); ok {
+		t.Error("the instance is still there after exit")
+	}
+}
+
+func TestStartWithoutAHost(t *testing.T) {
+	// The host's functions are not in this process: every option reads as unset.
+	handle := ftntFilterInit(nil, nil, 0)
+	if handle == 0 {
+		t.Fatal("defaults are refused")
+	}
+	ftntFilterExit(handle)
+}
+
+func TestTableNeverReusesAHandle(t *testing.T) {
+	var tab table[int]
+	if _, ok := tab.get(0); ok {
+		t.Error("handle 0 finds something")
+	}
+	seen := map[uintptr]bool{}
+	for i := range 100 {
+		h := tab.put(i)
+		if h == 0 || seen[h] {
+			t.Fatalf("handle %d", h)
+		}
+		seen[h] = true
+		if v, ok := tab.get(h); !ok || v != i {
+			t.Errorf("got %d, %v", v, ok)
+		}
+		if v, ok := tab.take(h); !ok || v != i {
+			t.Errorf("got %d, %v", v, ok)
+		}
+		if _, ok := tab.take(h); ok {
+			t.Error("taken twice")
+		}
+	}
+	if len(tab.rows) != 0 {
+		t.Errorf("%d rows left", len(tab.rows))
+	}
+}
+
+func TestHostLevel(t *testing.T) {
+	for in, want := range map[int]hostlog.Level{-1: hostlog.Info, 0: hostlog.Off, 1: hostlog.Error, 4: hostlog.Debug, 5: 5} {
+		if got := hostLevel(in); got != want {
+			t.Errorf("%d: got %d, want %d", in, got, want)
+		}
+	}
+}
