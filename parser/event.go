@@ -1,5 +1,7 @@
 package parser
 
+import "slices"
+
 // Pair is one key=value pair as it stands in the line.
 type Pair struct {
 	// Key in the form in which it is written: lower case, odd characters "_",
@@ -38,6 +40,7 @@ type Event struct {
 
 	head   header
 	text   []byte // after the header
+	plain  bool   // the space is the only white space of the line
 	by     writer
 	seen   keySet     // known keys of the line
 	valued keySet     // those whose value says something
@@ -138,7 +141,7 @@ func (ev *Event) add(key, value []byte, id keyID) {
 			if !null {
 				ev.valued.add(id)
 			}
-			ev.Pairs = append(ev.Pairs, Pair{Key: key, Value: value, id: id, null: null, last: int32(n)})
+			ev.appendPair(key, value, id, null)
 			return
 		}
 		ev.repeat(int(ev.byKey[id]), Pair{Key: key, Value: value, id: id, null: null})
@@ -148,7 +151,21 @@ func (ev *Event) add(key, value []byte, id keyID) {
 		ev.repeat(first, Pair{Key: key, Value: value, null: null})
 		return
 	}
-	ev.Pairs = append(ev.Pairs, Pair{Key: key, Value: value, null: null, last: int32(n)})
+	ev.appendPair(key, value, 0, null)
+}
+
+// appendPair writes a pair where it stays: copying a made one costs more than
+// all the rest.
+func (ev *Event) appendPair(key, value []byte, id keyID, null bool) {
+	n := len(ev.Pairs)
+	if n == cap(ev.Pairs) {
+		ev.Pairs = slices.Grow(ev.Pairs, max(32, n))
+	}
+	ev.Pairs = ev.Pairs[:n+1]
+	p := &ev.Pairs[n]
+	p.Key, p.Value = key, value
+	p.id, p.null, p.mapped, p.later = id, null, false, false
+	p.next, p.last = 0, int32(n)
 }
 
 // repeat enters a pair whose key is that of the pair first.

@@ -58,7 +58,13 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, start, end int) {
 	}
 	for j := i; j < len(s); {
 		if !blank[s[j]] {
-			j++
+			if j++; ev.plain {
+				n := bytes.IndexByte(s[j:], ' ')
+				if n < 0 {
+					break
+				}
+				j += n
+			}
 			continue
 		}
 		start, end = nextKey(s, j)

@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"encoding/binary"
 	"time"
 	"unicode/utf8"
 )
@@ -41,7 +42,9 @@ func New(o Options) *Parser {
 func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
 	ev.reset()
 	line = trimTail(line)
-	if !utf8.Valid(line) {
+	ascii, plain := survey(line)
+	ev.plain = plain
+	if !ascii && !utf8.Valid(line) {
 		b := ev.scratch(len(line) + 64)
 		n := len(b)
 		line = ev.keep(AppendValid(b, line), n)
@@ -56,6 +59,29 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 	p.resolveTime(ev, receivedSec, receivedNsec)
 	p.rules.apply(ev)
 	return true
+}
+
+// survey tells in one pass whether line is ASCII and whether blanks are its only
+// bytes below 0x20 and so its only white space.
+func survey(line []byte) (ascii, plain bool) {
+	const high, ones = 0x8080808080808080, 0x0101010101010101
+	var seen, low uint64
+	i := 0
+	for ; i+8 <= len(line); i += 8 {
+		w := binary.LittleEndian.Uint64(line[i:])
+		seen |= w
+		// The high bit of a byte below 0x20 is set by the borrow; a borrow from a
+		// byte below may set it in error, which only costs the fast path.
+		low |= w - 0x20*ones
+	}
+	for ; i < len(line); i++ {
+		seen |= uint64(line[i])
+		if line[i] < 0x20 {
+			low |= 0x80
+		}
+	}
+	ascii = seen&high == 0
+	return ascii, ascii && low&high == 0
 }
 
 // trimTail drops the CR, LF and NUL that framing leaves at the end of a line.

@@ -80,6 +80,9 @@ func parseScore(v []byte) (float64, bool) {
 // It takes "-", ":", "." or nothing between octets.
 func appendMAC(dst, v []byte) ([]byte, bool) {
 	n := len(dst)
+	if len(v) == 17 {
+		return appendPlainMAC(dst, v)
+	}
 	hex := 0
 	for i, c := range v {
 		switch {
@@ -100,6 +103,40 @@ func appendMAC(dst, v []byte) ([]byte, bool) {
 		}
 	}
 	return dst, hex == 12
+}
+
+// upperHex holds the upper-case form of hexadecimal digits, 0 for other bytes.
+var upperHex = func() (t [256]byte) {
+	for _, c := range []byte("0123456789ABCDEF") {
+		t[c] = c
+		if c >= 'A' {
+			t[c|0x20] = c
+		}
+	}
+	return t
+}()
+
+// appendPlainMAC appends an address with a separator between all octets, the
+// form of nearly all lines. v has 17 bytes.
+func appendPlainMAC(dst, v []byte) ([]byte, bool) {
+	var b [17]byte
+	sep := v[2]
+	if sep != '-' && sep != ':' && sep != '.' {
+		return dst, false
+	}
+	ok := true
+	for i := 0; i < 17; i += 3 {
+		b[i], b[i+1] = upperHex[v[i]], upperHex[v[i+1]]
+		ok = ok && b[i] != 0 && b[i+1] != 0
+		if i < 15 {
+			b[i+2] = '-'
+			ok = ok && v[i+2] == sep
+		}
+	}
+	if !ok {
+		return dst, false
+	}
+	return append(dst, b[:]...), true
 }
 
 // hashField returns the field of a checksum by its length, and whether it is one.
