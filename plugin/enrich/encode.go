@@ -36,6 +36,18 @@ type leaf struct {
 // then advancing by fewer is a few instructions; copying a few bytes is a call.
 const wide = 32
 
+// copyWide copies wide bytes through registers. Assigning arrays behind pointers
+// that may overlap would be a call of memmove.
+func copyWide(dst, src []byte) {
+	_, _ = dst[wide-1], src[wide-1]
+	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
+	c, d := binary.LittleEndian.Uint64(src[16:]), binary.LittleEndian.Uint64(src[24:])
+	binary.LittleEndian.PutUint64(dst, a)
+	binary.LittleEndian.PutUint64(dst[8:], b)
+	binary.LittleEndian.PutUint64(dst[16:], c)
+	binary.LittleEndian.PutUint64(dst[24:], d)
+}
+
 // packedKey is a short MessagePack text with room to be copied at once.
 type packedKey struct {
 	bytes [wide]byte
@@ -211,7 +223,7 @@ func (e *encoder) room(n int) {
 func (e *encoder) packed(k *packedKey) {
 	e.room(wide)
 	n := len(e.b)
-	*(*[wide]byte)(e.b[n : n+wide]) = k.bytes
+	copyWide(e.b[n:n+wide], k.bytes[:])
 	e.b = e.b[:n+k.n]
 }
 
@@ -227,7 +239,7 @@ func (e *encoder) text(v []byte) {
 	b := e.b[:n+1+wide]
 	b[n] = 0xa0 | byte(len(v))
 	if cap(v) >= wide {
-		*(*[wide]byte)(b[n+1:]) = *(*[wide]byte)(v[:wide])
+		copyWide(b[n+1:], v[:wide])
 	} else {
 		copy(b[n+1:], v)
 	}
@@ -274,7 +286,7 @@ func (e *encoder) constant(c *parser.Constant) {
 	}
 	e.room(wide)
 	n := len(e.b)
-	*(*[wide]byte)(e.b[n : n+wide]) = *(*[wide]byte)(packed[:wide])
+	copyWide(e.b[n:n+wide], packed[:wide])
 	e.b = e.b[:n+len(packed)]
 }
 
