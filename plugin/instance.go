@@ -50,8 +50,9 @@ func newFilter(get func(key string) string, log *hostlog.Logger) (*filter, error
 	rules := parser.BuiltinRules()
 	if c.RulesFile != "" {
 		var rulesErr error
-		if rules, rulesErr = parser.LoadRules(c.RulesFile); rulesErr != nil {
-			err = errors.Join(err, fmt.Errorf("rules_file: %w", rulesErr))
+		rules, rulesErr = parser.LoadRules(c.RulesFile)
+		for _, e := range option.Errors(rulesErr) {
+			err = errors.Join(err, fmt.Errorf("rules_file: %w", e))
 		}
 	}
 	if err != nil {

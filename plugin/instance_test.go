@@ -51,7 +51,7 @@ func (f fake) Run(dst, chunk []byte) ([]byte, enrich.Stats, error) { return f(ds
 
 func TestInstanceStart(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	if err := os.WriteFile(bad, []byte("rules:\n  - nonsense: true\n"), 0o600); err != nil {
+	if err := os.WriteFile(bad, []byte("version: 1\nrules:\n  - nonsense: true\n  - rubbish: true\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -61,8 +61,8 @@ func TestInstanceStart(t *testing.T) {
 		"defaults":                   {nil, nil},
 		"all set":                    {map[string]string{"key_name": "raw", "schema": "flat", "timezone": "+02:00", "event_time": "off", "preserve_original": "on", "unmatched": "mark"}, nil},
 		"missing rules file":         {map[string]string{"rules_file": "/nonexistent/rules.yaml"}, []string{"rules_file: reading rules: stat /nonexistent/rules.yaml"}},
-		"bad rule, file and line":    {map[string]string{"rules_file": bad}, []string{bad + ":2:"}},
-		"bad option and rules file":  {map[string]string{"schema": "x", "rules_file": bad}, []string{`schema: "x"`, bad}},
+		"bad rules, file and line":   {map[string]string{"rules_file": bad}, []string{"rules_file: " + bad + ":3:", "rules_file: " + bad + ":4:"}},
+		"bad option and rules file":  {map[string]string{"schema": "x", "rules_file": bad}, []string{`schema: "x"`, bad + ":3:", bad + ":4:"}},
 		"metrics are not there yet":  {map[string]string{"metrics_listen": "127.0.0.1:2112"}, []string{"not available in this version"}},
 		"directory as rules file":    {map[string]string{"rules_file": t.TempDir()}, []string{"not a regular file"}},
 		"two bad options, two lines": {map[string]string{"schema": "x", "unmatched": "y"}, []string{"schema", "unmatched"}},

@@ -33,8 +33,8 @@ import (
 const line = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
 
 func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
-	files, err := filepath.Glob("../../conf/fluent-bit*.yaml")
-	if err != nil || len(files) < 2 {
+	files, err := filepath.Glob("../../conf/f*.yaml")
+	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)
 	}
 	var known []string
@@ -202,12 +202,15 @@ func sendTo(network string, port int, dial func(network, addr string) (net.Conn,
 }
 
 func TestUDPAndTCPBecomeRecords(t *testing.T) {
-	for _, file := range []string{"fluent-bit.yaml", "fluent-bit.conf"} {
+	for _, file := range []string{"fluent-bit.yaml", "fluent-bit.conf", "full.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			port := freePort(t)
 			out := start(t, file, "5514", port)
 			eventually(t, out, 1, sendTo("tcp", port, net.Dial))
 			before := strings.Count(out.String(), `"action":"vpn-connect"`)
+			if file == "full.yaml" {
+				return // has tcp alone
+			}
 			eventually(t, out, before+1, sendTo("udp", port, net.Dial))
 			// TLS bytes on the plain port harm nobody.
 			c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -227,11 +230,31 @@ func TestUDPAndTCPBecomeRecords(t *testing.T) {
 func TestTLSBecomesRecords(t *testing.T) {
 	fluentBit(t)
 	certificate(t)
-	port := freePort(t)
-	out := start(t, "fluent-bit-tls.yaml", "6514", port)
-	eventually(t, out, 1, sendTo("tcp", port, func(network, addr string) (net.Conn, error) {
-		return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // FortiEMS does not verify either
-	}))
+	for _, file := range []string{"fluent-bit-tls.yaml", "fluent-bit-tls.conf"} {
+		t.Run(file, func(t *testing.T) {
+			port := freePort(t)
+			out := start(t, file, "6514", port)
+			eventually(t, out, 1, sendTo("tcp", port, func(network, addr string) (net.Conn, error) {
+				return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // FortiEMS does not verify either
+			}))
+		})
+	}
+}
+
+func TestFullYAMLHasEveryOptionAtItsDefault(t *testing.T) {
+	text, err := os.ReadFile("../../conf/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range option.Filter() {
+		want := o.Key + ": " + o.Default
+		if o.Default == "" {
+			want = "# " + o.Key + ": "
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("full.yaml lacks %q", want)
+		}
+	}
 }
 
 // certificate makes a certificate and names it in the environment.

@@ -1,0 +1,251 @@
+package abi_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"fluent-bit-fortiems/plugin/option"
+)
+
+// abis are the layouts the stand-in host can imitate: before cb_notification, the
+// last one with the short option stride, and the newest.
+var abis = []string{"2.2", "5.0.2", "5.1.1"}
+
+// withHost runs the stand-in host with the filter to its end.
+func withHost(t *testing.T, input string, args ...string) *process {
+	t.Helper()
+	needBuild(t)
+	return start(t, input, host, append([]string{"--filter", object}, args...)...).wait(t)
+}
+
+// eachABI runs a test for every layout.
+func eachABI(t *testing.T, test func(t *testing.T, abi string)) {
+	for _, abi := range abis {
+		t.Run(abi, func(t *testing.T) { test(t, abi) })
+	}
+}
+
+func TestHostListsOptions(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		p := withHost(t, "", "--abi", abi, "--filter-help").wantCode(t, 0)
+		// The host breaks texts into lines.
+		help := strings.Join(strings.Fields(p.out.String()), " ")
+		for _, o := range option.Filter() {
+			if !strings.Contains(help, o.Key+" "+o.Text) || o.Default != "" && !strings.Contains(help, "default: "+o.Default) {
+				t.Errorf("%s or its default is missing in:\n%s", o.Key, p.out.String())
+			}
+		}
+	})
+}
+
+// badValues has one refused value per option that has any, and what the refusal says.
+var badValues = map[string][2]string{
+	"key_name":          {"log,,message", `key_name: "log,,message" is not valid (an entry is empty); valid: record keys`},
+	"schema":            {"nested", `schema: "nested" is not valid; valid: ecs, flat`},
+	"timezone":          {"Mars/Base", `timezone: "Mars/Base" is not valid; valid: an IANA name`},
+	"event_time":        {"maybe", `event_time: "maybe" is not valid; valid: on, off, true, false`},
+	"preserve_original": {"x", `preserve_original: "x" is not valid; valid: on, off, true, false`},
+	"rules_file":        {"/nonexistent/rules.yaml", "rules_file: reading rules: stat /nonexistent/rules.yaml: no such file"},
+	"unmatched":         {"keep", `unmatched: "keep" is not valid; valid: pass, mark, drop`},
+	"metrics_listen":    {"127.0.0.1:2112", `metrics_listen: "127.0.0.1:2112" is not valid (the metrics server is not available in this version)`},
+}
+
+func TestHostRefusesBadOptions(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		for _, o := range option.Filter() {
+			bad, ok := badValues[o.Key]
+			if !ok {
+				t.Errorf("%s has no bad value here", o.Key)
+				continue
+			}
+			t.Run(o.Key, func(t *testing.T) {
+				withHost(t, "", "--abi", abi, "--input", "-", "--filter-prop", o.Key+"="+bad[0]).
+					wantCode(t, 1).wantLog(t, "[error] [filter:fortiems:fortiems.0] "+bad[1])
+			})
+		}
+		t.Run("unknown", func(t *testing.T) {
+			p := withHost(t, "", "--abi", abi, "--input", "-", "--filter-prop", "key_nam=log").
+				wantCode(t, 1).wantLog(t, "unknown configuration property 'key_nam'")
+			for _, o := range option.Filter() {
+				p.wantLog(t, o.Key)
+			}
+		})
+		t.Run("two at once", func(t *testing.T) {
+			withHost(t, "", "--abi", abi, "--input", "-", "--filter-prop", "schema=x", "--filter-prop", "unmatched=y").
+				wantCode(t, 1).wantLog(t, `schema: "x"`, `unmatched: "y"`)
+		})
+		t.Run("bad rule", func(t *testing.T) {
+			rules := file(t, "version: 1\nrules:\n  - nonsense: true\n  - rubbish: true\n")
+			withHost(t, "", "--abi", abi, "--input", "-", "--filter-prop", "rules_file="+rules).
+				wantCode(t, 1).wantLog(t, "[filter:fortiems:fortiems.0] rules_file: "+rules+":3: ", "[filter:fortiems:fortiems.0] rules_file: "+rules+":4: ")
+		})
+	})
+}
+
+func TestHostRefusesDaemonMode(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		withHost(t, "", "--abi", abi, "--daemon", "--input", "-").
+			wantCode(t, 1).wantLog(t, "[error] [filter:fortiems:fortiems.0] cannot run in daemon mode")
+	})
+}
+
+func TestHostFilters(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		p := withHost(t, line(t)+"\n"+unmatched+"\n", "--abi", abi, "--guard", "--input", "-").wantCode(t, 0).
+			wantLog(t, "[ info] [filter:fortiems:fortiems.0] version ", "key_name=log,message schema=ecs timezone=UTC",
+				"[ info] [filter:fortiems:fortiems.0] filtered 2 records: 1 FortiEMS, 1 unmatched; ems-client 1")
+		records := p.records(t)
+		if len(records) != 2 || at(records[0], "fortinet", "ems", "category") != "ems-client" || at(records[0], "event", "action") != "endpoint-offline" || records[1]["log"] != unmatched {
+			t.Errorf("got %v", records)
+		}
+	})
+}
+
+func TestHostFiltersOnManyThreads(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		input := file(t, line(t)+"\n"+unmatched+"\n")
+		args := []string{"--abi", abi, "--input", input, "--time", "1000000000.5", "--repeat", "200", "--chunk", "1"}
+		one := withHost(t, "", args...).wantCode(t, 0)
+		many := withHost(t, "", append(args, "--threads", "4", "--instances", "2")...).wantCode(t, 0)
+		if got, want := many.sortedLines(), one.sortedLines(); len(want) != 400 || !slices.Equal(got, want) {
+			t.Errorf("%d lines on 4 threads differ from %d lines on one", len(got), len(want))
+		}
+	})
+}
+
+func TestHostReloads(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		p := withHost(t, "", "--abi", abi, "--input", file(t, line(t)+"\n"), "--repeat", "25", "--chunk", "1", "--reload", "20", "--threads", "2").wantCode(t, 0)
+		if n := len(p.records(t)); n != 25 {
+			t.Errorf("%d records of 25", n)
+		}
+		starts, ends := strings.Count(p.log.String(), "] version "), strings.Count(p.log.String(), "] filtered ")
+		if starts != ends || starts < 21 {
+			t.Errorf("%d starts, %d ends", starts, ends)
+		}
+	})
+}
+
+// chunkOf returns the chunk that the host makes of lines, as it comes in.
+func chunkOf(t *testing.T, lines string) []byte {
+	t.Helper()
+	dump := filepath.Join(t.TempDir(), "chunk")
+	needBuild(t)
+	start(t, lines, host, "--input", "-", "--time", "1000000000.5", "--dump-chunk", dump).wait(t).wantCode(t, 0)
+	chunk, err := os.ReadFile(dump)
+	if err != nil || len(chunk) == 0 {
+		t.Fatalf("%d bytes, %v", len(chunk), err)
+	}
+	return chunk
+}
+
+func TestCorruptChunkPassesByteForByte(t *testing.T) {
+	good := chunkOf(t, line(t)+"\n")
+	for name, chunk := range map[string][]byte{
+		"never used type byte":  {0xc1, 1, 2},
+		"cut event":             good[:len(good)-3],
+		"cut behind a good one": slices.Concat(good, good[:len(good)/2]),
+		"garbage behind":        slices.Concat(good, []byte{0xc1}),
+		"length beyond the end": {0x92, 0xdd, 0xff, 0xff, 0xff, 0xff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachABI(t, func(t *testing.T, abi string) {
+				in, out := file(t, string(chunk)), filepath.Join(t.TempDir(), "out")
+				p := withHost(t, "", "--abi", abi, "--guard", "--raw-chunk", in, "--repeat", "3", "--dump-chunk", out).wantCode(t, 0)
+				got, err := os.ReadFile(out)
+				if err != nil || !bytes.Equal(got, bytes.Repeat(chunk, 3)) {
+					t.Errorf("out: % x, %v\nin:  % x", got, err, chunk)
+				}
+				if n := strings.Count(p.log.String(), "[error] [filter:fortiems:fortiems.0]"); n != 1 {
+					t.Errorf("%d error lines:\n%s", n, p.log.String())
+				}
+				p.wantLog(t, "passed untouched", "3 corrupt chunks")
+			})
+		})
+	}
+}
+
+func TestHostUnmatchedLines(t *testing.T) {
+	chunk := chunkOf(t, unmatched+"\n")
+	for want, emptied := range map[string]string{"pass": "emptied=0", "mark": "emptied=0", "drop": "emptied=1"} {
+		t.Run(want, func(t *testing.T) {
+			eachABI(t, func(t *testing.T, abi string) {
+				out := filepath.Join(t.TempDir(), "out")
+				p := withHost(t, unmatched+"\n", "--abi", abi, "--input", "-", "--time", "1000000000.5", "--stats",
+					"--dump-chunk", out, "--filter-prop", "unmatched="+want).wantCode(t, 0).wantLog(t, emptied)
+				got, err := os.ReadFile(out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch records := p.records(t); want {
+				case "pass":
+					if !bytes.Equal(got, chunk) {
+						t.Errorf("got % x\nwant % x", got, chunk)
+					}
+				case "mark":
+					if len(records) != 1 || records[0]["message"] != unmatched || at(records[0], "event", "kind") != "pipeline_error" {
+						t.Errorf("got %v", records)
+					}
+				case "drop":
+					if len(got) != 0 || len(records) != 0 {
+						t.Errorf("got % x, %v", got, records)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Dropping is no licence to lose what is not an unmatched line.
+func TestDropKeepsTheRest(t *testing.T) {
+	p := withHost(t, unmatched+"\n"+line(t)+"\n", "--input", "-", "--filter-prop", "unmatched=drop").wantCode(t, 0)
+	if records := p.records(t); len(records) != 1 || at(records[0], "event", "module") != "fortinet" {
+		t.Errorf("got %v", records)
+	}
+	p = withHost(t, "a\n", "--input", "-", "--key", "other", "--filter-prop", "unmatched=drop").wantCode(t, 0)
+	if records := p.records(t); len(records) != 1 || records[0]["other"] != "a" {
+		t.Errorf("a record without a raw line: got %v", records)
+	}
+}
+
+// Event times ahead of the receipt are most often a wrong zone; one line says so.
+func TestHostWarnsOfTimesAhead(t *testing.T) {
+	p := withHost(t, strings.Repeat(line(t)+"\n", 5), "--input", "-", "--chunk", "1", "--time", "1000000000").wantCode(t, 0)
+	if n := strings.Count(p.log.String(), "more than 10 minutes ahead"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, p.log.String())
+	}
+	p.wantLog(t, "5 ahead of time")
+}
+
+func TestOutputRefusesToStart(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		needBuild(t)
+		start(t, "a\n", host, "--abi", abi, "--output", outputLink, "--input", "-").wait(t).
+			wantCode(t, 1).wantLog(t, "[error] [output:fortiems_es:fortiems_es.0] shipping to Elasticsearch and OpenSearch is not available")
+	})
+}
+
+func TestFilterAndOutputInOneProcess(t *testing.T) {
+	needBuild(t)
+	start(t, "a\n", host, "--filter", object, "--output", outputLink, "--input", "-").wait(t).
+		wantCode(t, 1).wantLog(t, "[output:fortiems_es:fortiems_es.0] shipping to")
+}
+
+// A host without Fluent Bit's functions, and one that passes nonsense, get an
+// answer and no crash.
+func TestBareHost(t *testing.T) {
+	needBuild(t)
+	program := filepath.Join(t.TempDir(), "bare")
+	if text, err := command(compiler(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, "testdata/bare_host.c", "-ldl"); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	p := start(t, "", program, object).wait(t).wantCode(t, 0).
+		wantLog(t, "[filter:fortiems:-] cannot run in this host, it does not export flb_filter_get_property")
+	if want := "init -1\ninit NULL -1\nfilter 2 2 2 2 2 2\nexit 0 0\nproxy init 0 0\nflush 2 2 2\nproxy exit 1 1\nregister -1\n"; p.out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", p.out.String(), want)
+	}
+}
