@@ -78,6 +78,10 @@ func arrayHeader(b []byte) (n uint32, rest []byte, ok bool) {
 	if len(b) > 0 && b[0]&0xf0 == 0x90 {
 		return uint32(b[0] & 0x0f), b[1:], true
 	}
+	// The error of a wrong type is allocated, and events of the old form have none.
+	if msgp.NextType(b) != msgp.ArrayType {
+		return 0, b, false
+	}
 	n, rest, err := msgp.ReadArrayHeaderBytes(b)
 	return n, rest, err == nil
 }
