@@ -26,14 +26,15 @@ var filters table[*filter]
 //
 //export ftntFilterInit
 func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uintptr_t) {
-	log := hostlog.New("filter", "fortiems", C.GoString(name), hostLevel(int(level)), logInterval, hostWrite)
+	instance := C.GoString(name)
+	log := hostlog.New("filter", "fortiems", instance, hostLevel(int(level)), logInterval, hostWrite)
 	defer func() {
 		if v := recover(); v != nil {
 			handle = 0
 			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
 		}
 	}()
-	f, err := newFilter(func(key string) string { return filterProperty(ins, key) }, log)
+	f, err := newFilter(instance, func(key string) string { return filterProperty(ins, key) }, log)
 	if err != nil {
 		for _, e := range option.Errors(err) {
 			log.Printf(hostlog.Error, "%v", e)

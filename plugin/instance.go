@@ -11,6 +11,7 @@ import (
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -31,21 +32,23 @@ type runner interface {
 // filter is one filter instance. All methods are safe for concurrent use, because
 // processors of threaded inputs run on the threads of their inputs.
 type filter struct {
-	log    *hostlog.Logger
-	enrich runner
-	count  counters
+	log     *hostlog.Logger
+	enrich  runner
+	count   counters
+	metrics *metrics.Server // nil if metrics_listen is not set
 }
 
 // counters of one instance since its start.
 type counters struct {
-	records, matched, unmatched, dropped, marked, unknown, ahead atomic.Uint64
-	corrupt, panics, memory                                      atomic.Uint64 // chunks passed untouched because of an error
-	categories                                                   [parser.NumCategories]atomic.Uint64
+	records, matched, unmatched, dropped, marked, passed, ahead atomic.Uint64
+	corrupt, panics, memory                                     atomic.Uint64 // chunks passed untouched because of an error
+	categories                                                  [parser.NumCategories]atomic.Uint64
 }
 
-// newFilter decodes and checks the options and prepares an instance. The error
-// joins all mistakes, those of the rules file too.
-func newFilter(get func(key string) string, log *hostlog.Logger) (*filter, error) {
+// newFilter decodes and checks the options and prepares the instance called name.
+// The error joins all mistakes, those of the rules file too; nothing is left open
+// with one.
+func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*filter, error) {
 	c, err := option.ParseFilter(get)
 	rules := parser.BuiltinRules()
 	if c.RulesFile != "" {
@@ -59,7 +62,16 @@ func newFilter(get func(key string) string, log *hostlog.Logger) (*filter, error
 		return nil, err
 	}
 	f := &filter{log: log, enrich: enrich.New(enrichOptions(c, rules))}
+	if c.MetricsListen != "" {
+		if f.metrics, err = metrics.Listen(c.MetricsListen, buildVersion(), log); err != nil {
+			return nil, err
+		}
+		f.metrics.Filter(name, f.count.read)
+	}
 	log.Printf(hostlog.Info, "version %s, %s", buildVersion(), option.Effective(option.Filter(), get))
+	if f.metrics != nil {
+		log.Printf(hostlog.Info, "metrics at %s", f.metrics.URL())
+	}
 	return f, nil
 }
 
@@ -125,13 +137,26 @@ func (f *filter) add(st *enrich.Stats) {
 	c.unmatched.Add(st.Unmatched)
 	c.dropped.Add(st.Dropped)
 	c.marked.Add(st.Marked)
-	c.unknown.Add(st.Unknown)
+	c.passed.Add(st.Passed)
 	c.ahead.Add(st.Ahead)
 	for i, n := range st.Categories {
 		if n > 0 {
 			c.categories[i].Add(n)
 		}
 	}
+}
+
+// read returns the counts as they are now, for the metrics.
+func (c *counters) read() metrics.FilterCounts {
+	now := metrics.FilterCounts{
+		Records: c.records.Load(), Matched: c.matched.Load(), Unmatched: c.unmatched.Load(),
+		Marked: c.marked.Load(), Dropped: c.dropped.Load(), Passed: c.passed.Load(), Ahead: c.ahead.Load(),
+		Corrupt: c.corrupt.Load(), Memory: c.memory.Load(), Panics: c.panics.Load(),
+	}
+	for i := range c.categories {
+		now.Categories[i] = c.categories[i].Load()
+	}
+	return now
 }
 
 // panicked counts and logs a panic that a filter call recovered from. f is nil if
@@ -151,8 +176,10 @@ func (f *filter) outOfMemory(n int, now time.Time) {
 	f.log.Limited(hostlog.Error, "memory", now, "chunk passed untouched: no memory for %d bytes", n)
 }
 
-// close logs what the instance did.
+// close logs what the instance did and ends its metrics, which takes a second
+// at most.
 func (f *filter) close() {
+	f.metrics.Close()
 	f.log.Printf(hostlog.Info, "%s", f.summary())
 }
 
@@ -166,6 +193,7 @@ func (f *filter) summary() string {
 	}{
 		{c.marked.Load(), "marked"},
 		{c.dropped.Load(), "dropped"},
+		{c.passed.Load(), "without a raw line"},
 		{c.ahead.Load(), "ahead of time"},
 		{c.corrupt.Load(), "corrupt chunks"},
 		{c.memory.Load(), "chunks without memory"},

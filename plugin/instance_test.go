@@ -63,13 +63,14 @@ func TestInstanceStart(t *testing.T) {
 		"missing rules file":         {map[string]string{"rules_file": "/nonexistent/rules.yaml"}, []string{"rules_file: reading rules: stat /nonexistent/rules.yaml"}},
 		"bad rules, file and line":   {map[string]string{"rules_file": bad}, []string{"rules_file: " + bad + ":3:", "rules_file: " + bad + ":4:"}},
 		"bad option and rules file":  {map[string]string{"schema": "x", "rules_file": bad}, []string{`schema: "x"`, bad + ":3:", bad + ":4:"}},
-		"metrics are not there yet":  {map[string]string{"metrics_listen": "127.0.0.1:2112"}, []string{"not available in this version"}},
+		"metrics on no such host":    {map[string]string{"metrics_listen": "192.0.2.1:2112"}, []string{`metrics_listen: cannot listen on "192.0.2.1:2112": `}},
+		"bad options come first":     {map[string]string{"metrics_listen": "192.0.2.1:2112", "schema": "x"}, []string{"schema"}},
 		"directory as rules file":    {map[string]string{"rules_file": t.TempDir()}, []string{"not a regular file"}},
 		"two bad options, two lines": {map[string]string{"schema": "x", "unmatched": "y"}, []string{"schema", "unmatched"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log, out := testLog()
-			f, err := newFilter(func(k string) string { return c.set[k] }, log)
+			f, err := newFilter("fortiems.0", func(k string) string { return c.set[k] }, log)
 			got := option.Errors(err)
 			if len(got) != len(c.want) || (f == nil) != (len(c.want) > 0) {
 				t.Fatalf("got %v, %v", f, err)
@@ -158,7 +159,7 @@ func TestSummary(t *testing.T) {
 		if len(chunk) == 0 {
 			return dst, enrich.Stats{}, errors.New("corrupt")
 		}
-		st := enrich.Stats{Records: 10, Matched: 6, Unmatched: 4, Dropped: 3, Marked: 1, Ahead: 2, Changed: true}
+		st := enrich.Stats{Records: 11, Matched: 6, Unmatched: 4, Passed: 1, Dropped: 3, Marked: 1, Ahead: 2, Changed: true}
 		st.Categories[parser.VPN] = 4
 		st.Categories[parser.Unknown] = 2
 		return append(dst, 'x'), st, nil
@@ -178,7 +179,7 @@ func TestSummary(t *testing.T) {
 	f.outOfMemory(1, time.Now())
 	f.panicked("x", time.Now())
 	f.close()
-	want := "filtered 1000 records: 600 FortiEMS, 400 unmatched, 100 marked, 300 dropped, 200 ahead of time," +
+	want := "filtered 1100 records: 600 FortiEMS, 400 unmatched, 100 marked, 300 dropped, 100 without a raw line, 200 ahead of time," +
 		" 1 corrupt chunks, 1 chunks without memory, 1 internal errors; unknown 200, ems-vpn 400"
 	if out.count("[filter:fortiems:fortiems.0] "+want) != 1 {
 		t.Errorf("got %q\nwant %q", out.text[len(out.text)-1], want)

@@ -19,7 +19,7 @@
     X(FTNT_OPT_STR, "unmatched", "pass", \
       "What happens to a line that is not FortiEMS: pass leaves it byte for byte, mark turns it into a pipeline_error event, drop removes it.") \
     X(FTNT_OPT_STR, "metrics_listen", NULL, \
-      "Address for Prometheus counters, e.g. 127.0.0.1:2112; not available in this version, setting it stops the start.")
+      "Address to serve Prometheus metrics on, e.g. 127.0.0.1:2112; unset serves none. Plugins that name the same address share it.")
 
 #define FTNT_FILTER_OPTION_COUNT 8
 

@@ -1,7 +1,6 @@
 package option
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -36,11 +35,8 @@ type FilterConfig struct {
 	PreserveOriginal bool
 	RulesFile        string // "" for the built-in rules alone; not opened here
 	Unmatched        Unmatched
+	MetricsListen    string // "" for no metrics; not opened here
 }
-
-// errNoMetrics refuses an option that is part of the contract but has no server
-// behind it yet: listening nowhere without a word would be worse.
-var errNoMetrics = errors.New("the metrics server is not available in this version")
 
 var filterTable = []Option{
 	{
@@ -86,14 +82,9 @@ var filterTable = []Option{
 	},
 	{
 		Key: "metrics_listen", Type: Text, Default: "",
-		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; not available in this version, setting it stops the start.",
-		Valid: "unset (" + validAddr + ", once it is available)",
-		check: func(s string) error {
-			if err := checkAddr(s); err != nil {
-				return err
-			}
-			return errNoMetrics
-		},
+		Text:  "Address to serve Prometheus metrics on, e.g. 127.0.0.1:2112; unset serves none. Plugins that name the same address share it.",
+		Valid: validAddr,
+		check: checkAddr,
 	},
 }
 
@@ -112,6 +103,8 @@ func ParseFilter(get func(key string) string) (FilterConfig, error) {
 		Location:  time.UTC,
 		RulesFile: v["rules_file"],
 		Unmatched: Unmatched(strings.ToLower(v["unmatched"])),
+
+		MetricsListen: v["metrics_listen"],
 	}
 	// A value that its check refused decodes to its zero value here; err says so.
 	c.KeyNames, _ = parseList(v["key_name"])

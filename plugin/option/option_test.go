@@ -43,6 +43,7 @@ func TestFilterAllSet(t *testing.T) {
 		"preserve_original": "Yes",
 		"rules_file":        "/etc/rules.yaml",
 		"unmatched":         "Drop",
+		"metrics_listen":    "localhost:2112",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +58,7 @@ func TestFilterAllSet(t *testing.T) {
 		PreserveOriginal: true,
 		RulesFile:        "/etc/rules.yaml",
 		Unmatched:        Drop,
+		MetricsListen:    "localhost:2112",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -74,7 +76,7 @@ func TestFilterBadValues(t *testing.T) {
 		"preserve_original": {"x", "onn"},
 		"rules_file":        {}, // any path; the loader says what is wrong with it
 		"unmatched":         {"keep", "passed"},
-		"metrics_listen":    {"127.0.0.1:2112", "2112", "localhost", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http"},
+		"metrics_listen":    {"2112", "localhost", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "::1:2112", "http://127.0.0.1:2112"},
 	}
 	refuses(t, Filter(), bad, func(get func(string) string) error { _, err := ParseFilter(get); return err })
 }

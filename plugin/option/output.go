@@ -149,7 +149,7 @@ var outputTable = []Option{
 			if err := checkAddr(s); err != nil {
 				return err
 			}
-			return errNoMetrics
+			return errors.New("the metrics server is not available in this version")
 		},
 	},
 }

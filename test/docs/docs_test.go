@@ -16,6 +16,7 @@ import (
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -51,6 +52,7 @@ func generate(t *testing.T, text string) string {
 	}
 	text = between(t, text, "fields", fieldTable())
 	text = between(t, text, "categories", categoryTable())
+	text = between(t, text, "metrics", metrics.Markdown())
 	line, record := exampleRecord(t)
 	text = between(t, text, "line", "```text\n"+line+"\n```\n")
 	return between(t, text, "record", "```json\n"+record+"\n```\n")

@@ -1,0 +1,281 @@
+// Package metrics serves the counters of the filter and of the output to
+// Prometheus.
+//
+// Instances that name the same address share one server with a registry of its
+// own; it starts with the first of them and ends with the last. Everything that an
+// instance counts carries its name (the alias, else fortiems.0) in the label "name",
+// as Fluent Bit's own metrics do: Prometheus itself sets the label "instance".
+//
+// Instances of one name, which a hot reload or several threads may bring, are one
+// series with their sum. What a closed instance counted stays in that sum as long as
+// the server lives, so that a counter never goes back while it is scraped; when the
+// last instance closes, all counters end, which Prometheus takes as a restart.
+//
+// Everything in the package is safe for concurrent use.
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"fluent-bit-fortiems/plugin/hostlog"
+)
+
+const (
+	// lookupTimeout bounds the search for the address of a host name at the start.
+	lookupTimeout = 5 * time.Second
+	// drainTimeout bounds how long the last Close waits for running scrapes.
+	drainTimeout = time.Second
+	// maxScrapes is how many scrapes may run at once; more are answered 503.
+	maxScrapes = 8
+)
+
+// Server is one instance's hold on the server of an address.
+type Server struct {
+	shared *shared
+	close  sync.Once
+	mu     sync.Mutex
+	leave  []func() // ends what the instance registered
+}
+
+// shared is what all instances of an address have in common.
+type shared struct {
+	key      string // in servers
+	holds    int    // guarded by servers.mu
+	listener net.Listener
+	http     *http.Server
+	done     chan struct{} // closed when http has stopped accepting
+	filters  *filterCollector
+	outputs  *outputMetrics
+}
+
+// servers are the running servers of this process by address. A shared object is
+// never unloaded, so they outlive a hot reload if an instance does.
+var servers = struct {
+	mu    sync.Mutex
+	byKey map[string]*shared
+}{byKey: make(map[string]*shared)}
+
+// Listen returns a hold on the server at addr (host:port) and starts it if no
+// instance has. A missing host means 127.0.0.1: listening on all interfaces has to be
+// asked for with 0.0.0.0 or [::]. version is that of the build. log gets the errors of
+// the server that it starts; it may be nil. The error names the option and the address.
+//
+// The caller ends its hold with Close.
+func Listen(addr, version string, log *hostlog.Logger) (*Server, error) {
+	at, err := resolve(addr)
+	if err != nil {
+		return nil, fmt.Errorf("metrics_listen: %q cannot be used: %w", addr, err)
+	}
+	servers.mu.Lock()
+	defer servers.mu.Unlock()
+	s := servers.byKey[at]
+	if s == nil {
+		if s, err = start(at, version, log); err != nil {
+			return nil, fmt.Errorf("metrics_listen: cannot listen on %q: %w", addr, reason(err))
+		}
+		servers.byKey[s.key] = s
+	}
+	s.holds++
+	return &Server{shared: s}, nil
+}
+
+// reason leaves out what the caller says itself: operation and address.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
+// resolve returns addr in the one form in which servers are looked up: an IP
+// address and a port, the address empty for all interfaces.
+func resolve(addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		if ip, err = lookup(host); err != nil {
+			return "", err
+		}
+	}
+	ip = ip.Unmap()
+	if ip.IsUnspecified() {
+		return net.JoinHostPort("", port), nil
+	}
+	return net.JoinHostPort(ip.String(), port), nil
+}
+
+// lookup prefers IPv4, as net.Listen does.
+func lookup(host string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for _, ip := range found {
+		if ip.Unmap().Is4() {
+			return ip, nil
+		}
+	}
+	return found[0], nil
+}
+
+func start(at, version string, log *hostlog.Logger) (*shared, error) {
+	listener, err := net.Listen("tcp", at)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{key: at, listener: listener, done: make(chan struct{}), filters: newFilterCollector(), outputs: newOutputMetrics()}
+	if strings.HasSuffix(at, ":0") {
+		s.key = listener.Addr().String() // the port is not known before, so nobody else can ask for it
+	}
+	registry, err := newRegistry(version, s.filters, s.outputs)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.http = &http.Server{
+		Handler:           handler(registry, log),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // scrapes are usually 15 s to 60 s apart
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          errorLog(log),
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			log.Printf(hostlog.Error, "metrics_listen: the server on %s has ended: %v", s.listener.Addr(), err)
+		}
+	}()
+	return s, nil
+}
+
+// newRegistry returns a registry with everything that a server shows.
+func newRegistry(version string, own ...prometheus.Collector) (*prometheus.Registry, error) {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        buildRow.Name,
+		Help:        buildRow.Help,
+		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	registry := prometheus.NewRegistry()
+	for _, c := range append(own, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})) {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return registry, nil
+}
+
+func handler(registry *prometheus.Registry, log *hostlog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog:            errorLog(log),
+		ErrorHandling:       promhttp.ContinueOnError, // one broken collector hides only itself
+		MaxRequestsInFlight: maxScrapes,
+		CoalesceGather:      true,
+	}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintln(w, "fluent-bit-fortiems: the metrics are at /metrics")
+	})
+	return mux
+}
+
+// errorLog turns what the library logs into throttled lines of ours.
+func errorLog(to *hostlog.Logger) *log.Logger {
+	return log.New(errorWriter{to}, "", 0)
+}
+
+type errorWriter struct{ log *hostlog.Logger }
+
+func (w errorWriter) Write(text []byte) (int, error) {
+	w.log.Limited(hostlog.Warn, "metrics", time.Now(), "metrics_listen: %s", strings.TrimSpace(string(text)))
+	return len(text), nil
+}
+
+// URL is where the metrics are served, with the address that is listened on.
+func (s *Server) URL() string {
+	return "http://" + s.shared.listener.Addr().String() + "/metrics"
+}
+
+// Filter adds the filter instance called name until Close. count is called for
+// every scrape, by any goroutine, and a last time during Close; it must not block.
+func (s *Server) Filter(name string, count func() FilterCounts) {
+	leave := s.shared.filters.add(cleanName(name), count)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave = append(s.leave, leave)
+}
+
+// Output returns the counters of the output instance called name, all of them at
+// 0 if the name is new. They may be used after Close, which then shows nowhere.
+func (s *Server) Output(name string) *Output {
+	return s.shared.outputs.instance(cleanName(name))
+}
+
+// cleanName makes a name fit for a label, which must be UTF-8.
+func cleanName(name string) string {
+	return strings.ToValidUTF8(cmp.Or(name, "-"), "\uFFFD")
+}
+
+// Close ends the hold of the instance and, if it was the last one, the server:
+// the port is free when Close returns, and a scrape that still runs is cut off after
+// a second. A nil Server has nothing to close. Calling it again does nothing.
+func (s *Server) Close() {
+	if s == nil {
+		return
+	}
+	s.close.Do(func() {
+		s.mu.Lock()
+		leave := s.leave
+		s.mu.Unlock()
+		for _, f := range leave {
+			f()
+		}
+		s.shared.release()
+	})
+}
+
+// release ends one hold.
+func (s *shared) release() {
+	servers.mu.Lock()
+	s.holds--
+	if s.holds > 0 {
+		servers.mu.Unlock()
+		return
+	}
+	delete(servers.byKey, s.key)
+	// Under the lock, so that whoever asks for the address next finds the port free.
+	_ = s.listener.Close() // http.Server.Shutdown closes it again and ignores that, too
+	servers.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close() // all it can say is that a connection was closed already
+	}
+	<-s.done
+}
