@@ -8,7 +8,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .DEFAULT_GOAL := help
 include test/host/host.mk
 
-.PHONY: help build run demo test test-race test-pure fuzz bench golden generate lint vulncheck clean
+.PHONY: help build run demo opensearch test test-race test-pure fuzz bench golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -27,6 +27,10 @@ run: build ## receive syslog on 127.0.0.1:5514 (udp and tcp), print categorised 
 
 demo: build ## replay the corpus, print the records and the counts
 	@sh test/demo/demo.sh
+
+PORT ?= 9200
+opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...), until Ctrl-C; needs a JDK and Maven
+	@go run ./test/servers/run opensearch $(PORT)
 
 test: build ## run everything
 	@go run ./test/runner

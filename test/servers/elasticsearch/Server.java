@@ -1,0 +1,50 @@
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.env.Environment;
+import org.elasticsearch.http.HttpServerTransport;
+import org.elasticsearch.index.mapper.MapperExtrasPlugin;
+import org.elasticsearch.node.InternalSettingsPreparer;
+import org.elasticsearch.node.Node;
+import org.elasticsearch.transport.Netty4Plugin;
+
+/**
+ * A node of Elasticsearch (core only) in this process. Arguments: home directory, HTTP port (0 takes a free one), settings as key=value.
+ * It prints "ready PORT" and ends when its standard input does, so it cannot outlive the test that started it.
+ */
+public final class Server extends Node {
+    private Server(Environment environment) {
+        super(environment, List.of(Netty4Plugin.class, MapperExtrasPlugin.class), true);
+    }
+
+    public static void main(String[] args) throws Exception {
+        Settings.Builder settings = Settings.builder()
+            .put("path.home", args[0])
+            .put("cluster.name", "test")
+            .put("node.name", "test")
+            .put("discovery.type", "single-node")
+            .put("network.host", "127.0.0.1")
+            .put("http.type", "netty4")
+            .put("http.port", args[1])
+            .put("transport.type", "netty4")
+            .put("transport.port", "0")
+            .put("cluster.routing.allocation.disk.threshold_enabled", false)
+            .put("action.auto_create_index", true);
+        for (int i = 2; i < args.length; i++) {
+            String[] pair = args[i].split("=", 2);
+            settings.put(pair[0], pair[1]);
+        }
+        Environment environment = InternalSettingsPreparer.prepareEnvironment(
+            settings.build(), Map.of(), Path.of(args[0], "config"), () -> "test");
+        Node node = new Server(environment).start();
+        int port = node.injector().getInstance(HttpServerTransport.class).boundAddress().publishAddress().getPort();
+        System.out.println("ready " + port);
+        System.out.flush();
+        while (System.in.read() >= 0) {
+            // Nothing is ever sent; the end is what matters.
+        }
+        node.close();
+        System.exit(0);
+    }
+}

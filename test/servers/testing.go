@@ -1,0 +1,88 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// ForTest starts a server for one test and closes it at its end. The test is
+// skipped when the tools are missing.
+func ForTest(t testing.TB, kind Kind, settings ...string) *Server {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not run: starts a server (-short)")
+	}
+	s, err := Start(context.Background(), kind, Options{Settings: settings})
+	if errors.Is(err, ErrNoTool) {
+		t.Skip("not run: " + map[Kind]string{OpenSearch: "OpenSearch", Elasticsearch: "Elasticsearch"}[kind] + " " + err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", kind, s.tail)
+		}
+	})
+	return s
+}
+
+// Do sends body, if any, as JSON or NDJSON and returns status and answer.
+func (s *Server) Do(t testing.TB, method, path, body string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequest(method, s.URL()+path, bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, answer
+}
+
+// Must is Do for what has to succeed; the answer is decoded into into unless that
+// is nil.
+func (s *Server) Must(t testing.TB, method, path, body string, into any) {
+	t.Helper()
+	status, answer := s.Do(t, method, path, body)
+	if status/100 != 2 {
+		t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	if into != nil {
+		if err := json.Unmarshal(answer, into); err != nil {
+			t.Fatalf("%s %s: %v: %s", method, path, err, answer)
+		}
+	}
+}
+
+// Count returns the number of documents of target that match query (nil: all),
+// after a refresh. A target that does not exist holds none.
+func (s *Server) Count(t testing.TB, target, query string) int {
+	t.Helper()
+	if status, _ := s.Do(t, "POST", "/"+target+"/_refresh", ""); status == http.StatusNotFound {
+		return 0
+	}
+	if query != "" {
+		query = `{"query":` + query + `}`
+	}
+	var got struct{ Count int }
+	s.Must(t, "POST", "/"+target+"/_count", query, &got)
+	return got.Count
+}
