@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"math/bits"
 	"strings"
 
 	"github.com/tinylib/msgp/msgp"
@@ -220,7 +221,17 @@ type FieldSet [(NumFields + 63) / 64]uint64
 // Has reports whether f is in the set.
 func (s *FieldSet) Has(f Field) bool { return s[f/64]&(1<<(f%64)) != 0 }
 
-func (s *FieldSet) add(f Field) { s[f/64] |= 1 << (f % 64) }
+// Add enters f.
+func (s *FieldSet) Add(f Field) { s[f/64] |= 1 << (f % 64) }
+
+// Len returns the number of fields in the set.
+func (s *FieldSet) Len() int {
+	n := 0
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
 
 // Kind tells how a [Value] is stored.
 type Kind uint8

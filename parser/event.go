@@ -27,7 +27,7 @@ type Event struct {
 	Values [NumFields]Value
 	// Lists of the values of kind List.
 	Lists [numLists][][]byte
-	// Pairs of the line in its order, see [Event.EachExtra].
+	// Pairs of the line in its order; those that IsExtra are written as they are.
 	Pairs []Pair
 	// Time of the event: Unix seconds and nanoseconds, the time of receipt when
 	// the line carries none.
@@ -98,17 +98,17 @@ func (ev *Event) SetText(f Field, v []byte) { ev.setText(f, v) }
 
 func (ev *Event) setText(f Field, v []byte) {
 	ev.Values[f].Kind, ev.Values[f].Text = Text, v
-	ev.Set.add(f)
+	ev.Set.Add(f)
 }
 
 func (ev *Event) setInt(f Field, n int64) {
 	ev.Values[f].Kind, ev.Values[f].Num = Int, n
-	ev.Set.add(f)
+	ev.Set.Add(f)
 }
 
 func (ev *Event) setConst(f Field, c *Constant) {
 	ev.Values[f].Kind, ev.Values[f].Const = Const, c
-	ev.Set.add(f)
+	ev.Set.Add(f)
 }
 
 // addList adds v to a list unless it is there already.
@@ -116,7 +116,7 @@ func (ev *Event) addList(f Field, list int, v []byte) {
 	l := ev.Lists[list]
 	if !ev.Set.Has(f) {
 		ev.Values[f].Kind, ev.Values[f].Num = List, int64(list)
-		ev.Set.add(f)
+		ev.Set.Add(f)
 	}
 	// A hostile list is bounded by maxList, so this stays linear in the line.
 	for _, have := range l {
@@ -240,57 +240,32 @@ func (ev *Event) lookup(key []byte, id keyID) ([]byte, bool) {
 	return ev.Pairs[n].Value, true
 }
 
-// Extra is a pair that is written under fortinet.ems.
-type Extra struct {
-	Key []byte
-	// Raw tells that the name must be written with the prefix "raw_", because
-	// the parser writes a field of that name itself.
-	Raw   bool
-	Value []byte
-	ev    *Event
-	at    int32
+// IsExtra reports whether the pair is written under fortinet.ems: one that says
+// something, is the first of its key, and does not stand in a field as it is.
+func (p *Pair) IsExtra() bool {
+	return !p.null && !p.later && (!p.mapped || p.next != 0)
 }
 
-// Repeated reports whether the key stands more than once in the line, in which
-// case all values are written as a list.
-func (x *Extra) Repeated() bool { return x.ev.Pairs[x.at].next != 0 }
+// Repeated reports whether the key of the first pair of a key stands more than
+// once in the line, in which case all its values are written as a list.
+func (p *Pair) Repeated() bool { return p.next != 0 }
 
-// EachValue calls f with every value of the key in the order of the line.
-func (x *Extra) EachValue(f func(v []byte)) {
-	for i := x.at; ; {
-		p := &x.ev.Pairs[i]
-		f(p.Value)
-		if i = p.next; i == 0 {
-			return
+// AppendValues appends all values of the key of p, a first pair, in the order of
+// the line.
+func (ev *Event) AppendValues(dst [][]byte, p *Pair) [][]byte {
+	for {
+		dst = append(dst, p.Value)
+		if p.next == 0 {
+			return dst
 		}
+		p = &ev.Pairs[p.next]
 	}
 }
 
-// Count returns the number of values of the key.
-func (x *Extra) Count() int {
-	n := 1
-	for i := x.ev.Pairs[x.at].next; i != 0; i = x.ev.Pairs[i].next {
-		n++
-	}
-	return n
-}
-
-// NextExtra returns the first extra at or behind pair i and the index to go on
-// with, or ok false at the end. Call it with i = 0 first.
-func (ev *Event) NextExtra(i int) (x Extra, next int, ok bool) {
-	for ; i < len(ev.Pairs); i++ {
-		p := &ev.Pairs[i]
-		if p.null || p.later || p.mapped && p.next == 0 {
-			continue
-		}
-		return Extra{Key: p.Key, Raw: isReserved(p), Value: p.Value, ev: ev, at: int32(i)}, i + 1, true
-	}
-	return Extra{}, i, false
-}
-
-// isReserved reports whether the pair must be renamed: its name is that of a
-// field of ours, or of one that was renamed so.
-func isReserved(p *Pair) bool {
+// NeedsPrefix reports whether the name of an extra must be written with the
+// prefix "raw_", because the parser writes a field of that name itself, or
+// because the prefix itself would make it look like such a one.
+func (p *Pair) NeedsPrefix() bool {
 	if p.id != 0 {
 		return p.id == keyCategory || p.id == keyEndpointSerial || p.id == keyType || p.id == keySubtype
 	}

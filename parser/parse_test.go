@@ -188,14 +188,17 @@ func extrasOf(line string) string {
 	var ev Event
 	New(Options{}).Parse(&ev, []byte(line), received, 0)
 	var parts []string
-	for x, next, ok := ev.NextExtra(0); ok; x, next, ok = ev.NextExtra(next) {
-		var values []string
-		x.EachValue(func(v []byte) { values = append(values, string(v)) })
-		name := string(x.Key)
-		if x.Raw {
+	for i := range ev.Pairs {
+		p := &ev.Pairs[i]
+		if !p.IsExtra() {
+			continue
+		}
+		name := string(p.Key)
+		if p.NeedsPrefix() {
 			name = "raw_" + name
 		}
-		parts = append(parts, name+"="+strings.Join(values, "+"))
+		values := bytes.Join(ev.AppendValues(nil, p), []byte("+"))
+		parts = append(parts, name+"="+string(values))
 	}
 	return strings.Join(parts, "|")
 }

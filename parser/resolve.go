@@ -78,7 +78,7 @@ func (ev *Event) resolveHeader() {
 	}
 	if h.sdata != nil {
 		ev.Values[SyslogStructuredData] = Value{Kind: SData, Text: h.sdata}
-		ev.Set.add(SyslogStructuredData)
+		ev.Set.Add(SyslogStructuredData)
 	}
 	if v := ev.value(keyLevel); v != nil {
 		v = ev.lower(v)
@@ -252,7 +252,7 @@ func (ev *Event) assignByLine(t target, v []byte) bool {
 			return false
 		}
 		ev.Values[VulnScore] = Value{Kind: Float, Num: int64(math.Float64bits(f))}
-		ev.Set.add(VulnScore)
+		ev.Set.Add(VulnScore)
 		return true
 	case asStatusCode:
 		n, ok := parseUint(v)

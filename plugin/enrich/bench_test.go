@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/ugorji/go/codec"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/event"
 )
 
 const benchEvents = 1000
@@ -47,4 +50,31 @@ func BenchmarkUgorjiDecode(b *testing.B) {
 		}
 	}
 	perEvent(b)
+}
+
+// BenchmarkEncode is appendEvent alone.
+func BenchmarkEncode(b *testing.B) {
+	chunk := eventOf(pair{"log", bin(wazuh)})
+	e := New(Options{EventTime: true})
+	w := new(worker)
+	in, _, _ := event.Next(chunk)
+	raw := w.findLine(e.keys, &in)
+	line, _ := event.Text(w.pairs[raw].Value)
+	e.parser.Parse(&w.ev, line, in.Sec, in.Nsec)
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		out = e.appendEvent(out[:0], w, &in, raw)
+	}
+}
+
+// BenchmarkParse is the parser alone.
+func BenchmarkParse(b *testing.B) {
+	p := parser.New(parser.Options{})
+	var ev parser.Event
+	line := []byte(wazuh)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Parse(&ev, line, receivedSec, receivedNsec)
+	}
 }

@@ -15,14 +15,43 @@ import (
 	"fluent-bit-fortiems/plugin/event"
 )
 
-// maxDepth is the deepest nesting of a field: log.syslog.facility.code.
-const maxDepth = 4
-
 // object is a nested object of the record.
 type object struct {
-	parent int8 // -1 for the record itself
-	depth  int8
-	key    []byte // MessagePack text
+	parent   int8            // -1 for the record itself
+	key      packedKey       // MessagePack text
+	own      parser.FieldSet // its own fields
+	all      parser.FieldSet // its own fields and those of the objects in it
+	children []int8
+}
+
+// ownSize returns how many fields of set stand in the object itself.
+func (o *object) ownSize(set *parser.FieldSet) int {
+	n := 0
+	for i, word := range set {
+		n += bits.OnesCount64(word & o.own[i])
+	}
+	return n
+}
+
+// size returns the number of pairs the object has when the fields of set are
+// written.
+func (o *object) size(set *parser.FieldSet) int {
+	n := o.ownSize(set)
+	for _, c := range o.children {
+		if objects[c].isIn(set) {
+			n++
+		}
+	}
+	return n
+}
+
+// isIn reports whether any field of the object or below is in set.
+func (o *object) isIn(set *parser.FieldSet) bool {
+	any := uint64(0)
+	for i, word := range set {
+		any |= word & o.all[i]
+	}
+	return any != 0
 }
 
 // leaf is where a field stands.
@@ -39,13 +68,13 @@ const wide = 32
 // copyWide copies wide bytes through registers. Assigning arrays behind pointers
 // that may overlap would be a call of memmove.
 func copyWide(dst, src []byte) {
-	_, _ = dst[wide-1], src[wide-1]
-	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
-	c, d := binary.LittleEndian.Uint64(src[16:]), binary.LittleEndian.Uint64(src[24:])
-	binary.LittleEndian.PutUint64(dst, a)
-	binary.LittleEndian.PutUint64(dst[8:], b)
-	binary.LittleEndian.PutUint64(dst[16:], c)
-	binary.LittleEndian.PutUint64(dst[24:], d)
+	d, s := (*[wide]byte)(dst), (*[wide]byte)(src)
+	w0, w1 := binary.LittleEndian.Uint64(s[0:8]), binary.LittleEndian.Uint64(s[8:16])
+	w2, w3 := binary.LittleEndian.Uint64(s[16:24]), binary.LittleEndian.Uint64(s[24:32])
+	binary.LittleEndian.PutUint64(d[0:8], w0)
+	binary.LittleEndian.PutUint64(d[8:16], w1)
+	binary.LittleEndian.PutUint64(d[16:24], w2)
+	binary.LittleEndian.PutUint64(d[24:32], w3)
 }
 
 // packedKey is a short MessagePack text with room to be copied at once.
@@ -74,23 +103,31 @@ func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
 		if i, ok := index[path]; ok {
 			return i
 		}
-		parent, name := "", path
-		if i := strings.LastIndexByte(path, '.'); i >= 0 {
-			parent, name = path[:i], path[i+1:]
-		}
-		p := at(parent)
-		objs = append(objs, object{p, objs[p].depth + 1, msgp.AppendString(nil, name)})
-		index[path] = int8(len(objs) - 1)
-		return index[path]
+		parent, name := splitName(path)
+		p, i := at(parent), int8(len(objs))
+		objs = append(objs, object{parent: p, key: packKey(name)})
+		objs[p].children = append(objs[p].children, i)
+		index[path] = i
+		return i
 	}
 	for f, name := range parser.Fields {
-		path, last := "", name
-		if i := strings.LastIndexByte(name, '.'); i >= 0 {
-			path, last = name[:i], name[i+1:]
+		path, last := splitName(name)
+		o := at(path)
+		ls[f] = leaf{o, packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
+		objs[o].own.Add(parser.Field(f))
+		for ; o >= 0; o = objs[o].parent {
+			objs[o].all.Add(parser.Field(f))
 		}
-		ls[f] = leaf{at(path), packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
 	}
 	return objs, ls, index[parser.VendorPrefix]
+}
+
+// splitName splits a dotted name before its last part.
+func splitName(name string) (path, last string) {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return "", name
 }
 
 // topNames are the names that a record can hold at its top by schema. An
@@ -118,176 +155,184 @@ func isOurs(schema Schema, key []byte) bool {
 	return schema == Flat && (bytes.HasPrefix(key, flatVendor) || bytes.HasPrefix(key, flatLabels))
 }
 
-// encoder appends one record.
+// encoder appends one record. Which fields an object will have is known before
+// it is begun, so its header is written once, with the final count; only the
+// record and fortinet.ems, which take more than fields, are counted on the way.
 type encoder struct {
 	b      []byte
 	schema Schema
-	depth  int
-	open   [maxDepth + 1]struct {
-		object int8
-		at     int // of the map header
-		n      int // pairs so far
-	}
+	begun  uint64 // the objects whose header is written
+	record openMap
+	vendor openMap  // fortinet.ems
+	values [][]byte // scratch of a key that repeats
 }
 
-// begin opens the record.
+// openMap is a map 16 whose pairs are still being counted.
+type openMap struct {
+	at int // of its header
+	n  int // pairs so far
+}
+
+// First bytes of MessagePack objects.
+const (
+	fixMap = 0x80
+	fixStr = 0xa0
+	map16  = 0xde
+	map32  = 0xdf
+)
+
 func (e *encoder) begin() {
-	e.depth = 0
-	e.open[0].object, e.open[0].at, e.open[0].n = 0, len(e.b), 0
-	e.b = append(e.b, 0xde, 0, 0)
+	e.begun = 1
+	e.record = openMap{at: len(e.b)}
+	e.b = append(e.b, map16, 0, 0)
 }
 
-// enter makes obj the innermost open object, closing and opening what it takes.
-func (e *encoder) enter(obj int8) {
-	for e.open[e.depth].object != obj {
-		cur := &e.open[e.depth]
-		if objects[cur.object].depth >= objects[obj].depth {
-			e.close()
-			continue
-		}
-		// The ancestor of obj one level below cur, if cur is its ancestor.
-		child := obj
-		for objects[child].depth > objects[cur.object].depth+1 {
-			child = objects[child].parent
-		}
-		if objects[child].parent != cur.object {
-			e.close()
-			continue
-		}
-		cur.n++
-		e.b = append(e.b, objects[child].key...)
-		e.depth++
-		e.open[e.depth].object, e.open[e.depth].at, e.open[e.depth].n = child, len(e.b), 0
-		if child == emsObject {
-			e.b = append(e.b, 0xde, 0, 0)
-		} else {
-			e.b = append(e.b, 0x80)
-		}
+// endMap writes the number of pairs into the header of m, making it a map 32
+// when it must. Nothing open may stand behind m.
+func (e *encoder) endMap(m openMap) {
+	if m.n <= math.MaxUint16 {
+		binary.BigEndian.PutUint16(e.b[m.at+1:], uint16(m.n))
+		return
 	}
-}
-
-// close writes the number of pairs into the header of the innermost object.
-func (e *encoder) close() {
-	o := &e.open[e.depth]
-	if e.b[o.at] == 0x80 {
-		e.b[o.at] |= byte(o.n) // at most 15, see TestTree
-	} else {
-		e.b = setMap16(e.b, o.at, o.n)
-	}
-	e.depth--
-}
-
-// setMap16 writes n into the map 16 header at b[at], making it a map 32 when it
-// must.
-func setMap16(b []byte, at, n int) []byte {
-	if n <= math.MaxUint16 {
-		binary.BigEndian.PutUint16(b[at+1:], uint16(n))
-		return b
-	}
-	b = append(b, 0, 0)
-	copy(b[at+5:], b[at+3:])
-	b[at] = 0xdf
-	binary.BigEndian.PutUint32(b[at+1:], uint32(n))
-	return b
+	e.b = append(e.b, 0, 0)
+	copy(e.b[m.at+5:], e.b[m.at+3:])
+	e.b[m.at] = map32
+	binary.BigEndian.PutUint32(e.b[m.at+1:], uint32(m.n))
 }
 
 // end closes the record.
 func (e *encoder) end() {
-	for e.depth >= 0 {
-		e.close()
+	if e.begun&(1<<emsObject) != 0 {
+		e.endMap(e.vendor)
 	}
+	e.endMap(e.record)
 }
 
-// key writes the key of a field where it belongs.
-func (e *encoder) key(f parser.Field) {
-	l := &leaves[f]
-	if e.schema == Flat {
-		e.open[0].n++
-		e.packed(&l.flat)
-		return
+// beginObject writes the header of an object, and before it those of the objects
+// that it stands in.
+func (e *encoder) beginObject(b []byte, i int8, set *parser.FieldSet) []byte {
+	o := &objects[i]
+	if o.parent == 0 {
+		e.record.n++
+	} else if e.begun&(1<<o.parent) == 0 {
+		b = e.beginObject(b, o.parent, set)
 	}
-	if e.open[e.depth].object != l.object {
-		e.enter(l.object)
+	e.begun |= 1 << i
+	b = appendPacked(b, &o.key)
+	if i == emsObject {
+		e.vendor = openMap{at: len(b), n: o.size(set)}
+		return append(b, map16, 0, 0)
 	}
-	e.open[e.depth].n++
-	e.packed(&l.key)
+	return append(b, fixMap|byte(o.size(set))) // at most 15, see TestTree
 }
 
-// room makes sure that n more bytes can be written behind e.b.
-func (e *encoder) room(n int) {
-	if cap(e.b)-len(e.b) < n {
-		e.b = slices.Grow(e.b, n+4096)
+// room makes sure that n more bytes can be written behind b.
+func room(b []byte, n int) []byte {
+	if cap(b)-len(b) < n {
+		b = slices.Grow(b, n+4096)
 	}
+	return b
 }
 
-func (e *encoder) packed(k *packedKey) {
-	e.room(wide)
-	n := len(e.b)
-	copyWide(e.b[n:n+wide], k.bytes[:])
-	e.b = e.b[:n+k.n]
+func appendPacked(b []byte, k *packedKey) []byte {
+	b = room(b, wide)
+	n := len(b)
+	copyWide(b[n:n+wide], k.bytes[:])
+	return b[:n+k.n]
 }
 
-// text writes a text. Bytes behind a short one in the same array are copied with
-// it and then overwritten.
-func (e *encoder) text(v []byte) {
+// appendText appends a text. Bytes behind a short one in the same array are
+// copied with it and then overwritten.
+func appendText(b, v []byte) []byte {
 	if len(v) >= wide {
-		e.b = msgp.AppendStringFromBytes(e.b, v)
-		return
+		return msgp.AppendStringFromBytes(b, v)
 	}
-	e.room(1 + wide)
-	n := len(e.b)
-	b := e.b[:n+1+wide]
-	b[n] = 0xa0 | byte(len(v))
+	b = room(b, 1+wide)
+	n := len(b)
+	b = b[:n+1+wide]
+	b[n] = fixStr | byte(len(v))
 	if cap(v) >= wide {
 		copyWide(b[n+1:], v[:wide])
 	} else {
 		copy(b[n+1:], v)
 	}
-	e.b = b[:n+1+len(v)]
+	return b[:n+1+len(v)]
 }
 
-// fields writes the fields of ev in their order.
+func (e *encoder) text(v []byte) { e.b = appendText(e.b, v) }
+
+// fieldRoom is what a key and a short value take at most, both copied wide.
+const fieldRoom = 2*wide + 1
+
+// fields writes the fields of ev in their order. The buffer stays in a local
+// variable: through e, every length would be a round trip to memory.
 func (e *encoder) fields(ev *parser.Event) {
+	flat := e.schema == Flat
+	if flat {
+		e.record.n += ev.Set.Len()
+	} else {
+		e.record.n += objects[0].ownSize(&ev.Set)
+	}
+	b := e.b
 	for i, word := range ev.Set {
 		for ; word != 0; word &= word - 1 {
 			f := parser.Field(i*64 + bits.TrailingZeros64(word))
-			e.key(f)
-			e.value(ev, f)
+			l := &leaves[f]
+			key := &l.key
+			if flat {
+				key = &l.flat
+			} else if e.begun&(1<<l.object) == 0 {
+				b = e.beginObject(b, l.object, &ev.Set)
+			}
+			n := len(b)
+			if cap(b)-n < fieldRoom {
+				b = slices.Grow(b, fieldRoom+4096)
+			}
+			copyWide(b[n:n+wide], key.bytes[:])
+			n += key.n
+			switch v := &ev.Values[f]; v.Kind {
+			case parser.Text:
+				if t := v.Text; len(t) < wide && cap(t) >= wide {
+					to := b[n : n+1+wide]
+					to[0] = fixStr | byte(len(t))
+					copyWide(to[1:], t[:wide])
+					b = b[:n+1+len(t)]
+				} else {
+					b = appendText(b[:n], t)
+				}
+			case parser.Const:
+				packed := v.Const.Packed
+				if flat {
+					packed = v.Const.PackedFlat
+				}
+				if len(packed) <= wide && cap(packed) >= wide {
+					copyWide(b[n:n+wide], packed[:wide])
+					b = b[:n+len(packed)]
+				} else {
+					b = append(b[:n], packed...)
+				}
+			default:
+				e.b = b[:n]
+				e.value(ev, v)
+				b = e.b
+			}
 		}
 	}
+	e.b = b
 }
 
-func (e *encoder) value(ev *parser.Event, f parser.Field) {
-	v := &ev.Values[f]
+// value writes what is no text and no constant.
+func (e *encoder) value(ev *parser.Event, v *parser.Value) {
 	switch v.Kind {
-	case parser.Text:
-		e.text(v.Text)
 	case parser.Int:
 		e.b = msgp.AppendInt64(e.b, v.Num)
 	case parser.Float:
 		e.b = msgp.AppendFloat64(e.b, math.Float64frombits(uint64(v.Num)))
-	case parser.Const:
-		e.constant(v.Const)
 	case parser.List:
 		e.list(ev.Lists[v.Num])
 	case parser.SData:
 		e.structuredData(v.Text)
 	}
-}
-
-func (e *encoder) constant(c *parser.Constant) {
-	packed := c.Packed
-	if e.schema == Flat {
-		packed = c.PackedFlat
-	}
-	if len(packed) > wide || cap(packed) < wide {
-		e.b = append(e.b, packed...)
-		return
-	}
-	e.room(wide)
-	n := len(e.b)
-	copyWide(e.b[n:n+wide], packed[:wide])
-	e.b = e.b[:n+len(packed)]
 }
 
 func (e *encoder) list(l [][]byte) {
@@ -319,7 +364,7 @@ func (e *encoder) joined(n int, value func(i int) []byte) {
 func appendStrHeader(b []byte, n int) []byte {
 	switch {
 	case n < 32:
-		return append(b, 0xa0|byte(n))
+		return append(b, fixStr|byte(n))
 	case n <= math.MaxUint8:
 		return append(b, 0xd9, byte(n))
 	case n <= math.MaxUint16:
@@ -331,49 +376,49 @@ func appendStrHeader(b []byte, n int) []byte {
 // extras writes the pairs that have no field under fortinet.ems, whose object is
 // the last of the record and open, because fortinet.ems.category is always set.
 func (e *encoder) extras(ev *parser.Event) {
-	for x, next, ok := ev.NextExtra(0); ok; x, next, ok = ev.NextExtra(next) {
-		e.extraKey(&x)
-		if !x.Repeated() {
-			e.text(x.Value)
+	for i := range ev.Pairs {
+		p := &ev.Pairs[i]
+		if !p.IsExtra() {
 			continue
 		}
-		if e.schema == Flat {
-			var all [][]byte
-			x.EachValue(func(v []byte) { all = append(all, v) })
-			e.list(all)
+		e.extraKey(p)
+		if !p.Repeated() {
+			e.text(p.Value)
 			continue
 		}
-		e.b = msgp.AppendArrayHeader(e.b, uint32(x.Count()))
-		x.EachValue(func(v []byte) { e.b = msgp.AppendStringFromBytes(e.b, v) })
+		e.values = ev.AppendValues(e.values[:0], p)
+		e.list(e.values)
 	}
 }
 
 const rawPrefix = "raw_"
 
-func (e *encoder) extraKey(x *parser.Extra) {
-	if e.schema == ECS && !x.Raw {
-		e.open[e.depth].n++
-		e.text(x.Key)
-		return
+func (e *encoder) extraKey(p *parser.Pair) {
+	raw := p.NeedsPrefix()
+	if e.schema == ECS {
+		e.vendor.n++
+		if !raw {
+			e.text(p.Key)
+			return
+		}
+	} else {
+		e.record.n++
 	}
-	n := len(x.Key)
-	if x.Raw {
+	n := len(p.Key)
+	if raw {
 		n += len(rawPrefix)
 	}
 	if e.schema == Flat {
 		n += len(flatVendor)
-		e.open[0].n++
-	} else {
-		e.open[e.depth].n++
 	}
 	e.b = appendStrHeader(e.b, n)
 	if e.schema == Flat {
 		e.b = append(e.b, flatVendor...)
 	}
-	if x.Raw {
+	if raw {
 		e.b = append(e.b, rawPrefix...)
 	}
-	e.b = append(e.b, x.Key...)
+	e.b = append(e.b, p.Key...)
 }
 
 // structuredData writes RFC 5424 structured data as {id: {name: value}}, a list
@@ -442,29 +487,32 @@ func (e *Enricher) appendEvent(out []byte, w *worker, in *event.Event, raw int) 
 	if e.original {
 		w.ev.SetText(parser.EventOriginal, w.ev.Clean)
 	}
-	enc := encoder{b: appendHead(out, in, w.ev.Sec, w.ev.Nsec), schema: e.schema}
+	enc := encoder{b: appendHead(out, in, w.ev.Sec, w.ev.Nsec), schema: e.schema, values: w.values}
 	enc.begin()
 	w.incoming(&enc, raw)
 	enc.fields(&w.ev)
 	enc.extras(&w.ev)
 	enc.end()
+	w.values = enc.values
 	return enc.b
 }
 
-// notFortiEMS is the reason in marked records.
-const notFortiEMS = "not a FortiEMS line"
+// What marked records say.
+var (
+	pipelineError = []byte("pipeline_error")
+	notFortiEMS   = []byte("not a FortiEMS line")
+)
 
 // appendMarked appends an event whose line is not FortiEMS, marked as such.
 func (e *Enricher) appendMarked(out []byte, w *worker, in *event.Event, raw int) []byte {
 	enc := encoder{b: append(out, in.Head...), schema: e.schema}
 	enc.begin()
 	w.incoming(&enc, raw)
-	enc.key(parser.Message)
-	enc.b = msgp.AppendStringFromBytes(enc.b, w.ev.Clean)
-	enc.key(parser.EventKind)
-	enc.b = msgp.AppendString(enc.b, "pipeline_error")
-	enc.key(parser.ErrorMessage)
-	enc.b = msgp.AppendString(enc.b, notFortiEMS)
+	w.ev.Set = parser.FieldSet{}
+	w.ev.SetText(parser.Message, w.ev.Clean)
+	w.ev.SetText(parser.EventKind, pipelineError)
+	w.ev.SetText(parser.ErrorMessage, notFortiEMS)
+	enc.fields(&w.ev)
 	enc.end()
 	return enc.b
 }
@@ -479,7 +527,7 @@ func (w *worker) incoming(enc *encoder, raw int) {
 		case i == raw:
 		case p.Key == nil || !isOurs(enc.schema, p.Key):
 			enc.b = append(enc.b, p.Raw...)
-			enc.open[0].n++
+			enc.record.n++
 		case !sameText(p.Value, w.pairs[raw].Value):
 			labels++
 		}
@@ -488,11 +536,11 @@ func (w *worker) incoming(enc *encoder, raw int) {
 		return
 	}
 	if enc.schema == ECS {
-		enc.open[0].n++
+		enc.record.n++
 		enc.b = msgp.AppendString(enc.b, parser.LabelsName)
 		enc.b = msgp.AppendMapHeader(enc.b, uint32(labels))
 	} else {
-		enc.open[0].n += labels
+		enc.record.n += labels
 	}
 	for i := range w.pairs {
 		p := &w.pairs[i]

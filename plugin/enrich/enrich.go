@@ -101,6 +101,7 @@ type worker struct {
 	ev      parser.Event
 	pairs   []event.Pair // of the record at hand
 	created stamp
+	values  [][]byte
 	buf     []byte
 }
 
