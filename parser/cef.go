@@ -86,24 +86,21 @@ func (ev *Event) cefHeaderField(s []byte) (v, rest []byte, more bool) {
 // cefExtension reads the key=value pairs. Values hold spaces without quotes and
 // end before the next key whose "=" is not escaped.
 func (ev *Event) cefExtension(s []byte) {
-	start, end := nextKey(s, 0)
-	for end >= 0 {
-		key := s[start:end]
-		i := end + 1
-		j := i
-		end = -1
+	k := nextKey(s, 0)
+	for k.end >= 0 {
+		key, i := s[k.start:k.end], k.end+1
 		last := len(s)
-		for j < len(s) {
+		k.end = -1
+		for j := i; j < len(s); {
 			if !blank[s[j]] {
 				j++
 				continue
 			}
-			var e int
-			if start, e = nextKey(s, j); e >= 0 {
-				last, end = j, e
+			if k = nextKey(s, j); k.end >= 0 {
+				last = j
 				break
 			}
-			j = start
+			j = k.start
 		}
 		v := bytes.TrimRight(s[i:last], " \t\r\n")
 		ev.addRaw(cefKey(key), ev.cefUnescape(v, bytes.IndexByte(v, '\\') >= 0))

@@ -3,6 +3,7 @@ package parser
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 )
 
 // keyID names a raw key that the parser knows. Zero is any other key.
@@ -83,20 +84,33 @@ func newTextIndex(texts []string) *textIndex {
 }
 
 func (x *textIndex) slot(p keyPrint) int {
-	h := p.head*0x9E3779B97F4A7C15 ^ p.tail*0xC2B2AE3D27D4EB4F ^ uint64(p.n)*0x165667B19E3779F9
-	return int(h * 0x9E3779B97F4A7C15 >> (x.shift & 63))
+	h := (p.head ^ bits.RotateLeft64(p.tail, 29) + uint64(p.n)) * 0x9E3779B97F4A7C15
+	return int(h >> (x.shift & 63))
 }
 
 // find returns the position of text, or -1.
 func (x *textIndex) find(text []byte) int {
 	p := printOf(text)
-	for i := x.slot(p); ; i = (i + 1) & (len(x.entries) - 1) {
+	for i := x.slot(p); ; i++ {
 		e := &x.entries[i&(len(x.entries)-1)]
 		if e.at < 0 {
 			return -1
 		}
 		if e.keyPrint == p && (p.n <= 16 || x.texts[e.at] == string(text)) {
 			return int(e.at)
+		}
+	}
+}
+
+// findShort is find for a text of at most 16 bytes, by its print.
+func (x *textIndex) findShort(p keyPrint) int {
+	for i := x.slot(p); ; i++ {
+		e := &x.entries[i&(len(x.entries)-1)]
+		if e.keyPrint == p {
+			return int(e.at)
+		}
+		if e.at < 0 {
+			return -1
 		}
 	}
 }
@@ -110,6 +124,25 @@ func lookupKey(key []byte) keyID {
 		return keyID(at)
 	}
 	return 0
+}
+
+// equalSign finds the "=" among the first 16 bytes of s and returns the print of
+// what stands before it. ok is false when there is none.
+func equalSign(s []byte) (p keyPrint, ok bool) {
+	const ones, highs, equals = 0x0101010101010101, 0x8080808080808080, '=' * 0x0101010101010101
+	w := (*[16]byte)(s)
+	head := binary.LittleEndian.Uint64(w[:8])
+	x := head ^ equals
+	if x = (x - ones) &^ x & highs; x != 0 {
+		n := bits.TrailingZeros64(x) / 8
+		return keyPrint{head & lowMask[n], 0, n}, true
+	}
+	x = binary.LittleEndian.Uint64(w[8:]) ^ equals
+	if x = (x - ones) &^ x & highs; x != 0 {
+		n := bits.TrailingZeros64(x)/8 + 8
+		return keyPrint{head, binary.LittleEndian.Uint64(s[n-8:]), n}, true
+	}
+	return keyPrint{}, false
 }
 
 // keyChars tells which bytes may stand in a key of a key=value line, and

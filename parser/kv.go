@@ -21,36 +21,52 @@ func keyEnd(s []byte, i int) int {
 	return -1
 }
 
-// nextKey reports whether white space and then a key begin at s[i]. It returns
-// where the key starts and ends; start is len(s) when only white space is left.
-// Without a key, start is where to go on looking.
-func nextKey(s []byte, i int) (start, end int) {
+// span is where a key stands within a line.
+type span struct {
+	start int   // len of the line when only white space is left
+	end   int   // of the key, where its "=" stands; -1 without a key
+	id    keyID // of a known key that is written as it is sent, else 0
+}
+
+// nextKey reports whether white space and then a key begin at s[i]. Without a
+// key, start is where to go on looking. Nearly all keys are known ones, and of
+// those a look-up tells more quickly than their bytes that they are keys.
+func nextKey(s []byte, i int) span {
 	for i < len(s) && blank[s[i]] {
 		i++
 	}
-	return i, keyEnd(s, i)
+	if len(s)-i >= 16 {
+		if p, ok := equalSign(s[i:]); ok {
+			if at := keyIndex.findShort(p); at > 0 {
+				return span{i, i + p.n, keyID(at)}
+			}
+		}
+	}
+	return span{i, keyEnd(s, i), 0}
 }
 
-// scanPairs enters the pairs of s, whose first key starts at start and ends at
-// end. It is one loop: a value is read up to the white space before the next
-// key, and the end of that key, which the search for the end of the value has
-// found already, begins the next round. Each byte is looked at a bounded number
-// of times.
-func (ev *Event) scanPairs(s []byte, start, end int) {
-	for end >= 0 {
-		key := s[start:end]
+// scanPairs enters the pairs of s, whose first key is k. It is one loop: a value
+// is read up to the white space before the next key, and that key, which the
+// search for the end of the value has found already, begins the next round. Each
+// byte is looked at a bounded number of times.
+func (ev *Event) scanPairs(s []byte, k span) {
+	for k.end >= 0 {
+		key, id := s[k.start:k.end], k.id
 		var value []byte
-		value, start, end = ev.scanValue(s, end+1)
-		ev.addRaw(key, value)
+		value, k = ev.scanValue(s, k.end+1)
+		if id != 0 {
+			ev.add(key, value, id)
+		} else {
+			ev.addRaw(key, value)
+		}
 	}
 }
 
-// scanValue reads the value at s[i]. It returns the start and the end of the
-// next key, end -1 when there is none.
-func (ev *Event) scanValue(s []byte, i int) (value []byte, start, end int) {
+// scanValue reads the value at s[i] and finds the next key.
+func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	switch {
 	case i >= len(s):
-		return nil, i, -1
+		return nil, span{i, -1, 0}
 	case s[i] == '"':
 		return ev.scanQuoted(s, i+1)
 	case s[i] == '<' && i+1 < len(s) && isLetter(s[i+1]):
@@ -67,13 +83,13 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, start, end int) {
 			}
 			continue
 		}
-		start, end = nextKey(s, j)
-		if end >= 0 || start == len(s) {
-			return s[i:j], start, end
+		next = nextKey(s, j)
+		if next.end >= 0 || next.start == len(s) {
+			return s[i:j], next
 		}
-		j = start
+		j = next.start
 	}
-	return s[i:], len(s), -1
+	return s[i:], span{len(s), -1, 0}
 }
 
 // scanQuoted reads a quoted value that begins at s[i]. A quote closes it only
@@ -81,22 +97,23 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, start, end int) {
 // that is never closed reaches to the end of the line: that is what a line cut
 // short by a relay looks like, and pairs inside a value somebody else chose
 // (a file name, a message) must not become fields.
-func (ev *Event) scanQuoted(s []byte, i int) (value []byte, start, end int) {
+func (ev *Event) scanQuoted(s []byte, i int) (value []byte, next span) {
+	next = span{len(s), -1, 0}
 	escaped := false
 	for j := i; ; j++ {
 		n := bytes.IndexByte(s[j:], '"')
 		if n < 0 {
-			value, start, end = s[i:], len(s), -1
+			value = s[i:]
 			break
 		}
 		j += n
 		if j+1 == len(s) {
-			value, start, end = s[i:j], len(s), -1
+			value = s[i:j]
 			break
 		}
 		if blank[s[j+1]] {
-			if start, end = nextKey(s, j+1); end >= 0 || start == len(s) {
-				value = s[i:j]
+			if k := nextKey(s, j+1); k.end >= 0 || k.start == len(s) {
+				value, next = s[i:j], k
 				break
 			}
 		}
@@ -113,7 +130,7 @@ func (ev *Event) scanQuoted(s []byte, i int) (value []byte, start, end int) {
 	if escaped {
 		value = ev.unescapeQuotes(value)
 	}
-	return value, start, end
+	return value, next
 }
 
 // unescapeQuotes turns \" into ". Other backslashes are part of the value: a
@@ -132,7 +149,7 @@ func (ev *Event) unescapeQuotes(v []byte) []byte {
 
 // scanXML reads an XML body: up to the end of its root element when a key or the
 // end follows, else to the end of the line, because attributes look like pairs.
-func scanXML(s []byte, i int) (value []byte, start, end int) {
+func scanXML(s []byte, i int) (value []byte, next span) {
 	j := i + 1
 	for j < len(s) && (keyChars[s[j]] || s[j] == ':') {
 		j++
@@ -149,11 +166,11 @@ func scanXML(s []byte, i int) (value []byte, start, end int) {
 			continue
 		}
 		j += len(name) + 1
-		if start, end = nextKey(s, j); end >= 0 && start > j || start == len(s) {
-			return s[i:j], start, end
+		if next = nextKey(s, j); next.end >= 0 && next.start > j || next.start == len(s) {
+			return s[i:j], next
 		}
 	}
-	return s[i:], len(s), -1
+	return s[i:], span{len(s), -1, 0}
 }
 
 var xmlClose = []byte("</")

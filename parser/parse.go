@@ -106,33 +106,33 @@ func (ev *Event) parseBody() {
 		return
 	case s[0] == '<' && len(s) > 1 && isLetter(s[1]):
 		// An XML body: its attributes are not pairs.
-		if _, start, end := scanXML(s, 0); end >= 0 {
-			ev.scanPairs(s, start, end)
+		if _, k := scanXML(s, 0); k.end >= 0 {
+			ev.scanPairs(s, k)
 		}
 		return
 	}
 	for i := 0; i < len(s); {
-		start, end := nextKey(s, i)
-		if end < 0 {
-			start, end = gluedKey(s, start)
+		k := nextKey(s, i)
+		if k.end < 0 {
+			k = gluedKey(s, k.start)
 		}
-		if end >= 0 {
-			ev.head.stray = trimRight(s[:start])
-			ev.scanPairs(s, start, end)
+		if k.end >= 0 {
+			ev.head.stray = trimRight(s[:k.start])
+			ev.scanPairs(s, k)
 			return
 		}
-		if bytes.HasPrefix(s[start:], cefPrefix) {
-			ev.head.stray = trimRight(s[:start])
-			ev.parseCEF(s[start:])
+		if bytes.HasPrefix(s[k.start:], cefPrefix) {
+			ev.head.stray = trimRight(s[:k.start])
+			ev.parseCEF(s[k.start:])
 			return
 		}
-		i = start + wordEnd(s[start:])
+		i = k.start + wordEnd(s[k.start:])
 	}
 }
 
 // gluedKey finds a key within the word at s[i] when what a broken header left is
-// glued to it, as in "<999>dtime=" or "[x]type=". end is -1 without one.
-func gluedKey(s []byte, i int) (start, end int) {
+// glued to it, as in "<999>dtime=" or "[x]type=".
+func gluedKey(s []byte, i int) span {
 	word := s[i : i+wordEnd(s[i:])]
 	eq := bytes.IndexByte(word, '=')
 	k := eq
@@ -140,9 +140,9 @@ func gluedKey(s []byte, i int) (start, end int) {
 		k--
 	}
 	if k > 0 && k < eq && (word[k-1] == '>' || word[k-1] == ']' || word[k-1] == '|') {
-		return i + k, keyEnd(s, i+k)
+		return span{i + k, keyEnd(s, i+k), 0}
 	}
-	return i, -1
+	return span{i, -1, 0}
 }
 
 func trimRight(s []byte) []byte {

@@ -56,6 +56,7 @@ func (o *object) isIn(set *parser.FieldSet) bool {
 
 // leaf is where a field stands.
 type leaf struct {
+	bit    uint64 // 1 << object
 	object int8
 	key    packedKey // MessagePack text of its last name
 	flat   packedKey // MessagePack text of all names joined by "_"
@@ -113,7 +114,7 @@ func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
 	for f, name := range parser.Fields {
 		path, last := splitName(name)
 		o := at(path)
-		ls[f] = leaf{o, packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
+		ls[f] = leaf{1 << o, o, packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
 		objs[o].own.Add(parser.Field(f))
 		for ; o >= 0; o = objs[o].parent {
 			objs[o].all.Add(parser.Field(f))
@@ -281,7 +282,7 @@ func (e *encoder) fields(ev *parser.Event) {
 			key := &l.key
 			if flat {
 				key = &l.flat
-			} else if e.begun&(1<<l.object) == 0 {
+			} else if e.begun&l.bit == 0 {
 				b = e.beginObject(b, l.object, &ev.Set)
 			}
 			n := len(b)
@@ -605,6 +606,11 @@ type stamp struct {
 
 const nanoDigits = 9
 
+// putDigits writes n, below 1000, as three digits.
+func putDigits(d []byte, n uint32) {
+	d[0], d[1], d[2] = '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10)
+}
+
 // format returns sec and nsec as RFC 3339 in UTC with nanoseconds. The result is
 // valid until the next call.
 func (s *stamp) format(sec int64, nsec int32) []byte {
@@ -613,9 +619,10 @@ func (s *stamp) format(sec int64, nsec int32) []byte {
 		s.buf = time.Unix(sec, 0).UTC().AppendFormat(s.buf[:0], "2006-01-02T15:04:05.000000000Z")
 	}
 	digits := s.buf[len(s.buf)-1-nanoDigits : len(s.buf)-1]
-	for i := nanoDigits - 1; i >= 0; i-- {
-		digits[i] = '0' + byte(nsec%10)
-		nsec /= 10
-	}
+	// Three groups that do not wait for each other.
+	n := uint32(nsec)
+	putDigits(digits[0:3], n/1_000_000)
+	putDigits(digits[3:6], n/1_000%1_000)
+	putDigits(digits[6:9], n%1_000)
 	return s.buf
 }
