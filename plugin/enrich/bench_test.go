@@ -57,14 +57,17 @@ func BenchmarkEncode(b *testing.B) {
 	chunk := eventOf(pair{"log", bin(wazuh)})
 	e := New(Options{EventTime: true})
 	w := new(worker)
-	in, _, _ := event.Next(chunk)
-	raw := w.findLine(e.keys, &in)
+	var err error
+	if w.pairs, _, err = w.in.Read(chunk, nil); err != nil {
+		b.Fatal(err)
+	}
+	in, raw := &w.in, w.findLine(e.keys)
 	line, _ := event.Text(w.pairs[raw].Value)
 	e.parser.Parse(&w.ev, line, in.Sec, in.Nsec)
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out = e.appendEvent(out[:0], w, &in, raw)
+		out = e.appendEvent(out[:0], w, in, raw)
 	}
 }
 

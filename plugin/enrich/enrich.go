@@ -98,6 +98,7 @@ func New(o Options) *Enricher {
 
 // worker is the scratch memory of one Run.
 type worker struct {
+	in      event.Event
 	ev      parser.Event
 	pairs   []event.Pair // of the record at hand
 	created stamp
@@ -114,12 +115,14 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	out = dst
 	untouched := chunk // what is not copied yet
 	for rest := chunk; len(rest) > 0; {
-		ev, next, err := event.Next(rest)
+		pairs, next, err := w.in.Read(rest, w.pairs[:0])
+		w.pairs = pairs
 		if err != nil {
 			return dst, Stats{}, err
 		}
+		ev := &w.in
 		st.Records++
-		raw := w.findLine(e.keys, &ev)
+		raw := w.findLine(e.keys)
 		if raw < 0 {
 			st.Passed++
 			rest = next
@@ -146,10 +149,10 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 			if w.ev.Sec > ev.Sec+aheadSeconds {
 				st.Ahead++
 			}
-			out = e.appendEvent(out, w, &ev, raw)
+			out = e.appendEvent(out, w, ev, raw)
 		case e.unmatched == Mark:
 			st.Marked++
-			out = e.appendMarked(out, w, &ev, raw)
+			out = e.appendMarked(out, w, ev, raw)
 		default:
 			st.Dropped++
 		}
@@ -161,19 +164,8 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	return append(out, untouched...), st, nil
 }
 
-// findLine splits the record into w.pairs and returns the index of the one that
-// holds the raw line, or -1.
-func (w *worker) findLine(keys [][]byte, ev *event.Event) int {
-	w.pairs = w.pairs[:0]
-	body := ev.Body
-	for i := 0; i < ev.Count; i++ {
-		p, rest, err := event.NextPair(body)
-		if err != nil {
-			return -1 // cannot happen: event.Next has walked the record
-		}
-		w.pairs = append(w.pairs, p)
-		body = rest
-	}
+// findLine returns the index of the pair that holds the raw line, or -1.
+func (w *worker) findLine(keys [][]byte) int {
 	for _, key := range keys {
 		for i := range w.pairs {
 			if string(w.pairs[i].Key) == string(key) {

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -41,37 +42,88 @@ func Next(chunk []byte) (ev Event, rest []byte, err error) {
 	if err != nil {
 		return ev, chunk, ErrCorrupt
 	}
-	raw := chunk[:len(chunk)-len(rest)]
 	// Skip has walked the object, so what follows cannot run past its end.
-	n, b, ok := arrayHeader(raw)
+	ev.readHead(chunk[:len(chunk)-len(rest)])
+	return ev, rest, nil
+}
+
+// Read is Next that also appends the pairs of the record to pairs, in one walk.
+// Without a record none are appended. ev is overwritten.
+func (ev *Event) Read(chunk []byte, pairs []Pair) (_ []Pair, rest []byte, err error) {
+	none := len(pairs)
+	if ev.readHead(chunk) {
+		rest = ev.Body
+		for n := ev.Count; n > 0; n-- {
+			// Made in place: a Pair is too large to be copied around.
+			if len(pairs) == cap(pairs) {
+				pairs = slices.Grow(pairs, 8)
+			}
+			pairs = pairs[:len(pairs)+1]
+			if rest = pairs[len(pairs)-1].read(rest); rest == nil {
+				return pairs[:none], chunk, ErrCorrupt
+			}
+		}
+		ev.Record = ev.Record[:len(ev.Record)-len(rest)]
+		ev.Body = ev.Body[:len(ev.Body)-len(rest)]
+		return pairs, rest, nil
+	}
+	rest, err = msgp.Skip(chunk)
+	if err != nil {
+		return pairs, chunk, ErrCorrupt
+	}
+	return pairs, rest, nil
+}
+
+// readHead reads b up to the first pair of the record, which then reaches to the
+// end of b. It reports whether b begins with an event that has a record.
+func (ev *Event) readHead(b []byte) bool {
+	ev.Head, ev.Record, ev.Body, ev.Count = nil, nil, nil, 0
+	raw := b
+	n, b, ok := arrayHeader(b)
 	if !ok || n != 2 {
-		return ev, rest, nil
+		return false
 	}
 	behindTime := uint32(0) // elements of the inner array behind the time
 	if m, c, ok := arrayHeader(b); ok {
 		if m < 1 {
-			return ev, rest, nil
+			return false
 		}
 		behindTime, b = m-1, c
 	}
 	ev.TimeStart = len(raw) - len(b)
 	b, ok = ev.readTime(b)
 	if !ok {
-		return ev, rest, nil
+		return false
 	}
 	ev.TimeEnd = len(raw) - len(b)
 	for ; behindTime > 0; behindTime-- {
-		if b, err = msgp.Skip(b); err != nil {
-			return Event{}, chunk, ErrCorrupt
+		if b = skip(b); b == nil {
+			return false
 		}
 	}
-	count, body, merr := msgp.ReadMapHeaderBytes(b)
-	if merr != nil {
-		return ev, rest, nil
+	count, body, err := msgp.ReadMapHeaderBytes(b)
+	if err != nil {
+		return false
 	}
 	ev.Head = raw[:len(raw)-len(b)]
 	ev.Record, ev.Body, ev.Count = b, body, int(count)
-	return ev, rest, nil
+	return true
+}
+
+// skip returns what stands behind the object at the start of b, nil if b does not
+// hold all of it.
+func skip(b []byte) []byte {
+	if len(b) > 0 && (b[0] < 0x81 || b[0] == 0x90 || b[0] >= 0xe0) {
+		return b[1:] // a small number, an empty map or array
+	}
+	if len(b) >= 5 && b[0] == 0xdf && binary.BigEndian.Uint32(b[1:]) == 0 {
+		return b[5:] // the empty metadata of in_syslog
+	}
+	rest, err := msgp.Skip(b)
+	if err != nil {
+		return nil
+	}
+	return rest
 }
 
 func arrayHeader(b []byte) (n uint32, rest []byte, ok bool) {
@@ -143,19 +195,33 @@ type Pair struct {
 
 // NextPair reads the pair at the start of a record's body.
 func NextPair(body []byte) (p Pair, rest []byte, err error) {
+	if rest = p.read(body); rest == nil {
+		return Pair{}, body, ErrCorrupt
+	}
+	return p, rest, nil
+}
+
+// read reads the pair at the start of body and returns the rest, nil if body does
+// not hold all of it.
+func (p *Pair) read(body []byte) []byte {
 	key, b, ok := readText(body)
 	if ok {
 		p.Key = key
-	} else if b, err = msgp.Skip(body); err != nil {
-		return p, body, ErrCorrupt
+	} else {
+		p.Key = nil
+		if b = skip(body); b == nil {
+			return nil
+		}
 	}
-	rest, err = msgp.Skip(b)
-	if err != nil {
-		return p, body, ErrCorrupt
+	_, rest, ok := readText(b)
+	if !ok {
+		if rest = skip(b); rest == nil {
+			return nil
+		}
 	}
 	p.Raw = body[:len(body)-len(rest)]
 	p.Value = b[:len(b)-len(rest)]
-	return p, rest, nil
+	return rest
 }
 
 // Text returns the bytes of a raw str or bin value, and whether it is one.
@@ -171,21 +237,21 @@ func readText(b []byte) (text, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return nil, b, false
 	}
-	if c := b[0]; c&0xe0 == 0xa0 {
-		n := int(c&0x1f) + 1
-		if n > len(b) {
-			return nil, b, false
-		}
-		return b[1:n:n], b[n:], true
-	}
-	var err error
-	switch msgp.NextType(b) {
-	case msgp.StrType:
-		text, rest, err = msgp.ReadStringZC(b)
-	case msgp.BinType:
-		text, rest, err = msgp.ReadBytesZC(b)
+	from, n := 1, 0
+	switch c := b[0]; {
+	case c&0xe0 == 0xa0:
+		n = int(c & 0x1f)
+	case (c == 0xc4 || c == 0xd9) && len(b) >= 2:
+		from, n = 2, int(b[1])
+	case (c == 0xc5 || c == 0xda) && len(b) >= 3:
+		from, n = 3, int(binary.BigEndian.Uint16(b[1:]))
+	case (c == 0xc6 || c == 0xdb) && len(b) >= 5:
+		from, n = 5, int(binary.BigEndian.Uint32(b[1:]))
 	default:
 		return nil, b, false
 	}
-	return text, rest, err == nil
+	if n > len(b)-from {
+		return nil, b, false
+	}
+	return b[from : from+n : from+n], b[from+n:], true
 }
