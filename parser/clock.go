@@ -20,31 +20,38 @@ func digits(s []byte, limit int) (v, n int) {
 	return v, n
 }
 
-// two reads exactly two digits at s[i], or -1.
-func two(s []byte, i int) int32 {
-	if !isDigit(s[i]) || !isDigit(s[i+1]) {
-		return -1
+// pair reads two digits, or 100 and more for anything else.
+func pair(hi, lo byte) int32 {
+	h, l := uint32(hi-'0'), uint32(lo-'0')
+	if h > 9 || l > 9 {
+		return 100
 	}
-	return int32(s[i]-'0')*10 + int32(s[i+1]-'0')
+	return int32(h*10 + l)
 }
 
-// parseDate reads 2024-10-01, also with "/". s must be 10 bytes long.
+// parseDate reads 2024-10-01, also with "/". s must be 10 bytes long. Whether the
+// calendar has the day is for valid to tell.
 func (c *civil) parseDate(s []byte) bool {
-	if len(s) != 10 || s[4] != s[7] || s[4] != '-' && s[4] != '/' {
+	if len(s) != 10 {
 		return false
 	}
-	hi, lo := two(s, 0), two(s, 2)
-	c.year, c.month, c.day = hi*100+lo, two(s, 5), two(s, 8)
-	return hi >= 0 && lo >= 0 && c.month >= 1 && c.day >= 1
+	d := (*[10]byte)(s)
+	if d[4] != d[7] || d[4] != '-' && d[4] != '/' {
+		return false
+	}
+	hi, lo := pair(d[0], d[1]), pair(d[2], d[3])
+	c.year, c.month, c.day = hi*100+lo, pair(d[5], d[6]), pair(d[8], d[9])
+	return hi < 100 && lo < 100
 }
 
 // parseClock reads 22:17:30 with an optional fraction and returns its length.
 func (c *civil) parseClock(s []byte) (int, bool) {
-	if len(s) < 8 || s[2] != ':' || s[5] != ':' {
+	if len(s) < 8 {
 		return 0, false
 	}
-	c.hour, c.min, c.sec = two(s, 0), two(s, 3), two(s, 6)
-	if c.hour < 0 || c.min < 0 || c.sec < 0 {
+	d := (*[8]byte)(s)
+	c.hour, c.min, c.sec = pair(d[0], d[1]), pair(d[3], d[4]), pair(d[6], d[7])
+	if d[2] != ':' || d[5] != ':' || c.hour >= 100 || c.min >= 100 || c.sec >= 100 {
 		return 0, false
 	}
 	n := 8
@@ -102,15 +109,34 @@ func (c *civil) in(loc *time.Location) int64 {
 
 // monthOf reads an English month abbreviation in any case, 0 for none.
 func monthOf(s []byte) int {
-	const names = "janfebmaraprmayjunjulaugsepoctnovdec"
-	var low [3]byte
-	for i := range low {
-		low[i] = s[i] | 0x20
+	if len(s) < 3 {
+		return 0
 	}
-	for i := 0; i < len(names); i += 3 {
-		if names[i:i+3] == string(low[:]) {
-			return i/3 + 1
-		}
+	switch uint32(s[0]|0x20)<<16 | uint32(s[1]|0x20)<<8 | uint32(s[2]|0x20) {
+	case 'j'<<16 | 'a'<<8 | 'n':
+		return 1
+	case 'f'<<16 | 'e'<<8 | 'b':
+		return 2
+	case 'm'<<16 | 'a'<<8 | 'r':
+		return 3
+	case 'a'<<16 | 'p'<<8 | 'r':
+		return 4
+	case 'm'<<16 | 'a'<<8 | 'y':
+		return 5
+	case 'j'<<16 | 'u'<<8 | 'n':
+		return 6
+	case 'j'<<16 | 'u'<<8 | 'l':
+		return 7
+	case 'a'<<16 | 'u'<<8 | 'g':
+		return 8
+	case 's'<<16 | 'e'<<8 | 'p':
+		return 9
+	case 'o'<<16 | 'c'<<8 | 't':
+		return 10
+	case 'n'<<16 | 'o'<<8 | 'v':
+		return 11
+	case 'd'<<16 | 'e'<<8 | 'c':
+		return 12
 	}
 	return 0
 }
@@ -227,6 +253,7 @@ func offsetInUse(seconds int64) bool {
 // clocks is what the line says of its time.
 type clocks struct {
 	local    civil // from date and time, or dtime
+	localUTC int64 // local read as UTC
 	hasLocal bool
 	fromDate bool // from date= and time=, else from dtime=
 
@@ -243,11 +270,16 @@ type epoch struct {
 	unit int64 // precision in nanoseconds, 0 without a value
 }
 
-func (ev *Event) epochOf(id keyID) (e epoch) {
-	if v := ev.value(id); v != nil {
-		if sec, nsec, unit, ok := parseEpoch(v); ok {
-			e = epoch{sec, nsec, unit}
-		}
+func (ev *Event) epochOf(id keyID) epoch {
+	if !ev.valued.has(id) {
+		return epoch{}
+	}
+	return epochIn(ev.value(id))
+}
+
+func epochIn(v []byte) (e epoch) {
+	if sec, nsec, unit, ok := parseEpoch(v); ok {
+		e = epoch{sec, nsec, unit}
 	}
 	return e
 }
@@ -255,7 +287,9 @@ func (ev *Event) epochOf(id keyID) (e epoch) {
 // readClocks collects the times of the line.
 func (ev *Event) readClocks() {
 	c := &ev.clocks
-	*c = clocks{event: ev.epochOf(keyEventtime), stamp: ev.epochOf(keyTimestamp), insert: ev.epochOf(keyItime)}
+	c.event, c.stamp, c.insert = ev.epochOf(keyEventtime), ev.epochOf(keyTimestamp), ev.epochOf(keyItime)
+	c.local = civil{}
+	c.hasLocal, c.fromDate, c.hasZone, c.named, c.offset = false, false, false, false, 0
 	if tz := ev.value(keyTz); tz != nil {
 		if offset, ok := parseZone(tz); ok {
 			c.offset, c.hasZone, c.named = offset, true, true
@@ -280,7 +314,10 @@ func (ev *Event) readClocks() {
 // calendar does not have.
 func (c *clocks) parseRest(t []byte) bool {
 	n, ok := c.local.parseClock(t)
-	if !ok || !c.local.valid() || !believable(c.local.utc()) {
+	if !ok || !c.local.valid() {
+		return false
+	}
+	if c.localUTC = c.local.utc(); !believable(c.localUTC) {
 		return false
 	}
 	if n == len(t) {
@@ -296,7 +333,7 @@ func (c *clocks) parseRest(t []byte) bool {
 // proveZone derives the offset of the local time from a clock of the same line
 // that needs none: their difference, when it is within 5 s of an offset in use.
 func (c *clocks) proveZone(h *header) {
-	local := c.local.utc()
+	local := c.localUTC
 	for _, e := range [...]epoch{c.event, c.stamp, c.insert} {
 		if e.unit != 0 && c.prove(local-e.sec) {
 			return
@@ -329,7 +366,7 @@ func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
 	localSec := int64(-1)
 	if c.hasLocal {
 		if c.hasZone {
-			localSec = c.local.utc() - int64(c.offset)
+			localSec = c.localUTC - int64(c.offset)
 		} else {
 			localSec = c.local.in(p.loc)
 		}

@@ -263,19 +263,27 @@ func (t *stamp) parseBSD(s []byte) int {
 	if month == 0 {
 		return 0
 	}
-	i := 4
-	for i < 6 && s[i] == ' ' {
-		i++
+	c := civil{month: int32(month)}
+	i := 7
+	switch {
+	case s[6] != ' ':
+		// "Oct 1 22:17:30", with one blank and one digit.
+		if i = 6; s[5] != ' ' || !isDigit(s[4]) {
+			return 0
+		}
+		c.day = int32(s[4] - '0')
+	case s[4] == ' ' && isDigit(s[5]):
+		c.day = int32(s[5] - '0')
+	default:
+		if c.day = pair(s[4], s[5]); c.day >= 100 {
+			return 0
+		}
 	}
-	day, n := digits(s[i:], 2)
-	if n == 0 || i+n >= len(s) || s[i+n] != ' ' {
-		return 0
-	}
-	i += n + 1
-	c := civil{month: int32(month), day: int32(day)}
-	if y, n := digits(s[i:], 4); n == 4 && i+4 < len(s) && s[i+4] == ' ' {
-		c.year = int32(y)
-		i += 5
+	if s[i+2] != ':' {
+		if y, n := digits(s[i:], 4); n == 4 && i+4 < len(s) && s[i+4] == ' ' {
+			c.year = int32(y)
+			i += 5
+		}
 	}
 	n, ok := c.parseClock(s[i:])
 	if !ok || !c.valid() {

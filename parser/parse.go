@@ -64,21 +64,21 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 // survey tells in one pass whether line is ASCII and whether blanks are its only
 // bytes below 0x20 and so its only white space.
 func survey(line []byte) (ascii, plain bool) {
-	const high, ones = 0x8080808080808080, 0x0101010101010101
+	const high, blanks = 0x8080808080808080, 0x2020202020202020
 	var seen, low uint64
-	i := 0
-	for ; i+8 <= len(line); i += 8 {
-		w := binary.LittleEndian.Uint64(line[i:])
-		seen |= w
+	rest := line
+	for ; len(rest) >= 32; rest = rest[32:] {
+		w := (*[32]byte)(rest)
+		a, b := binary.LittleEndian.Uint64(w[0:]), binary.LittleEndian.Uint64(w[8:])
+		c, d := binary.LittleEndian.Uint64(w[16:]), binary.LittleEndian.Uint64(w[24:])
+		seen |= a | b | c | d
 		// The high bit of a byte below 0x20 is set by the borrow; a borrow from a
 		// byte below may set it in error, which only costs the fast path.
-		low |= w - 0x20*ones
+		low |= (a - blanks) | (b - blanks) | (c - blanks) | (d - blanks)
 	}
-	for ; i < len(line); i++ {
-		seen |= uint64(line[i])
-		if line[i] < 0x20 {
-			low |= 0x80
-		}
+	for _, c := range rest {
+		seen |= uint64(c)
+		low |= uint64(c) - 0x20
 	}
 	ascii = seen&high == 0
 	return ascii, ascii && low&high == 0
