@@ -94,13 +94,25 @@ func findToken(v []byte) token {
 
 // bareToken returns the category that a token without its prefix names.
 func bareToken(v []byte) token {
-	for c := ADConnector; c <= Network; c++ {
-		if equalFold(v, categoryNames[c][4:]) {
-			return token(c)
+	if len(v) < len(tokensByLength) {
+		for _, c := range tokensByLength[len(v)] {
+			if equalFold(v, categoryNames[c][4:]) {
+				return token(c)
+			}
 		}
 	}
 	return noToken
 }
+
+// tokensByLength holds the categories of FortiEMS by the length of their names
+// without "ems-".
+var tokensByLength = func() (t [16][]Category) {
+	for c := ADConnector; c <= Network; c++ {
+		n := len(categoryNames[c]) - 4
+		t[n] = append(t[n], c)
+	}
+	return t
+}()
 
 func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 

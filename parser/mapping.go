@@ -39,12 +39,12 @@ func (w writers) String() string {
 	return s
 }
 
-// convert names the way from a raw value to a field. Those marked special look
-// at other pairs too and have code of their own in resolve.go.
+// convert names the way from a raw value to a field.
 type convert uint8
 
 const (
 	asExtra convert = iota // no field: kept under fortinet.ems
+	special                // looks at other pairs too, code of its own in resolve.go
 	asText
 	asLower
 	asHost       // host.name and host.hostname
@@ -72,7 +72,6 @@ const (
 	asName       // endpoint on FortiGate endpoint events
 	asGateHost   // endpoint, or web site on FortiGate web filter lines
 	asStatusCode // HTTP status
-	special
 )
 
 // mapping is one row of the field table.

@@ -215,48 +215,41 @@ func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
 type ruleList struct {
 	rules      []rule
 	byCategory [NumCategories]ruleSet
-	always     ruleSet   // filed under nothing
-	byPhrase   []ruleSet // by number of the phrase, nil for none
-	byID       textRules
-	bySubtype  textRules
-	byType     textRules
+	always     ruleSet                 // filed under nothing
+	byPhrase   []ruleSet               // by number of the phrase, nil for none
+	byText     [numTextKinds][]ruleSet // by number of the text in Rules.texts, nil for none
 }
 
-// textRules files rules under a text.
-type textRules struct {
-	texts []string
-	sets  []ruleSet
-	index *textIndex
-}
+// The texts of an event that rules are filed under.
+const (
+	textID = iota
+	textSubtype
+	textType
 
-func (x *textRules) find(text []byte) ruleSet {
-	if x.index == nil {
-		return nil
-	}
-	if at := x.index.find(text); at >= 0 {
-		return x.sets[at]
-	}
-	return nil
-}
+	numTextKinds
+)
 
-// file enters rule i under all texts.
-func (x *textRules) file(i, words int, list []textMatch) {
+// fileUnder files rule i under all texts of one kind. numbers gives each text of
+// all rules its number.
+func (l *ruleList) fileUnder(kind, i int, list []textMatch, numbers map[string]int) {
 	for _, m := range list {
-		at := slices.Index(x.texts, m.text)
-		if at < 0 {
-			at = len(x.texts)
-			x.texts = append(x.texts, m.text)
-			x.sets = append(x.sets, make(ruleSet, words))
+		at, ok := numbers[m.text]
+		if !ok {
+			at = len(numbers)
+			numbers[m.text] = at
 		}
-		x.sets[at].add(i)
+		for len(l.byText[kind]) <= at {
+			l.byText[kind] = append(l.byText[kind], nil)
+		}
+		if l.byText[kind][at] == nil {
+			l.byText[kind][at] = make(ruleSet, l.words())
+		}
+		l.byText[kind][at].add(i)
 	}
 }
 
-func (x *textRules) build() {
-	if len(x.texts) > 0 {
-		x.index = newTextIndex(x.texts)
-	}
-}
+// words is the length of the rule sets of the list.
+func (l *ruleList) words() int { return (len(l.rules) + 63) / 64 }
 
 // exact reports whether a condition names texts, and none by its prefix.
 func exact(list []textMatch) bool {
@@ -264,8 +257,8 @@ func exact(list []textMatch) bool {
 }
 
 // index files the rules. phrases is the number of phrases of all rules.
-func (l *ruleList) index(phrases int) {
-	words := (len(l.rules) + 63) / 64
+func (l *ruleList) index(phrases int, numbers map[string]int) {
+	words := l.words()
 	l.always = make(ruleSet, words)
 	l.byPhrase = make([]ruleSet, phrases)
 	for c := range l.byCategory {
@@ -280,20 +273,17 @@ func (l *ruleList) index(phrases int) {
 		}
 		switch {
 		case exact(r.ids):
-			l.byID.file(i, words, r.ids)
+			l.fileUnder(textID, i, r.ids, numbers)
 		case r.any != nil:
 			l.fileUnderPhrases(i, words, r.any)
 		case exact(r.subtypes):
-			l.bySubtype.file(i, words, r.subtypes)
+			l.fileUnder(textSubtype, i, r.subtypes, numbers)
 		case exact(r.types):
-			l.byType.file(i, words, r.types)
+			l.fileUnder(textType, i, r.types, numbers)
 		default:
 			l.always.add(i)
 		}
 	}
-	l.byID.build()
-	l.bySubtype.build()
-	l.byType.build()
 }
 
 func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
@@ -308,18 +298,23 @@ func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
 	}
 }
 
-// first returns the first rule that holds, or nil.
-func (l *ruleList) first(ev *Event) *rule {
+// first returns the first rule that holds, or nil. texts are the numbers of the
+// event's texts, -1 for those that no rule names.
+func (l *ruleList) first(ev *Event, texts *[numTextKinds]int) *rule {
 	if len(l.rules) == 0 {
 		return nil
 	}
-	sets := [...]ruleSet{l.always, l.byID.find(ev.id), l.bySubtype.find(ev.fieldText(EMSSubtype)), l.byType.find(ev.fieldText(EMSType))}
+	sets, n := [1 + numTextKinds]ruleSet{l.always}, 1
+	for kind, at := range texts {
+		if by := l.byText[kind]; uint(at) < uint(len(by)) && by[at] != nil {
+			sets[n] = by[at]
+			n++
+		}
+	}
 	for w, mask := range l.byCategory[ev.Category] {
 		candidates := uint64(0)
-		for _, s := range sets {
-			if s != nil {
-				candidates |= s[w]
-			}
+		for _, s := range sets[:n] {
+			candidates |= s[w]
 		}
 		for _, phrase := range ev.words.hits {
 			if s := l.byPhrase[phrase]; s != nil {
@@ -338,6 +333,7 @@ func (l *ruleList) first(ev *Event) *rule {
 // Rules categorise events. Immutable, safe for concurrent use.
 type Rules struct {
 	words *automaton
+	texts *textIndex // what rules are filed under
 
 	userCategory, builtinCategory ruleList
 	userEffects, builtinEffects   ruleList
@@ -357,19 +353,22 @@ func (rs *Rules) apply(ev *Event) {
 	if ev.token >= 0 {
 		ev.Category = Category(ev.token)
 	}
-	if r := rs.userCategory.first(ev); r != nil {
+	texts := [numTextKinds]int{
+		textID: rs.texts.find(ev.id), textSubtype: rs.texts.find(ev.fieldText(EMSSubtype)), textType: rs.texts.find(ev.fieldText(EMSType)),
+	}
+	if r := rs.userCategory.first(ev, &texts); r != nil {
 		ev.Category = r.set.category
 		e = r.set
 	} else if ev.token < 0 {
-		if r := rs.builtinCategory.first(ev); r != nil {
+		if r := rs.builtinCategory.first(ev, &texts); r != nil {
 			ev.Category = r.set.category
 			e = r.set
 		}
 	}
-	if r := rs.userEffects.first(ev); r != nil {
+	if r := rs.userEffects.first(ev, &texts); r != nil {
 		e.fill(&r.set)
 	}
-	if r := rs.builtinEffects.first(ev); r != nil {
+	if r := rs.builtinEffects.first(ev, &texts); r != nil {
 		e.fill(&r.set)
 	}
 	rs.fillDefaults(&e, ev.Category)

@@ -43,15 +43,19 @@ func (p *Parser) resolve(ev *Event) {
 	ev.resolveHeader()
 	ev.resolveMessage()
 	ev.resolveObserver()
+	to := &targets[ev.by]
 	for i := range ev.Pairs {
 		pair := &ev.Pairs[i]
-		if pair.id == 0 || pair.null || pair.later {
+		t := to[pair.id]
+		if t.how <= special || pair.null || pair.later {
 			continue
 		}
-		t := targets[ev.by][pair.id]
-		if t.how != asExtra && t.how != special {
-			pair.mapped = ev.assign(t, pair)
+		if t.how == asText && !ev.Set.Has(t.to) {
+			ev.setText(t.to, pair.Value)
+			pair.mapped = true
+			continue
 		}
+		pair.mapped = ev.assign(t, pair)
 	}
 	ev.resolveUser()
 	ev.resolveURL()

@@ -218,9 +218,15 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 		return nil, &RulesError{userFile, 0, err.Error()}
 	}
 	c.rs.words = words
+	numbers := map[string]int{}
 	for _, l := range c.lists() {
-		l.index(len(words.phrases))
+		l.index(len(words.phrases), numbers)
 	}
+	texts := make([]string, len(numbers))
+	for text, at := range numbers {
+		texts[at] = text
+	}
+	c.rs.texts = newTextIndex(texts)
 	return c.rs, nil
 }
 
