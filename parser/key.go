@@ -3,6 +3,7 @@ package parser
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math"
 	"math/bits"
 )
 
@@ -46,39 +47,37 @@ func (s *keySet) has(id keyID) bool { return s[id/64]&(1<<(id%64)) != 0 }
 
 func (s *keySet) add(id keyID) { s[id/64] |= 1 << (id % 64) }
 
-// textIndex finds short texts by their print: open addressing, at most half
+// textIndex finds short texts by their print: open addressing, at most a quarter
 // full, immutable once built. Positions are those in the list it was built from.
+// The slots are small so that all of the index stays in the nearest cache.
 type textIndex struct {
-	shift   uint
-	entries []textEntry
-	texts   []string
+	shift  uint
+	slots  []uint16   // position + 1, 0 for a free slot
+	prints []keyPrint // by position
+	texts  []string
 }
 
-type textEntry struct {
-	keyPrint
-	at int32 // -1 for a free entry
-}
+// maxTexts is the most texts that a textIndex holds.
+const maxTexts = math.MaxUint16 - 1
 
-// newTextIndex indexes texts; empty ones are not found.
+// newTextIndex indexes at most maxTexts texts; empty ones are not found.
 func newTextIndex(texts []string) *textIndex {
 	bits := uint(3)
 	for 1<<bits < 4*len(texts) {
 		bits++
 	}
-	x := &textIndex{shift: 64 - bits, entries: make([]textEntry, 1<<bits), texts: texts}
-	for i := range x.entries {
-		x.entries[i].at = -1
-	}
+	x := &textIndex{shift: 64 - bits, slots: make([]uint16, 1<<bits), texts: texts, prints: make([]keyPrint, len(texts))}
 	for at, text := range texts {
 		if text == "" || x.find([]byte(text)) >= 0 {
 			continue
 		}
 		p := printOf([]byte(text))
+		x.prints[at] = p
 		i := x.slot(p)
-		for x.entries[i].at >= 0 {
-			i = (i + 1) & (len(x.entries) - 1)
+		for x.slots[i] != 0 {
+			i = (i + 1) & (len(x.slots) - 1)
 		}
-		x.entries[i] = textEntry{p, int32(at)}
+		x.slots[i] = uint16(at + 1)
 	}
 	return x
 }
@@ -92,12 +91,9 @@ func (x *textIndex) slot(p keyPrint) int {
 func (x *textIndex) find(text []byte) int {
 	p := printOf(text)
 	for i := x.slot(p); ; i++ {
-		e := &x.entries[i&(len(x.entries)-1)]
-		if e.at < 0 {
-			return -1
-		}
-		if e.keyPrint == p && (p.n <= 16 || x.texts[e.at] == string(text)) {
-			return int(e.at)
+		at := int(x.slots[i&(len(x.slots)-1)]) - 1
+		if at < 0 || x.prints[at] == p && (p.n <= 16 || x.texts[at] == string(text)) {
+			return at
 		}
 	}
 }
@@ -105,12 +101,9 @@ func (x *textIndex) find(text []byte) int {
 // findShort is find for a text of at most 16 bytes, by its print.
 func (x *textIndex) findShort(p keyPrint) int {
 	for i := x.slot(p); ; i++ {
-		e := &x.entries[i&(len(x.entries)-1)]
-		if e.keyPrint == p {
-			return int(e.at)
-		}
-		if e.at < 0 {
-			return -1
+		at := int(x.slots[i&(len(x.slots)-1)]) - 1
+		if at < 0 || x.prints[at] == p {
+			return at
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package parser
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // blank tells the bytes that separate pairs.
 var blank = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, '\v': true, '\f': true}
@@ -75,11 +79,7 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	for j := i; j < len(s); {
 		if !blank[s[j]] {
 			if j++; ev.plain {
-				n := bytes.IndexByte(s[j:], ' ')
-				if n < 0 {
-					break
-				}
-				j += n
+				j = nextByte(s, j, ' ')
 			}
 			continue
 		}
@@ -92,6 +92,23 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	return s[i:], span{len(s), -1, 0}
 }
 
+// nextByte returns the index of the first c in s[i:], or len(s). Most values are
+// too short for a call of bytes.IndexByte to pay.
+func nextByte(s []byte, i int, c byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	all := uint64(c) * ones
+	for end := min(len(s), i+64); end-i >= 8; i += 8 {
+		x := binary.LittleEndian.Uint64(s[i:]) ^ all
+		if x = (x - ones) &^ x & highs; x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	if n := bytes.IndexByte(s[i:], c); n >= 0 {
+		return i + n
+	}
+	return len(s)
+}
+
 // scanQuoted reads a quoted value that begins at s[i]. A quote closes it only
 // before white space and the next key, or at the end, escaped or not. A value
 // that is never closed reaches to the end of the line: that is what a line cut
@@ -101,13 +118,7 @@ func (ev *Event) scanQuoted(s []byte, i int) (value []byte, next span) {
 	next = span{len(s), -1, 0}
 	escaped := false
 	for j := i; ; j++ {
-		n := bytes.IndexByte(s[j:], '"')
-		if n < 0 {
-			value = s[i:]
-			break
-		}
-		j += n
-		if j+1 == len(s) {
+		if j = nextByte(s, j, '"'); j+1 >= len(s) {
 			value = s[i:j]
 			break
 		}

@@ -222,6 +222,9 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 	for _, l := range c.lists() {
 		l.index(len(words.phrases), numbers)
 	}
+	if len(numbers) > maxTexts {
+		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types and subtypes", maxTexts)}
+	}
 	texts := make([]string, len(numbers))
 	for text, at := range numbers {
 		texts[at] = text
