@@ -2,13 +2,13 @@
 OUT      := build/out
 OBJECT   := $(OUT)/flb-filter_fortiems.so
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_FILES := $(shell find parser plugin -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map')
+GO_FILES := $(shell find parser plugin -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
 include test/host/host.mk
 
-.PHONY: help build run demo opensearch test test-race test-pure fuzz bench golden generate lint vulncheck clean
+.PHONY: help build run demo opensearch test test-race test-pure fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -47,8 +47,13 @@ fuzz: ## fuzz every target for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
+# The object is built with plugin/default.pgo, so the benchmarks are as well.
 bench: ## benchmarks
-	go test -run '^$$' -bench . -benchmem ./parser/... ./plugin/...
+	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
+
+profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
+	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched)$$' -benchtime 3s -cpu 1 -pgo=off \
+	  -o /dev/null -cpuprofile $(CURDIR)/plugin/default.pgo ./plugin/enrich
 
 golden: ## write the golden files of the corpus anew
 	go test ./test/golden -update
