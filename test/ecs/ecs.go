@@ -15,6 +15,8 @@ type Field struct {
 	Type    string   `json:"type"`
 	Array   bool     `json:"array,omitempty"`
 	Allowed []string `json:"allowed,omitempty"`
+	// Multi holds the types of the multi-fields by their names.
+	Multi map[string]string `json:"multi,omitempty"`
 	// Expected holds the event types by event category (event.category only).
 	Expected map[string][]string `json:"expected,omitempty"`
 }

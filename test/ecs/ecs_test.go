@@ -26,7 +26,11 @@ func TestFieldsAreThoseOfECS(t *testing.T) {
 	var all map[string]struct {
 		Type      string   `yaml:"type"`
 		Normalize []string `yaml:"normalize"`
-		Allowed   []struct {
+		Multi     []struct {
+			Name string `yaml:"name"`
+			Type string `yaml:"type"`
+		} `yaml:"multi_fields"`
+		Allowed []struct {
 			Name     string   `yaml:"name"`
 			Expected []string `yaml:"expected_event_types"`
 		} `yaml:"allowed_values"`
@@ -43,6 +47,12 @@ func TestFieldsAreThoseOfECS(t *testing.T) {
 		f := Field{Type: src.Type}
 		for _, n := range src.Normalize {
 			f.Array = f.Array || n == "array"
+		}
+		for _, m := range src.Multi {
+			if f.Multi == nil {
+				f.Multi = map[string]string{}
+			}
+			f.Multi[m.Name] = m.Type
 		}
 		for _, a := range src.Allowed {
 			f.Allowed = append(f.Allowed, a.Name)

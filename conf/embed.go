@@ -1,0 +1,13 @@
+// Package conf carries the index templates and lifecycle policies of this
+// directory, so that the output can install what a user can read and install by
+// hand. The JSON files are generated; see plugin/bootstrap/templategen.
+package conf
+
+import "embed"
+
+//go:generate go run ../plugin/bootstrap/templategen -dir .
+
+// Files holds elasticsearch/*.json and opensearch/*.json.
+//
+//go:embed elasticsearch/*.json opensearch/*.json
+var Files embed.FS

@@ -1,0 +1,168 @@
+// Package bootstrap prepares a server for an output: it installs the index
+// template, the dead-letter template and the lifecycle policy of conf/ where they
+// are absent or older, and makes sure that the first document will not create a
+// plain index where a data stream is meant to be.
+//
+// What is newer than ours or made by somebody else is never touched. Doing it
+// twice, or from several agents at once, is harmless. What the server refuses is
+// told in one line; delivery goes on if the target can take documents without it.
+//
+// It asks with ordinary requests, without a product check, and keeps no state but
+// whether it has succeeded. Lines hold names, versions, statuses and the server's
+// reasons, never credentials.
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
+)
+
+// Options of a Bootstrap.
+type Options struct {
+	Transport esapi.Transport // sends with credentials and TLS; its own retries off
+	Config    option.OutputConfig
+	Log       *hostlog.Logger
+	Now       func() time.Time // for the throttling of lines; nil: time.Now
+}
+
+// Bootstrap prepares the server for one output instance. Safe for concurrent use.
+type Bootstrap struct {
+	transport esapi.Transport
+	config    option.OutputConfig
+	log       *hostlog.Logger
+	now       func() time.Time
+	plan      plan
+
+	ready atomic.Bool
+	mu    sync.Mutex
+	turn  *turn // in flight, or nil
+}
+
+// turn is one attempt, shared by the flushes that wait for it.
+type turn struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// New prepares nothing yet and opens no connection.
+func New(o Options) *Bootstrap {
+	b := &Bootstrap{transport: o.Transport, config: o.Config, log: o.Log, now: o.Now, plan: planFor(o.Config)}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	return b
+}
+
+// Ready returns nil when documents may be sent. It asks the server until it has
+// succeeded once; callers at the same time share one attempt, which lasts no
+// longer than ctx of the first of them. An error says what is missing, to be
+// tried again later.
+func (b *Bootstrap) Ready(ctx context.Context) error {
+	if b.ready.Load() {
+		return nil
+	}
+	b.mu.Lock()
+	t := b.turn
+	if t != nil {
+		b.mu.Unlock()
+		select {
+		case <-t.done:
+			return t.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	t = &turn{done: make(chan struct{}), err: errors.New("interrupted")}
+	b.turn = t
+	b.mu.Unlock()
+	defer func() { // also when a transport panics: nobody may wait for ever
+		if t.err == nil {
+			b.ready.Store(true)
+		}
+		b.mu.Lock()
+		b.turn = nil
+		b.mu.Unlock()
+		close(t.done)
+	}()
+	if !b.ready.Load() {
+		t.err = b.prepare(ctx)
+	} else {
+		t.err = nil
+	}
+	return t.err
+}
+
+func (b *Bootstrap) prepare(ctx context.Context) error {
+	if !b.config.Bootstrap && b.config.Index != "" {
+		return nil // any index will do, and nothing is to be installed
+	}
+	s, err := b.server(ctx)
+	if err != nil {
+		return err
+	}
+	why := "bootstrap is off"
+	if b.config.Bootstrap {
+		done, err := b.install(ctx, s)
+		if err != nil || done == "" {
+			return err
+		}
+		why = done
+	}
+	if b.config.Index != "" {
+		return nil
+	}
+	return b.checkTarget(ctx, s, why)
+}
+
+// server is what is known about the other side.
+type server struct {
+	product string // of conf/: elasticsearch or opensearch; "" when it cannot be told
+	version string
+}
+
+const (
+	elasticsearch = "elasticsearch"
+	opensearch    = "opensearch"
+)
+
+// server asks for the product unless the operator has said it.
+func (b *Bootstrap) server(ctx context.Context) (server, error) {
+	if b.config.Product == elasticsearch || b.config.Product == opensearch {
+		return server{product: b.config.Product}, nil
+	}
+	var info struct {
+		Version struct {
+			Distribution string `json:"distribution"`
+			Number       string `json:"number"`
+		} `json:"version"`
+	}
+	a, err := b.get(ctx, "/", &info)
+	switch {
+	case err != nil:
+		return server{}, fmt.Errorf("which product is this: %w", err)
+	case info.Version.Distribution == opensearch:
+		return server{opensearch, info.Version.Number}, nil
+	case a.ok() && info.Version.Number != "", a.header.Get("X-Elastic-Product") == "Elasticsearch":
+		return server{elasticsearch, info.Version.Number}, nil
+	case a.status == http.StatusForbidden:
+		return server{}, nil
+	}
+	return server{}, fmt.Errorf("GET / is not answered as Elasticsearch or OpenSearch would (%s); set product if a gateway hides them", shown(a))
+}
+
+func shown(a answer) string {
+	if a.ok() {
+		return fmt.Sprintf("status %d without a version", a.status)
+	}
+	return a.reason()
+}

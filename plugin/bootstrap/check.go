@@ -1,0 +1,135 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// checkTarget decides whether documents may go to the data stream although its
+// template is not known to be ours; why says what is the matter. Without any
+// template the first document would create a plain index of that name, with
+// guessed types, which nothing turns into a data stream later.
+func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error {
+	target := b.config.DataStream
+	state, err := b.targetState(ctx, target)
+	if err != nil {
+		return err
+	}
+	switch {
+	case state == usable:
+		return nil
+	case state == unusable:
+		return fmt.Errorf("data stream %s does not exist and no index template would make one: %s", target, why)
+	case !b.config.Bootstrap:
+		return nil // the operator has said that everything is in place
+	case s.product == elasticsearch && strings.HasPrefix(target, "logs-"):
+		return nil // every Elasticsearch has a template for logs-*-*
+	}
+	return fmt.Errorf("it cannot be told whether the data stream %s exists (the user may not look): %s; give the user the privilege view_index_metadata (OpenSearch: indices:admin/data_stream/get, indices:admin/get), or set bootstrap off once it does", target, why)
+}
+
+type targetState int
+
+const (
+	unusable targetState = iota
+	unknown              // the user may not look
+	usable
+)
+
+// targetState looks for the data stream, an index or alias of that name, and the
+// template that would apply.
+func (b *Bootstrap) targetState(ctx context.Context, target string) (targetState, error) {
+	var streams struct {
+		DataStreams []struct {
+			Name string `json:"name"`
+		} `json:"data_streams"`
+	}
+	a, err := b.get(ctx, "/_data_stream/"+url.PathEscape(target), &streams)
+	if err != nil {
+		return unusable, err
+	}
+	if a.ok() && len(streams.DataStreams) > 0 {
+		return usable, nil
+	}
+	state := unusable
+	if a.status == http.StatusForbidden {
+		state = unknown
+	}
+	a, err = b.call(ctx, http.MethodHead, "/"+url.PathEscape(target), nil)
+	switch {
+	case err != nil:
+		return unusable, err
+	case a.ok():
+		return usable, nil
+	case a.status == http.StatusForbidden:
+		state = unknown
+	}
+	made, err := b.templateMakes(ctx, target)
+	if err != nil {
+		return unusable, err
+	}
+	return max(state, made), nil
+}
+
+// templateMakes tells whether the template that the server would choose for the
+// target makes a data stream.
+func (b *Bootstrap) templateMakes(ctx context.Context, target string) (targetState, error) {
+	var list struct {
+		Templates []struct {
+			Template struct {
+				Patterns   []string       `json:"index_patterns"`
+				Priority   int64          `json:"priority"`
+				DataStream map[string]any `json:"data_stream"`
+			} `json:"index_template"`
+		} `json:"index_templates"`
+	}
+	const wanted = "index_templates.index_template."
+	a, err := b.get(ctx, "/_index_template?filter_path="+wanted+"index_patterns,"+wanted+"priority,"+wanted+"data_stream", &list)
+	switch {
+	case err != nil:
+		return unusable, err
+	case a.status == http.StatusForbidden:
+		return unknown, nil
+	case !a.ok():
+		return unusable, nil
+	}
+	best, state := int64(-1), unusable
+	for _, t := range list.Templates {
+		for _, pattern := range t.Template.Patterns {
+			if t.Template.Priority <= best || !matches(pattern, target) {
+				continue
+			}
+			best, state = t.Template.Priority, unusable
+			if t.Template.DataStream != nil {
+				state = usable
+			}
+		}
+	}
+	return state, nil
+}
+
+// matches tells whether name fits pattern, in which * stands for any text.
+func matches(pattern, name string) bool {
+	first, rest, any := strings.Cut(pattern, "*")
+	if !any {
+		return pattern == name
+	}
+	name, ok := strings.CutPrefix(name, first)
+	if !ok {
+		return false
+	}
+	for {
+		part, next, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(name, part)
+		}
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name, rest = name[i+len(part):], next
+	}
+}

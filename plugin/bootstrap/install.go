@@ -1,0 +1,276 @@
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+
+	"fluent-bit-fortiems/plugin/hostlog"
+)
+
+// found is what stands on the server under a name of ours.
+type found struct {
+	exists  bool
+	ours    bool
+	version int
+	seqNo   string // of an ISM policy: what an update has to name
+}
+
+// install puts everything in place. The text is empty when the template of the
+// records is ours and at least as new as this program's; otherwise it says why it
+// is not. An error means: later.
+func (b *Bootstrap) install(ctx context.Context, s server) (why string, err error) {
+	if s.product == "" {
+		why = "the user may not read the server's version, so the product is unknown: set product"
+		b.refused("product", why)
+		return why, nil
+	}
+	lifecycle, err := b.installPolicy(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if b.plan.tooGeneral != "" {
+		why = fmt.Sprintf("index pattern %s could be that of others", b.plan.tooGeneral)
+		b.refused("data", "no index template is installed: %s; install conf/%s/index-template.json with patterns of your own", why, s.product)
+	} else if why, err = b.installTemplate(ctx, s, b.plan.data, lifecycle); err != nil {
+		return "", err
+	}
+	if b.plan.dead == nil {
+		return why, nil
+	}
+	// Dead letters must not hold up what is healthy.
+	if _, err := b.installTemplate(ctx, s, b.plan.dead, lifecycle); err != nil {
+		return "", err
+	}
+	return why, nil
+}
+
+// installTemplate returns why t is not in place, or "".
+func (b *Bootstrap) installTemplate(ctx context.Context, s server, t *template, lifecycle bool) (why string, err error) {
+	body, version, err := t.body(s.product, lifecycle)
+	if err != nil {
+		return "", err
+	}
+	path := "/_index_template/" + url.PathEscape(t.name)
+	for range 2 { // once more when another agent was faster
+		f, a, err := b.findTemplate(ctx, path)
+		if err != nil {
+			return "", err
+		}
+		what := fmt.Sprintf("index template %s", t.name)
+		if why, done := b.keep(what, t.name, f, a, version); done {
+			return why, nil
+		}
+		query := ""
+		if !f.exists {
+			query = "?create=true" // never over one that was made meanwhile
+		}
+		a, err = b.put(ctx, path+query, body)
+		if err != nil {
+			return "", err
+		}
+		if a.ok() {
+			b.log.Printf(hostlog.Info, "%s version %d installed for %s", what, version, t.pattern)
+			return "", nil
+		}
+		if again, _, err := b.findTemplate(ctx, path); err != nil {
+			return "", err
+		} else if f.exists || !again.exists {
+			why = fmt.Sprintf("%s cannot be installed: %s", what, a.reason())
+			b.refused(t.name, "%s%s", why, hint(a))
+			return why, nil
+		}
+	}
+	return fmt.Sprintf("index template %s is changed by others at this moment", t.name), nil
+}
+
+// keep tells whether to leave alone what is on the server, and why it is not ours.
+func (b *Bootstrap) keep(what, kind string, f found, a answer, version int) (why string, done bool) {
+	switch {
+	case a.status == http.StatusNotFound || (a.ok() && !f.exists):
+		return "", false
+	case !a.ok():
+		why = fmt.Sprintf("%s cannot be read: %s", what, a.reason())
+		b.refused(kind, "%s%s", why, hint(a))
+		return why, true
+	case !f.ours:
+		why = fmt.Sprintf("%s is not ours", what)
+		b.refused(kind, "%s and stays as it is; rename it to get ours, or set bootstrap off", why)
+		return why, true
+	case f.version > version:
+		b.log.Printf(hostlog.Info, "%s version %d is newer than %d and stays as it is", what, f.version, version)
+		return "", true
+	case f.version == version:
+		return "", true
+	}
+	b.log.Printf(hostlog.Info, "%s version %d is older than %d and is replaced", what, f.version, version)
+	return "", false
+}
+
+// hint says what an operator can do about a refusal.
+func hint(a answer) string {
+	if a.status == http.StatusForbidden {
+		return "; give the user the cluster privileges manage_index_templates and manage_ilm (OpenSearch: cluster_manage_index_templates and cluster:admin/opendistro/ism/*), or install the files of conf/ and set bootstrap off"
+	}
+	return ""
+}
+
+// refused writes the one line of something that the server or others keep us from.
+func (b *Bootstrap) refused(kind, format string, args ...any) {
+	b.log.Limited(hostlog.Warn, "bootstrap "+kind, b.now(), format, args...)
+}
+
+func (b *Bootstrap) findTemplate(ctx context.Context, path string) (found, answer, error) {
+	var list struct {
+		Templates []struct {
+			Template struct {
+				Meta meta `json:"_meta"`
+			} `json:"index_template"`
+		} `json:"index_templates"`
+	}
+	a, err := b.get(ctx, path, &list)
+	if err != nil || !a.ok() || len(list.Templates) == 0 {
+		return found{}, a, err
+	}
+	return list.Templates[0].Template.Meta.found(), a, nil
+}
+
+// meta is the mark on what we install. Others may put anything there.
+type meta map[string]any
+
+func (m meta) found() found {
+	version, _ := m["version"].(float64)
+	return found{exists: true, ours: m["managed_by"] == managedBy, version: int(version)}
+}
+
+// installPolicy installs the lifecycle policy. It is a convenience: nothing that
+// goes wrong with it keeps documents back, except a server that cannot be reached.
+// It returns whether templates may name the policy.
+func (b *Bootstrap) installPolicy(ctx context.Context, s server) (lifecycle bool, err error) {
+	name, patterns := b.plan.streams()
+	if name == "" {
+		return false, nil
+	}
+	if s.product == opensearch {
+		return false, b.installISM(ctx, name, patterns)
+	}
+	return b.installILM(ctx)
+}
+
+// installILM installs the policy that the templates name, the same for all targets.
+func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) {
+	const path = "/_ilm/policy/" + dataName
+	doc, version, err := load(elasticsearch, "lifecycle-policy.json")
+	if err != nil {
+		return false, err
+	}
+	var list map[string]struct {
+		Policy struct {
+			Meta meta `json:"_meta"`
+		} `json:"policy"`
+	}
+	a, err := b.get(ctx, path, &list)
+	if err != nil {
+		return false, err
+	}
+	if missing(a) {
+		b.refused("policy", "no lifecycle policy is installed: the server has no ILM (%s)", a.reason())
+		return false, nil
+	}
+	var f found
+	if p, ok := list[dataName]; ok {
+		f = p.Policy.Meta.found()
+	}
+	what := "lifecycle policy " + dataName
+	if _, done := b.keep(what, "policy", f, a, version); done {
+		return true, nil // a policy that is missing after all shows up in ILM's explain, and nothing is lost
+	}
+	return true, b.putPolicy(ctx, what, path, doc, version)
+}
+
+// putPolicy installs a policy; a refusal is told and no error.
+func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[string]any, version int) error {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	a, err := b.put(ctx, path, body)
+	switch {
+	case err != nil:
+		return err
+	case a.ok():
+		b.log.Printf(hostlog.Info, "%s version %d installed", what, version)
+	case a.status == http.StatusConflict: // another agent was faster
+		b.log.Printf(hostlog.Info, "%s is being installed by another agent", what)
+	default:
+		b.refused("policy", "%s cannot be installed: %s%s", what, a.reason(), hint(a))
+	}
+	return nil
+}
+
+// missing tells a server without the feature from one without the policy: the
+// former knows no such path, is told to have none (405), or says that it is gone.
+func missing(a answer) bool {
+	return a.status == http.StatusBadRequest || a.status == http.StatusMethodNotAllowed || a.status == http.StatusGone
+}
+
+// ismMark is how a policy of ours begins its description; ISM has no _meta.
+var ismMark = regexp.MustCompile(`^managed_by ` + managedBy + ` version (\d+)\b`)
+
+func (b *Bootstrap) installISM(ctx context.Context, name string, patterns []string) error {
+	path := "/_plugins/_ism/policies/" + url.PathEscape(name)
+	doc, _, err := load(opensearch, "lifecycle-policy.json")
+	if err != nil {
+		return err
+	}
+	policy, _ := at(doc, "policy")
+	version := ismVersion(policy["description"])
+	if templates, ok := policy["ism_template"].([]any); ok && len(templates) == 1 {
+		if t, ok := templates[0].(map[string]any); ok {
+			t["index_patterns"] = patterns
+		}
+	}
+	var got struct {
+		SeqNo       json.Number `json:"_seq_no"`
+		PrimaryTerm json.Number `json:"_primary_term"`
+		Policy      struct {
+			Description any `json:"description"`
+		} `json:"policy"`
+	}
+	a, err := b.get(ctx, path, &got)
+	if err != nil {
+		return err
+	}
+	if missing(a) {
+		b.refused("policy", "no lifecycle policy is installed: the server has no Index State Management (%s)", a.reason())
+		return nil
+	}
+	var f found
+	if a.ok() {
+		f = found{exists: true, version: ismVersion(got.Policy.Description)}
+		f.ours = f.version > 0
+	}
+	what := "lifecycle policy " + name
+	if _, done := b.keep(what, "policy", f, a, version); done {
+		return nil
+	}
+	if f.exists {
+		path += "?if_seq_no=" + url.QueryEscape(got.SeqNo.String()) + "&if_primary_term=" + url.QueryEscape(got.PrimaryTerm.String())
+	}
+	return b.putPolicy(ctx, what, path, doc, version)
+}
+
+// ismVersion reads the version out of a description, 0 if it is not ours.
+func ismVersion(description any) int {
+	text, _ := description.(string)
+	m := ismMark.FindStringSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	v, _ := strconv.Atoi(m[1])
+	return v
+}
