@@ -78,6 +78,7 @@ func (ev *Event) Read(chunk []byte, pairs []Pair) (_ []Pair, rest []byte, err er
 // end of b. It reports whether b begins with an event that has a record.
 func (ev *Event) readHead(b []byte) bool {
 	ev.Head, ev.Record, ev.Body, ev.Count = nil, nil, nil, 0
+	ev.Sec, ev.Nsec = 0, 0 // a time of whole seconds writes no nanoseconds
 	raw := b
 	n, b, ok := arrayHeader(b)
 	if !ok || n != 2 {

@@ -348,6 +348,58 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Read is given the same event again and again: nothing of the one before may show.
+func TestReadOverwritesTheEvent(t *testing.T) {
+	var ev Event
+	pairs, rest, err := ev.Read(newForm(eventTime(), metadata["content"], record()), nil)
+	if err != nil || len(rest) > 0 || len(pairs) != 3 || ev.Nsec != nsec {
+		t.Fatalf("%+v, %d pairs, rest % x, %v", ev, len(pairs), rest, err)
+	}
+	pairs, rest, err = ev.Read(append(oldForm([]byte{5}, record()), 7), pairs)
+	if err != nil || !bytes.Equal(rest, []byte{7}) || len(pairs) != 6 || ev.Sec != 5 || ev.Nsec != 0 || !bytes.Equal(ev.Head, []byte{0x92, 5}) {
+		t.Errorf("%+v, %d pairs, rest % x, %v", ev, len(pairs), rest, err)
+	}
+	if pairs, rest, err = ev.Read([]byte{7}, pairs); err != nil || len(rest) > 0 || len(pairs) != 6 || ev.Record != nil || ev.Head != nil {
+		t.Errorf("no event: %+v, %d pairs, rest % x, %v", ev, len(pairs), rest, err)
+	}
+	cut := newForm(eventTime(), metadata["map32"], record())
+	cut = cut[:len(cut)-1]
+	if pairs, rest, err = ev.Read(cut, pairs); !errors.Is(err, ErrCorrupt) || len(pairs) != 6 || !bytes.Equal(rest, cut) {
+		t.Errorf("cut: %d pairs, rest % x, %v", len(pairs), rest, err)
+	}
+}
+
+// checkRead checks that Read, which walks an event once, reads what Next and NextPair
+// do. read is used again for every event.
+func checkRead(t *testing.T, read *Event, pairs []Pair, chunk []byte, ev Event, rest []byte, err error) []Pair {
+	t.Helper()
+	pairs, gotRest, gotErr := read.Read(chunk, pairs[:0])
+	if !errors.Is(gotErr, err) || len(gotRest) != len(rest) {
+		t.Fatalf("Read: %v, %d bytes left; Next: %v, %d bytes left", gotErr, len(gotRest), err, len(rest))
+	}
+	if err != nil {
+		return pairs
+	}
+	if !bytes.Equal(read.Record, ev.Record) || len(pairs) != ev.Count {
+		t.Fatalf("Read: record % x, %d pairs; Next: % x, %d pairs", read.Record, len(pairs), ev.Record, ev.Count)
+	}
+	if ev.Record == nil {
+		return pairs
+	}
+	if read.Sec != ev.Sec || read.Nsec != ev.Nsec || read.TimeStart != ev.TimeStart || read.TimeEnd != ev.TimeEnd || !bytes.Equal(read.Head, ev.Head) || !bytes.Equal(read.Body, ev.Body) {
+		t.Fatalf("Read: %+v; Next: %+v", read, ev)
+	}
+	body := ev.Body
+	for i := range pairs {
+		p, behind, err := NextPair(body)
+		if err != nil || !bytes.Equal(p.Raw, pairs[i].Raw) || !bytes.Equal(p.Key, pairs[i].Key) || (p.Key == nil) != (pairs[i].Key == nil) || !bytes.Equal(p.Value, pairs[i].Value) {
+			t.Fatalf("pair %d: Read %+v, NextPair %+v, %v", i, pairs[i], p, err)
+		}
+		body = behind
+	}
+	return pairs
+}
+
 func TestReadingAllocatesNothing(t *testing.T) {
 	chunk := slices.Concat(newForm(eventTime(), metadata["content"], record()), oldForm(msgp.AppendFloat64(nil, sec), record()))
 	if n := testing.AllocsPerRun(100, func() {
@@ -396,8 +448,11 @@ func FuzzNext(f *testing.F) {
 	f.Fuzz(func(t *testing.T, chunk []byte) {
 		given := slices.Clone(chunk)
 		var walked []byte
+		var read Event
+		var pairs []Pair
 		for rest := chunk; len(rest) > 0; {
 			ev, behind, err := Next(rest)
+			pairs = checkRead(t, &read, pairs, rest, ev, behind, err)
 			if err != nil {
 				if !errors.Is(err, ErrCorrupt) || len(behind) != len(rest) || ev.Record != nil {
 					t.Fatalf("%v, %d of %d bytes left, %+v", err, len(behind), len(rest), ev)
