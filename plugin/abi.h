@@ -80,12 +80,18 @@ struct ftnt_filter_instance {
 
 /*
  * The beginning of struct flbgo_output_plugin, what FLBPluginInit gets:
- * src/proxy/go/go.h, 2.2.0 to 5.1.1. instance is a struct flb_output_instance.
+ * src/proxy/go/go.h, 2.2.0 to 5.1.1. instance is a struct flb_output_instance;
+ * what remote_context holds comes back in FLBPluginFlushCtx and FLBPluginExitCtx.
  */
+struct ftnt_proxy_context {
+    void *remote_context;
+};
+
 struct ftnt_proxy_output {
     char *name;
     void *api;
     void *instance;
+    struct ftnt_proxy_context *context;
 };
 
 /*
@@ -140,6 +146,7 @@ _Static_assert(offsetof(struct ftnt_filter_plugin, padding) == 88,
 _Static_assert(offsetof(struct ftnt_filter_instance, log_level) == 8, "2.2.0 to 5.1.1");
 
 _Static_assert(offsetof(struct ftnt_proxy_output, instance) == 16, "2.2.0 to 5.1.1");
+_Static_assert(offsetof(struct ftnt_proxy_output, context) == 24, "2.2.0 to 5.1.1");
 
 _Static_assert(offsetof(struct ftnt_option_2_2, name) == 8, "2.2.0 to 5.0.2");
 _Static_assert(offsetof(struct ftnt_option_2_2, description) == 40, "2.2.0 to 5.0.2");
@@ -172,6 +179,13 @@ FTNT_HIDDEN const char *ftnt_output_name(void *ins);
 
 /* The output instance behind what the proxy hands to FLBPluginInit. */
 FTNT_HIDDEN void *ftnt_output_instance(const void *plugin);
+
+/* The highest level that an output instance logs, -1 if the host cannot tell. */
+FTNT_HIDDEN int ftnt_output_level(void *ins);
+
+/* Attaches context to an output instance, which FLBPluginInit has checked; it comes
+ * back in flush and exit. */
+FTNT_HIDDEN void ftnt_output_set_context(void *plugin, uintptr_t context);
 
 /* Attaches context to a filter instance; it comes back in cb_filter and cb_exit. */
 FTNT_HIDDEN void ftnt_filter_set_context(void *ins, void *context);

@@ -15,6 +15,7 @@ static const char *(*ftnt_flb_filter_get_property)(const char *key, void *ins);
 static const char *(*ftnt_flb_filter_name)(void *ins);
 static void (*ftnt_flb_filter_set_context)(void *ins, void *context);
 static const char *(*ftnt_flb_output_name)(void *ins);
+static int (*ftnt_flb_output_log_check)(void *ins, int level);
 static void (*ftnt_flb_log_print)(int level, const char *file, int line, const char *fmt, ...);
 
 static pid_t ftnt_pid;
@@ -36,6 +37,7 @@ __attribute__((constructor)) static void ftnt_host_load(void)
     ftnt_find(&ftnt_flb_filter_name, "flb_filter_name");
     ftnt_find(&ftnt_flb_filter_set_context, "flb_filter_set_context");
     ftnt_find(&ftnt_flb_output_name, "flb_output_name");
+    ftnt_find(&ftnt_flb_output_log_check, "flb_output_log_check");
     ftnt_find(&ftnt_flb_log_print, "flb_log_print");
 }
 
@@ -91,6 +93,24 @@ const char *ftnt_output_name(void *ins)
 void *ftnt_output_instance(const void *plugin)
 {
     return plugin == NULL ? NULL : ((const struct ftnt_proxy_output *) plugin)->instance;
+}
+
+int ftnt_output_level(void *ins)
+{
+    int level = FTNT_LOG_DEBUG;
+
+    if (ftnt_flb_output_log_check == NULL || ins == NULL) {
+        return -1;
+    }
+    while (level > 0 && !ftnt_flb_output_log_check(ins, level)) {
+        level--;
+    }
+    return level;
+}
+
+void ftnt_output_set_context(void *plugin, uintptr_t context)
+{
+    ((struct ftnt_proxy_output *) plugin)->context->remote_context = (void *) context;
 }
 
 void ftnt_filter_set_context(void *ins, void *context)

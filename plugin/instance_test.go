@@ -212,7 +212,7 @@ func TestHostileCalls(t *testing.T) {
 	}
 	ftntFilterExit(0)
 	ftntFilterExit(1 << 40)
-	if FLBPluginRegister(nil) != -1 || ftntOutputFlush(nil, nil, 0, nil) != 2 || ftntOutputExit(nil) != 1 {
+	if FLBPluginRegister(nil) != -1 || ftntOutputFlush(0, at, 5, nil) != 2 || ftntOutputFlush(1<<40, at, 5, nil) != 2 || ftntOutputExit(0) != 1 || ftntOutputExit(1<<40) != 1 {
 		t.Error("the output takes what it cannot handle")
 	}
 	FLBPluginUnregister(nil)

@@ -19,7 +19,14 @@ int FLBPluginInit(void *plugin)
         "[output:fortiems_es] cannot run in daemon mode (-d, daemon on): threads of Go do not survive the fork;"
         " let systemd or a container run Fluent Bit in the foreground";
 
-    if (plugin == NULL) {
+    static const char foreign[] = "[output:fortiems_es] cannot run in this host: it has no interface for Go outputs";
+    const struct ftnt_proxy_output *p = plugin;
+
+    if (p == NULL) {
+        return FTNT_PROXY_ERROR;
+    }
+    if (p->api == NULL || p->context == NULL) {
+        ftnt_log(FTNT_LOG_ERROR, foreign, strlen(foreign));
         return FTNT_PROXY_ERROR;
     }
     if (ftnt_forked()) {
@@ -35,7 +42,7 @@ int FLBPluginFlushCtx(void *context, const void *data, size_t length, const char
     if (context == NULL || data == NULL || length > PTRDIFF_MAX || ftnt_forked()) {
         return FTNT_PROXY_RETRY;
     }
-    return ftntOutputFlush(context, (void *) data, length, (char *) tag);
+    return ftntOutputFlush((uintptr_t) context, (void *) data, length, (char *) tag);
 }
 
 int FLBPluginExitCtx(void *context)
@@ -43,5 +50,5 @@ int FLBPluginExitCtx(void *context)
     if (context == NULL || ftnt_forked()) {
         return FTNT_PROXY_OK;
     }
-    return ftntOutputExit(context);
+    return ftntOutputExit((uintptr_t) context);
 }

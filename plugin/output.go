@@ -6,17 +6,24 @@ package main
 import "C"
 
 import (
+	"math"
+	"time"
 	"unsafe"
 
 	"github.com/fluent/fluent-bit-go/output"
 
 	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
 )
 
 const (
 	outputName        = "fortiems_es"
-	outputDescription = "Ship records to Elasticsearch or OpenSearch"
+	outputDescription = "Ship records to Elasticsearch or OpenSearch, nothing lost, nothing twice"
 )
+
+// outputs holds the running output instances by the handle that the host keeps as
+// their context.
+var outputs table[*shipment]
 
 // FLBPluginRegister names the output to the host. def is the host's.
 //
@@ -37,41 +44,72 @@ func FLBPluginUnregister(def unsafe.Pointer) {
 	}
 }
 
-// ftntOutputInit refuses to start: this version has no shipping, and an
-// output that takes records and does not deliver them would lose them.
+// ftntOutputInit starts an instance, or refuses to and says why. plugin is the
+// proxy's struct flbgo_output_plugin.
 //
 //export ftntOutputInit
 func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
-	log := hostlog.New("output", outputName, outputInstance(plugin), hostlog.Error, logInterval, hostWrite)
+	ins := C.ftnt_output_instance(plugin)
+	log := hostlog.New("output", outputName, outputInstance(ins), hostLevel(int(C.ftnt_output_level(ins))), logInterval, hostWrite)
 	defer func() {
 		if v := recover(); v != nil {
 			result = C.int(output.FLB_ERROR)
 			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
 		}
 	}()
-	log.Printf(hostlog.Error, "shipping to Elasticsearch and OpenSearch is not available in version %s; remove this output", buildVersion())
-	return C.int(output.FLB_ERROR)
-}
-
-// ftntOutputFlush hands every chunk back: there is no instance that could
-// deliver it.
-//
-//export ftntOutputFlush
-func ftntOutputFlush(context, data unsafe.Pointer, length C.size_t, tag *C.char) C.int {
-	return C.int(output.FLB_RETRY)
-}
-
-// ftntOutputExit ends an instance; there is none to end.
-//
-//export ftntOutputExit
-func ftntOutputExit(context unsafe.Pointer) C.int {
+	o, err := newShipment(func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
+	if err != nil {
+		for _, e := range option.Errors(err) {
+			log.Printf(hostlog.Error, "%v", e)
+		}
+		return C.int(output.FLB_ERROR)
+	}
+	C.ftnt_output_set_context(plugin, C.uintptr_t(outputs.put(o)))
 	return C.int(output.FLB_OK)
 }
 
-// outputInstance is the host's name of the instance. plugin is the proxy's struct
-// flbgo_output_plugin, whose third pointer is the instance.
-func outputInstance(plugin unsafe.Pointer) string {
-	name := C.ftnt_output_name(C.ftnt_output_instance(plugin))
+// ftntOutputFlush delivers the chunk of n bytes at data, which are the host's and
+// valid during the call, as is tag. It runs on a coroutine of the host with a small
+// stack, so the work is done on a goroutine that it waits for.
+//
+//export ftntOutputFlush
+func ftntOutputFlush(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, tag *C.char) (result C.int) {
+	o, _ := outputs.get(uintptr(handle))
+	defer func() {
+		if v := recover(); v != nil {
+			result = C.int(output.FLB_RETRY)
+			o.panicked(panicText(v), time.Now())
+		}
+	}()
+	if o == nil || data == nil || uint64(n) > math.MaxInt {
+		return C.int(output.FLB_RETRY)
+	}
+	if o.flush(C.GoString(tag), unsafe.Slice((*byte)(data), int(n))) {
+		return C.int(output.FLB_OK)
+	}
+	return C.int(output.FLB_RETRY)
+}
+
+// ftntOutputExit ends an instance: flushes in flight hand their chunks back.
+//
+//export ftntOutputExit
+func ftntOutputExit(handle C.uintptr_t) (result C.int) {
+	o, ok := outputs.take(uintptr(handle))
+	defer func() {
+		if v := recover(); v != nil {
+			o.panicked(panicText(v), time.Now())
+			result = C.int(output.FLB_OK)
+		}
+	}()
+	if ok {
+		o.close()
+	}
+	return C.int(output.FLB_OK)
+}
+
+// outputInstance is the host's name of an output instance.
+func outputInstance(ins unsafe.Pointer) string {
+	name := C.ftnt_output_name(ins)
 	if name == nil {
 		return outputName
 	}

@@ -2,13 +2,17 @@ package abi_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"fluent-bit-fortiems/plugin/option"
+	"fluent-bit-fortiems/test/fakees"
 )
 
 // abis are the layouts the stand-in host can imitate: before cb_notification, the
@@ -221,18 +225,98 @@ func TestHostWarnsOfTimesAhead(t *testing.T) {
 	p.wantLog(t, "5 ahead of time")
 }
 
-func TestOutputRefusesToStart(t *testing.T) {
+// es returns a fake server whose faults fail the test.
+func es(t *testing.T) *fakees.Server {
+	t.Helper()
+	server := fakees.New()
+	t.Cleanup(func() {
+		server.Close()
+		for _, f := range server.Faults() {
+			t.Error("fault:", f)
+		}
+	})
+	return server
+}
+
+const dataStream = "logs-fortinet.fortiems-default"
+
+func TestHostRefusesBadOutputOptions(t *testing.T) {
 	eachABI(t, func(t *testing.T, abi string) {
 		needBuild(t)
-		start(t, "a\n", host, "--abi", abi, "--output", outputLink, "--input", "-").wait(t).
-			wantCode(t, 1).wantLog(t, "[error] [output:fortiems_es:fortiems_es.0] shipping to Elasticsearch and OpenSearch is not available")
+		p := start(t, "a\n", host, "--abi", abi, "--output", outputLink, "--input", "-", "--output-prop", "compress=zip",
+			"--output-prop", "hosts=http://u:secret@h", "--output-prop", "api_key=secret").wait(t).wantCode(t, 1).
+			wantLog(t, `[error] [output:fortiems_es:fortiems_es.0] compress: "zip" is not valid; valid: gzip, off`, "hosts: ")
+		if strings.Contains(p.log.String(), "api_key=secret") {
+			t.Error("the log has a secret")
+		}
+		start(t, "a\n", host, "--abi", abi, "--output", outputLink, "--input", "-", "--output-prop", "ca_file=/nonexistent/ca.pem").wait(t).
+			wantCode(t, 1).wantLog(t, "[output:fortiems_es:fortiems_es.0] ca_file: open /nonexistent/ca.pem: no such file")
 	})
 }
 
-func TestFilterAndOutputInOneProcess(t *testing.T) {
-	needBuild(t)
-	start(t, "a\n", host, "--filter", object, "--output", outputLink, "--input", "-").wait(t).
-		wantCode(t, 1).wantLog(t, "[output:fortiems_es:fortiems_es.0] shipping to")
+func TestHostShips(t *testing.T) {
+	eachABI(t, func(t *testing.T, abi string) {
+		server := es(t)
+		p := withHost(t, line(t)+"\n"+unmatched+"\n", "--abi", abi, "--output", outputLink, "--input", "-",
+			"--output-prop", "bootstrap=off", "--output-prop", "hosts="+server.URL).wantCode(t, 0).
+			wantLog(t, "[ info] [output:fortiems_es:fortiems_es.0] version ", "delivered 1 of 1 chunks in 1 requests; documents: 2 stored")
+		docs, records := server.Stored(dataStream), p.records(t)
+		if len(docs) != 2 || len(records) != 2 {
+			t.Fatalf("%d documents, %d records", len(docs), len(records))
+		}
+		for i, d := range docs {
+			var got map[string]any
+			if err := json.Unmarshal(d.Source, &got); err != nil || !reflect.DeepEqual(got, records[i]) {
+				t.Errorf("stored %s\nprinted %v", d.Source, records[i])
+			}
+		}
+	})
+}
+
+// The server fails in every way while chunks come on several threads; in the end
+// every line is there once.
+func TestHostShipsThroughTrouble(t *testing.T) {
+	server := es(t)
+	server.Script(func(r *fakees.Request) *fakees.Reply {
+		switch r.Number % 6 {
+		case 0:
+			return &fakees.Reply{Status: 503}
+		case 1:
+			return &fakees.Reply{Store: true, Hangup: true}
+		case 2:
+			return &fakees.Reply{Store: true, Cut: 40}
+		case 3:
+			return &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+				for i := range items {
+					if items[i].Status == 201 && i%2 == 0 {
+						items[i].Status = 429
+					}
+				}
+				return items
+			}}
+		}
+		return nil
+	})
+	var input strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&input, "line %d\n", i)
+	}
+	withHost(t, input.String(), "--output", outputLink, "--input", "-", "--chunk", "20", "--flush-threads", "4", "--quiet",
+		"--retry-pause-ms", "1", "--output-prop", "bootstrap=off", "--output-prop", "hosts="+server.URL).wantCode(t, 0).
+		wantLog(t, "delivered 20 of ", "handed back for another try: "+server.URL+" answered 503")
+	seen := make(map[string]bool)
+	for _, d := range server.Stored(dataStream) {
+		var got struct {
+			Log string `json:"log"`
+		}
+		if err := json.Unmarshal(d.Source, &got); err != nil {
+			t.Fatal(err)
+		}
+		seen[got.Log] = true
+	}
+	if n := len(server.Stored(dataStream)); n != 400 || len(seen) != 400 {
+		t.Errorf("%d documents, %d different lines", n, len(seen))
+	}
 }
 
 // A host without Fluent Bit's functions, and one that passes nonsense, get an

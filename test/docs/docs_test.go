@@ -47,7 +47,7 @@ func TestReadmeIsUpToDate(t *testing.T) {
 func generate(t *testing.T, text string) string {
 	t.Helper()
 	text, found, err := option.UpdateMarkdown(text)
-	if err != nil || found != 1 {
+	if err != nil || found != 2 {
 		t.Fatalf("options: %d tables, %v", found, err)
 	}
 	text = between(t, text, "fields", fieldTable())

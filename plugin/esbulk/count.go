@@ -1,0 +1,81 @@
+package esbulk
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// outcome is what became of a document in the end.
+type outcome int
+
+const (
+	stored outcome = iota
+	duplicate
+	deadLettered
+	dropped
+	outcomes
+)
+
+var outcomeNames = [outcomes]string{"stored", "had by the server already", "written to the dead letters", "dropped"}
+
+// counters of one instance since its start. Everything that is counted passes
+// through the methods.
+type counters struct {
+	documents        [outcomes]atomic.Uint64
+	retried          atomic.Uint64
+	requests         atomic.Uint64
+	plain, sent      atomic.Uint64
+	flushOK, flushes atomic.Uint64
+	markers, skipped atomic.Uint64
+}
+
+func (c *counters) document(o outcome, n int) { c.documents[o].Add(uint64(n)) }
+
+// again counts n documents that have to be sent again.
+func (c *counters) again(n int) { c.retried.Add(uint64(n)) }
+
+func (c *counters) requestBegin() { c.requests.Add(1) }
+
+// requestEnd counts a request: status 0 is none, plain and sent are bytes before
+// and after compression.
+func (c *counters) requestEnd(status int, took time.Duration, plain, sent int) {
+	_, _ = status, took
+	c.plain.Add(uint64(plain))
+	c.sent.Add(uint64(sent))
+}
+
+func (c *counters) flushBegin() { c.flushes.Add(1) }
+
+func (c *counters) flushEnd(ok bool) {
+	if ok {
+		c.flushOK.Add(1)
+	}
+}
+
+// summary is one line for the end of an instance.
+func (c *counters) summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "delivered %d of %d chunks in %d requests", c.flushOK.Load(), c.flushes.Load(), c.requests.Load())
+	sep := "; documents: "
+	for o, name := range outcomeNames {
+		if n := c.documents[o].Load(); n > 0 || outcome(o) == stored {
+			fmt.Fprintf(&b, "%s%d %s", sep, n, name)
+			sep = ", "
+		}
+	}
+	for _, row := range []struct {
+		n    uint64
+		name string
+	}{
+		{c.retried.Load(), "sent again"},
+		{c.skipped.Load(), "done by an earlier try of their chunk"},
+		{c.markers.Load(), "group markers left out"},
+	} {
+		if row.n > 0 {
+			fmt.Fprintf(&b, ", %d %s", row.n, row.name)
+		}
+	}
+	return b.String()
+}

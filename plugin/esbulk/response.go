@@ -1,0 +1,454 @@
+package esbulk
+
+import (
+	"errors"
+	"io"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// item is what a server answered for one document.
+type item struct {
+	status int
+	// kind and reason are error.type and error.reason with the reasons of
+	// caused_by behind it; only of items that have an error.
+	kind, reason string
+}
+
+// Bounds of what is kept of a response.
+const (
+	maxNesting = 200
+	maxID      = 1024 // bytes of a text that is compared or kept as a type
+	maxReason  = 2048 // bytes of a reason
+)
+
+var (
+	errNotJSON   = errors.New("the answer is not JSON")
+	errCut       = errors.New("the answer is cut")
+	errNoItems   = errors.New("the answer has no items")
+	errCount     = errors.New("the answer has another number of items than were sent")
+	errOtherItem = errors.New("the answer is about other documents than were sent")
+	errNoStatus  = errors.New("the answer has an item without a status")
+)
+
+// readItems reads a bulk response to its end. It sends the items in their order
+// to each, with the _id they carry (empty if they carry none), and returns their
+// number. It reads as it goes, in constant memory, and takes fields in any order and
+// fields that it does not know. id is valid during the call of each only. An error
+// means that nothing of the answer counts.
+func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int, err error) {
+	s := scanner{r: r}
+	found := false
+	err = s.object(func(key []byte) error {
+		if string(key) != "items" {
+			return s.skip()
+		}
+		found = true
+		return s.array(func() error {
+			var it item
+			if err := s.item(&it); err != nil {
+				return err
+			}
+			n++
+			return each(n-1, &it, s.id)
+		})
+	})
+	if err == nil {
+		err = s.end()
+	}
+	if err == nil && !found {
+		err = errNoItems
+	}
+	return n, err
+}
+
+// item reads {"create": {"_id": …, "status": …, "error": …}} with any action.
+func (s *scanner) item(it *item) error {
+	s.id = s.id[:0]
+	actions := 0
+	err := s.object(func([]byte) error {
+		actions++
+		return s.object(func(key []byte) (err error) {
+			switch string(key) {
+			case "status":
+				it.status, err = s.number()
+			case "_id":
+				s.id, err = s.textOrSkip(s.id, maxID)
+			case "error":
+				err = s.failure(it)
+			default:
+				err = s.skip()
+			}
+			return err
+		})
+	})
+	if err == nil && (actions != 1 || it.status < 100 || it.status > 599) {
+		err = errNoStatus
+	}
+	return err
+}
+
+// failure reads an error: an object, or a text in old versions.
+func (s *scanner) failure(it *item) error {
+	c, err := s.peek()
+	if err != nil {
+		return err
+	}
+	if c == '"' {
+		s.scratch, err = s.text(s.scratch[:0], maxReason)
+		it.reason = string(s.scratch)
+		return err
+	}
+	if c != '{' {
+		return s.skip()
+	}
+	return s.object(func(key []byte) (err error) {
+		switch string(key) {
+		case "type":
+			s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
+			it.kind = string(s.scratch)
+		case "reason":
+			s.scratch, err = s.textOrSkip(s.scratch[:0], maxReason)
+			it.reason = join(string(s.scratch), it.reason)
+		case "caused_by":
+			var cause item
+			if err = s.failure(&cause); err == nil && cause.reason != "" {
+				it.reason = join(it.reason, cause.reason)
+			}
+		default:
+			err = s.skip()
+		}
+		return err
+	})
+}
+
+// join puts two reasons together within the bound.
+func join(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "" || len(a)+len(b) > maxReason:
+		return a
+	}
+	return a + ": " + b
+}
+
+// scanner reads JSON from a stream in constant memory.
+type scanner struct {
+	r        io.Reader
+	buf      [8 << 10]byte
+	at, have int
+	depth    int
+	failed   error
+
+	key, id, scratch []byte
+}
+
+// byte0 returns the next byte without taking it. The end of the stream is errCut.
+func (s *scanner) byte0() (byte, error) {
+	for s.at == s.have {
+		if s.failed != nil {
+			return 0, s.failed
+		}
+		n, err := s.r.Read(s.buf[:])
+		s.at, s.have = 0, n
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = errCut
+		}
+		s.failed = err
+	}
+	return s.buf[s.at], nil
+}
+
+// peek returns the next byte that is no white space without taking it.
+func (s *scanner) peek() (byte, error) {
+	for {
+		c, err := s.byte0()
+		if err != nil || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return c, err
+		}
+		s.at++
+	}
+}
+
+// take takes the byte c behind white space.
+func (s *scanner) take(c byte) error {
+	got, err := s.peek()
+	if err == nil && got != c {
+		err = errNotJSON
+	}
+	if err == nil {
+		s.at++
+	}
+	return err
+}
+
+// end wants nothing but white space until the end of the stream.
+func (s *scanner) end() error {
+	switch _, err := s.peek(); err {
+	case errCut:
+		return nil
+	case nil:
+		return errNotJSON
+	default:
+		return err
+	}
+}
+
+func (s *scanner) enter() error {
+	if s.depth++; s.depth > maxNesting {
+		return errNotJSON
+	}
+	return nil
+}
+
+// more reports whether another element follows in an array or object that ends
+// with last, and takes the comma or the end.
+func (s *scanner) more(first bool, last byte) (bool, error) {
+	c, err := s.peek()
+	switch {
+	case err != nil:
+		return false, err
+	case c == last:
+		s.at++
+		s.depth--
+		return false, nil
+	case first:
+		return true, nil
+	case c != ',':
+		return false, errNotJSON
+	}
+	s.at++
+	if c, err = s.peek(); err == nil && c == last {
+		err = errNotJSON
+	}
+	return true, err
+}
+
+// object reads an object; value is called to read the value of each key, which is
+// valid until it reads.
+func (s *scanner) object(value func(key []byte) error) error {
+	if err := s.take('{'); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		more, err := s.more(first, '}')
+		if !more || err != nil {
+			return err
+		}
+		if s.key, err = s.text(s.key[:0], maxID); err != nil {
+			return err
+		}
+		if err := s.take(':'); err != nil {
+			return err
+		}
+		if err := value(s.key); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scanner) array(element func() error) error {
+	if err := s.take('['); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		more, err := s.more(first, ']')
+		if !more || err != nil {
+			return err
+		}
+		if err := element(); err != nil {
+			return err
+		}
+	}
+}
+
+// skip reads any value.
+func (s *scanner) skip() error {
+	c, err := s.peek()
+	if err != nil {
+		return err
+	}
+	switch c {
+	case '{':
+		return s.object(func([]byte) error { return s.skip() })
+	case '[':
+		return s.array(s.skip)
+	case '"':
+		s.scratch, err = s.text(s.scratch[:0], 0)
+		return err
+	case 't':
+		return s.word("true")
+	case 'f':
+		return s.word("false")
+	case 'n':
+		return s.word("null")
+	}
+	_, err = s.number()
+	return err
+}
+
+func (s *scanner) word(w string) error {
+	for i := range len(w) {
+		c, err := s.byte0()
+		if err != nil {
+			return err
+		}
+		if c != w[i] {
+			return errNotJSON
+		}
+		s.at++
+	}
+	return nil
+}
+
+// number reads a number and returns its whole part, at most 1 000 000.
+func (s *scanner) number() (n int, err error) {
+	c, err := s.peek()
+	if err != nil {
+		return 0, err
+	}
+	digits, whole := 0, true
+	for ; err == nil; c, err = s.byte0() {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+			if whole && n < 1_000_000 {
+				n = n*10 + int(c-'0')
+			}
+		case c == '.' || c == 'e' || c == 'E':
+			whole = false
+		case c != '-' && c != '+':
+			if digits == 0 {
+				return 0, errNotJSON
+			}
+			return n, nil
+		}
+		s.at++
+	}
+	return n, err // a number cannot be the end of an answer
+}
+
+// textOrSkip reads a text, or skips what is none.
+func (s *scanner) textOrSkip(dst []byte, most int) ([]byte, error) {
+	c, err := s.peek()
+	if err != nil {
+		return dst, err
+	}
+	if c != '"' {
+		return dst, s.skip()
+	}
+	return s.text(dst, most)
+}
+
+// text appends a text to dst, at most about most bytes of it.
+func (s *scanner) text(dst []byte, most int) ([]byte, error) {
+	if err := s.take('"'); err != nil {
+		return dst, err
+	}
+	start := len(dst)
+	for {
+		c, err := s.byte0()
+		if err != nil {
+			return dst, err
+		}
+		s.at++
+		switch {
+		case c == '"':
+			return dst, nil
+		case c < ' ':
+			return dst, errNotJSON
+		case c == '\\':
+			r, err := s.escape()
+			if err != nil {
+				return dst, err
+			}
+			if len(dst)-start < most {
+				dst = utf8.AppendRune(dst, r)
+			}
+		case len(dst)-start < most:
+			dst = append(dst, c)
+		}
+	}
+}
+
+func (s *scanner) escape() (rune, error) {
+	c, err := s.byte0()
+	if err != nil {
+		return 0, err
+	}
+	s.at++
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		r, err := s.hex()
+		if err != nil || !utf16.IsSurrogate(r) {
+			return r, err
+		}
+		if c, err := s.byte0(); err != nil || c != '\\' {
+			return utf8.RuneError, err
+		}
+		s.at++
+		if c, err := s.byte0(); err != nil || c != 'u' {
+			// Another escape follows a lone half; both are read.
+			if err == nil {
+				_, err = s.escape()
+			}
+			return utf8.RuneError, err
+		}
+		s.at++
+		low, err := s.hex()
+		return utf16.DecodeRune(r, low), err
+	}
+	return 0, errNotJSON
+}
+
+func (s *scanner) hex() (r rune, err error) {
+	for range 4 {
+		c, err := s.byte0()
+		if err != nil {
+			return 0, err
+		}
+		s.at++
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, errNotJSON
+		}
+	}
+	return r, nil
+}
+
+// readFailure reads what an answer to a whole request says of its error: the type,
+// or "" when the body is no error in JSON.
+func readFailure(r io.Reader) (kind string) {
+	s := scanner{r: r}
+	var it item
+	_ = s.object(func(key []byte) error { // what could be read until a mistake is good enough for a log line
+		if string(key) == "error" {
+			return s.failure(&it)
+		}
+		return s.skip()
+	})
+	return it.kind
+}

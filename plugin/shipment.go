@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"fluent-bit-fortiems/plugin/esbulk"
+	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
+)
+
+// shipper is esbulk.Shipper; an interface so that tests can make it fail.
+type shipper interface {
+	Flush(ctx context.Context, tag string, chunk []byte) esbulk.Result
+	Summary() string
+	Close()
+}
+
+// shipment is one output instance. All methods are safe for concurrent use: with
+// several workers the host flushes several chunks at once.
+type shipment struct {
+	log    *hostlog.Logger
+	ship   shipper
+	panics atomic.Uint64 // chunks handed back because of one
+}
+
+// newShipment decodes and checks the options and prepares an instance. It opens no
+// connection. The error joins all mistakes.
+func newShipment(get func(key string) string, log *hostlog.Logger) (*shipment, error) {
+	c, err := option.ParseOutput(get)
+	if err != nil {
+		return nil, err
+	}
+	s, err := esbulk.New(esbulk.Options{Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion()})
+	if err != nil {
+		return nil, err
+	}
+	log.Printf(hostlog.Info, "version %s, %s", buildVersion(), option.Effective(option.Output(), get))
+	return &shipment{log: log, ship: s}, nil
+}
+
+// flush delivers a chunk and reports whether all of it is done; else the host has to
+// bring it again. chunk is borrowed during the call.
+func (o *shipment) flush(tag string, chunk []byte) bool {
+	done := make(chan esbulk.Result, 1)
+	go func() {
+		result := esbulk.Retry
+		defer func() {
+			if v := recover(); v != nil {
+				result = esbulk.Retry
+				o.panicked(panicText(v), time.Now())
+			}
+			done <- result
+		}()
+		result = o.ship.Flush(context.Background(), tag, chunk)
+	}()
+	return <-done == esbulk.OK
+}
+
+// panicked counts and logs a panic that a call recovered from. o is nil if the call
+// was for no instance.
+func (o *shipment) panicked(text string, now time.Time) {
+	log := orphan
+	if o != nil {
+		o.panics.Add(1)
+		log = o.log
+	}
+	log.Limited(hostlog.Error, "panic", now, "internal error, chunk handed back: %s", text)
+}
+
+// close ends flushes in flight and logs what the instance did.
+func (o *shipment) close() {
+	o.ship.Close()
+	o.log.Printf(hostlog.Info, "%s", o.ship.Summary())
+}
