@@ -96,7 +96,7 @@ func findToken(v []byte) token {
 func bareToken(v []byte) token {
 	if len(v) < len(tokensByLength) {
 		for _, c := range tokensByLength[len(v)] {
-			if equalFold(v, categoryNames[c][4:]) {
+			if name := categoryNames[c][4:]; v[0]|0x20 == name[0] && equalFold(v, name) {
 				return token(c)
 			}
 		}
