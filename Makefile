@@ -48,8 +48,9 @@ fuzz: ## fuzz every target for FUZZTIME
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 # The object is built with plugin/default.pgo, so the benchmarks are as well.
-bench: ## benchmarks
+bench: build ## benchmarks, and the pipeline of Fluent Bit with this and other filters side by side
 	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
+	go run ./test/bench/pipeline
 
 profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
 	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched)$$' -benchtime 3s -cpu 1 -pgo=off \
