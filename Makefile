@@ -7,11 +7,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
 include test/host/host.mk
+include build/package.mk
 
 .PHONY: help build run demo opensearch test test-race test-pure fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
 build: $(OBJECT) $(OUT)/out_fortiems_es.so $(OUT)/fortiems-host ## the shared object and the stand-in host in build/out
 

@@ -1,0 +1,51 @@
+# Packages. Include from the repository root. The objects in them are linked for an
+# old C library by Zig, which also links for arm64; Zig comes from PyPI as a wheel.
+
+ZIG_VERSION   := 0.17.1
+# The newest release whose dependencies the public module proxy hands out in full.
+NFPM          := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+# RHEL and Alma 8; Ubuntu 20.04 and Debian 11 have newer ones.
+PACKAGE_GLIBC := 2.28
+MAINTAINER    ?= fluent-bit-fortiems maintainers <fluent-bit-fortiems@localhost>
+
+PACKAGE_OUT     := $(OUT)/package
+PACKAGE_VERSION  = $(shell build/version.sh)
+ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
+PACKAGE_ARCHES  := amd64 arm64
+PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
+zig_amd64       := x86_64-linux-gnu.$(PACKAGE_GLIBC)
+zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
+
+.PHONY: package package-tools
+
+package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
+	rm -rf $(PACKAGE_OUT)/conf $(OUT)/*.deb $(OUT)/*.rpm
+	mkdir -p $(PACKAGE_OUT)/conf
+	cd conf && find . -type f ! -name '*.go' -exec cp --parents {} ../$(PACKAGE_OUT)/conf \;
+	cp build/plugins.conf $(PACKAGE_OUT)/conf
+	chmod -R u=rwX,go=rX $(PACKAGE_OUT)
+	@set -e; for arch in $(PACKAGE_ARCHES); do for kind in deb rpm; do \
+	  ARCH=$$arch PACKAGE_VERSION=$(PACKAGE_VERSION) PACKAGE_GLIBC=$(PACKAGE_GLIBC) MAINTAINER='$(MAINTAINER)' \
+	  SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	  go run $(NFPM) package -f build/nfpm.yaml -p $$kind -t $(OUT); done; done
+
+package-tools: $(ZIG_VENV)/.installed # what a package needs from the net
+	go run $(NFPM) --version >/dev/null
+
+$(ZIG_VENV)/.installed:
+	@mkdir -p $(@D)
+	python3 -m venv $(ZIG_VENV)
+	$(ZIG_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: ziglang==$(ZIG_VERSION)
+	touch $@
+
+# The same object as $(OBJECT) but for another C library.
+$(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed
+	@mkdir -p $(@D)
+	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
+	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" CGO_ENABLED=1 GOOS=linux GOARCH=$* \
+	go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+
+$(PACKAGE_OUT)/THIRD_PARTY_LICENSES: go.mod go.sum build/notices/main.go
+	@mkdir -p $(@D)
+	go run ./build/notices >$@.new
+	mv $@.new $@
