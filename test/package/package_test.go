@@ -116,6 +116,7 @@ func files(t *testing.T) map[string]string {
 		"/usr/lib/fluent-bit/out_fortiems_es.so":                  "flb-filter_fortiems.so",
 		"/etc/fluent-bit/fortiems/plugins.conf":                   "",
 		"/usr/share/doc/fluent-bit-fortiems/README.md":            "",
+		"/usr/share/doc/fluent-bit-fortiems/CHANGELOG.md":         "",
 		"/usr/share/doc/fluent-bit-fortiems/rules.yaml":           "",
 		"/usr/share/doc/fluent-bit-fortiems/copyright":            "",
 		"/usr/share/doc/fluent-bit-fortiems/THIRD_PARTY_LICENSES": "",
@@ -139,7 +140,7 @@ func wantFiles(t *testing.T, dir string) {
 	want := files(t)
 	for _, top := range []string{"usr", "etc"} {
 		err := filepath.WalkDir(filepath.Join(dir, top), func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), "changelog") {
+			if err != nil || d.IsDir() || d.Name() == "changelog.Debian.gz" {
 				return err
 			}
 			rel := "/" + strings.TrimPrefix(name, dir+"/")
