@@ -39,11 +39,17 @@ $(ZIG_VENV)/.installed:
 	touch $@
 
 # The same object as $(OBJECT) but for another C library.
-$(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed
+$(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
 	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
 	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" CGO_ENABLED=1 GOOS=linux GOARCH=$* \
 	go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+
+# Changes with the version alone, so that no package tells the one before.
+$(PACKAGE_OUT)/version: .FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: .FORCE
 
 $(PACKAGE_OUT)/THIRD_PARTY_LICENSES: go.mod go.sum build/notices/main.go
 	@mkdir -p $(@D)
