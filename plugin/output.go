@@ -50,14 +50,15 @@ func FLBPluginUnregister(def unsafe.Pointer) {
 //export ftntOutputInit
 func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
 	ins := C.ftnt_output_instance(plugin)
-	log := hostlog.New("output", outputName, outputInstance(ins), hostLevel(int(C.ftnt_output_level(ins))), logInterval, hostWrite)
+	name := outputInstance(ins)
+	log := hostlog.New("output", outputName, name, hostLevel(int(C.ftnt_output_level(ins))), logInterval, hostWrite)
 	defer func() {
 		if v := recover(); v != nil {
 			result = C.int(output.FLB_ERROR)
 			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
 		}
 	}()
-	o, err := newShipment(func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
+	o, err := newShipment(name, func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
 	if err != nil {
 		for _, e := range option.Errors(err) {
 			log.Printf(hostlog.Error, "%v", e)

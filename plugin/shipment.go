@@ -7,6 +7,7 @@ import (
 
 	"fluent-bit-fortiems/plugin/esbulk"
 	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -20,24 +21,37 @@ type shipper interface {
 // shipment is one output instance. All methods are safe for concurrent use: with
 // several workers the host flushes several chunks at once.
 type shipment struct {
-	log    *hostlog.Logger
-	ship   shipper
-	panics atomic.Uint64 // chunks handed back because of one
+	log     *hostlog.Logger
+	ship    shipper
+	metrics *metrics.Server // nil if metrics_listen is not set
+	panics  atomic.Uint64   // chunks handed back because of one
 }
 
 // newShipment decodes and checks the options and prepares an instance. It opens no
 // connection. The error joins all mistakes.
-func newShipment(get func(key string) string, log *hostlog.Logger) (*shipment, error) {
+func newShipment(name string, get func(key string) string, log *hostlog.Logger) (*shipment, error) {
 	c, err := option.ParseOutput(get)
 	if err != nil {
 		return nil, err
 	}
-	s, err := esbulk.New(esbulk.Options{Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion()})
+	o := &shipment{log: log}
+	var counts *metrics.Output
+	if c.MetricsListen != "" {
+		if o.metrics, err = metrics.Listen(c.MetricsListen, buildVersion(), log); err != nil {
+			return nil, err
+		}
+		counts = o.metrics.Output(name)
+	}
+	o.ship, err = esbulk.New(esbulk.Options{Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion(), Metrics: counts})
 	if err != nil {
+		o.metrics.Close()
 		return nil, err
 	}
 	log.Printf(hostlog.Info, "version %s, %s", buildVersion(), option.Effective(option.Output(), get))
-	return &shipment{log: log, ship: s}, nil
+	if o.metrics != nil {
+		log.Printf(hostlog.Info, "metrics at %s", o.metrics.URL())
+	}
+	return o, nil
 }
 
 // flush delivers a chunk and reports whether all of it is done; else the host has to
@@ -73,4 +87,5 @@ func (o *shipment) panicked(text string, now time.Time) {
 func (o *shipment) close() {
 	o.ship.Close()
 	o.log.Printf(hostlog.Info, "%s", o.ship.Summary())
+	o.metrics.Close()
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"fluent-bit-fortiems/plugin/metrics"
 )
 
 // outcome is what became of a document in the end.
@@ -20,38 +22,53 @@ const (
 
 var outcomeNames = [outcomes]string{"stored", "had by the server already", "written to the dead letters", "dropped"}
 
+// results are the outcomes as the metrics have them.
+var results = [outcomes]metrics.Result{metrics.Stored, metrics.Duplicate, metrics.DeadLettered, metrics.Dropped}
+
 // counters of one instance since its start. Everything that is counted passes
 // through the methods.
 type counters struct {
+	metrics *metrics.Output // nil: none; its methods take that
+
 	documents        [outcomes]atomic.Uint64
 	retried          atomic.Uint64
 	requests         atomic.Uint64
-	plain, sent      atomic.Uint64
 	flushOK, flushes atomic.Uint64
 	markers, skipped atomic.Uint64
 }
 
-func (c *counters) document(o outcome, n int) { c.documents[o].Add(uint64(n)) }
+func (c *counters) document(o outcome, n int) {
+	c.documents[o].Add(uint64(n))
+	c.metrics.Documents(results[o], n)
+}
 
 // again counts n documents that have to be sent again.
-func (c *counters) again(n int) { c.retried.Add(uint64(n)) }
+func (c *counters) again(n int) {
+	c.retried.Add(uint64(n))
+	c.metrics.Retried(n)
+}
 
-func (c *counters) requestBegin() { c.requests.Add(1) }
+func (c *counters) requestBegin() {
+	c.requests.Add(1)
+	c.metrics.RequestBegin()
+}
 
 // requestEnd counts a request: status 0 is none, plain and sent are bytes before
 // and after compression.
 func (c *counters) requestEnd(status int, took time.Duration, plain, sent int) {
-	_, _ = status, took
-	c.plain.Add(uint64(plain))
-	c.sent.Add(uint64(sent))
+	c.metrics.RequestEnd(status, took, plain, sent)
 }
 
-func (c *counters) flushBegin() { c.flushes.Add(1) }
+func (c *counters) flushBegin() {
+	c.flushes.Add(1)
+	c.metrics.FlushBegin()
+}
 
 func (c *counters) flushEnd(ok bool) {
 	if ok {
 		c.flushOK.Add(1)
 	}
+	c.metrics.FlushEnd(ok)
 }
 
 // summary is one line for the end of an instance.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -38,6 +39,7 @@ type Options struct {
 	Config    option.OutputConfig
 	Log       *hostlog.Logger
 	UserAgent string
+	Metrics   *metrics.Output  // nil: none
 	Bootstrap Bootstrapper     // nil: always ready
 	Now       func() time.Time // nil: time.Now
 	Rand      func() float64   // in [0, 1), for jitter, safe for concurrent use; nil: a random one
@@ -77,6 +79,7 @@ func New(o Options) (*Shipper, error) {
 		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, bootstrap: o.Bootstrap, pause: pause,
 		maxPooled: int(2*o.Config.BulkMaxBytes) + 1<<20,
 	}
+	s.count.metrics = o.Metrics
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -53,13 +53,16 @@ func (f *flight) run(chunk []byte) bool {
 // ship delivers a batch. It returns false when there is no use in going on now.
 func (f *flight) ship(m *scratch) bool {
 	b := &m.batch
+	var n [outcomes]int
 	d := delivery{f: f, b: b, ids: f.s.c.GenerateID, what: "documents"}
 	d.delivered = func(d *doc, o outcome) {
 		f.done.add(d.position)
-		f.s.count.document(o, 1)
+		n[o]++
 	}
 	d.rejected = func(list []rejection) { f.bury(f.rejects(b, list)) }
 	goOn := d.run(m.all())
+	f.s.count.document(stored, n[stored])
+	f.s.count.document(duplicate, n[duplicate])
 	f.left += d.left
 	return goOn
 }

@@ -235,7 +235,7 @@ func TestOutputBadValues(t *testing.T) {
 		"dead_letter":      {"on", "index:", "file:", "topic:x", "index:a b"},
 		"bootstrap":        {"once"},
 		"product":          {"solr"},
-		"metrics_listen":   {"127.0.0.1:2112", "2112"},
+		"metrics_listen":   {"127.0.0.1:0", "2112"},
 	}
 	refuses(t, Output(), bad, func(get func(string) string) error { _, err := ParseOutput(get); return err })
 }

@@ -143,14 +143,9 @@ var outputTable = []Option{
 	},
 	{
 		Key: "metrics_listen", Type: Text,
-		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; not available in this version, setting it stops the start.",
-		Valid: "unset (" + validAddr + ", once it is available)",
-		check: func(s string) error {
-			if err := checkAddr(s); err != nil {
-				return err
-			}
-			return errors.New("the metrics server is not available in this version")
-		},
+		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; shared with the filter if both name the same one.",
+		Valid: validAddr,
+		check: checkAddr,
 	},
 }
 
