@@ -161,7 +161,7 @@ func (d *delivery) handBack(chosen []int32, a *answer) bool {
 	if a.verdict == ended || a.verdict == busy || a.verdict == answered {
 		level = hostlog.Warn
 	}
-	s.log.Limited(level, "hand back "+a.cause, s.now(), "%d %s handed back for another try: %s", len(chosen), d.what, a.text)
+	s.log.Limited(level, a.cause, s.now(), "%d %s handed back for another try: %s", len(chosen), d.what, a.text)
 	return false
 }
 

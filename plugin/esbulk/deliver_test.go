@@ -1,0 +1,602 @@
+package esbulk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mockes "github.com/elastic/mock-es/pkg/api"
+
+	"fluent-bit-fortiems/test/fakees"
+)
+
+// engine flushes a chunk as Fluent Bit would, at most tries times, and returns how
+// often it was handed back.
+func engine(t *testing.T, s *Shipper, chunk []byte, tries int) (retries int) {
+	t.Helper()
+	for ; retries < tries; retries++ {
+		if s.Flush(context.Background(), "tag", chunk) == OK {
+			return retries
+		}
+	}
+	t.Fatalf("not delivered in %d tries", tries)
+	return 0
+}
+
+// edit changes the answers to documents that would be stored.
+func edit(f func(i int, it *fakees.Item)) *fakees.Reply {
+	return &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+		for i := range items {
+			if items[i].Status == 201 {
+				f(i, &items[i])
+			}
+		}
+		return items
+	}}
+}
+
+func status(code int, kind string) func(i int, it *fakees.Item) {
+	return func(_ int, it *fakees.Item) { it.Status, it.Type, it.Reason = code, kind, "the reason" }
+}
+
+// first answers the first n requests with r, the others normally.
+func first(n int, r *fakees.Reply) func(*fakees.Request) *fakees.Reply {
+	return func(q *fakees.Request) *fakees.Reply {
+		if q.Number < n {
+			return r
+		}
+		return nil
+	}
+}
+
+// trouble is what a server does, and what has to come of it.
+var trouble = map[string]struct {
+	script  func(q *fakees.Request) *fakees.Reply
+	set     map[string]string
+	retries int    // chunks handed back
+	dead    int    // documents in the dead letters
+	log     string // part of one log line; none if empty
+	sent    int    // documents that are sent in all, if not 0
+}{
+	"all stored": {sent: 1000},
+	"one 201 and 999 times 429": {
+		script: first(1, edit(func(i int, it *fakees.Item) {
+			if i > 0 {
+				status(429, "es_rejected_execution_exception")(i, it)
+			}
+		})), sent: 1999,
+	},
+	"429 with Retry-After for items": {script: first(1, &fakees.Reply{Header: map[string]string{"Retry-After": "1"}, Edit: func(items []fakees.Item) []fakees.Item {
+		items[3].Status = 429
+		return items
+	}}), sent: 1001},
+	"5xx items":                     {script: first(2, edit(func(i int, it *fakees.Item) { it.Status = 500 + 3*(i%2) })), sent: 3000},
+	"stored, but the answer is cut": {script: first(1, &fakees.Reply{Store: true, Cut: 5000}), sent: 2000, log: "the answer is cut"},
+	"answer is half a JSON text":    {script: first(1, &fakees.Reply{Store: true, Body: `{"took":1,"errors":false,"items":[{"create":{"_id":"x","sta`}), sent: 2000, log: "the answer is cut"},
+	"answer is no JSON":             {script: first(1, &fakees.Reply{Store: true, Body: `OK`}), sent: 2000, log: "not JSON"},
+	"answer is empty":               {script: first(1, &fakees.Reply{Store: true, Body: " "}), sent: 2000, log: "cut"},
+	"answer without items":          {script: first(1, &fakees.Reply{Store: true, Body: `{"errors":false}`}), sent: 2000, log: "no items"},
+	"no items":                      {script: first(1, &fakees.Reply{Body: `{"errors":false,"items":[]}`}), sent: 2000, log: "does the server understand gzip"},
+	"no items, ever, then normal":   {script: first(5, &fakees.Reply{Body: `{"errors":false,"items":[]}`}), retries: 1, log: "another number of items"},
+	"items without a status":        {script: first(1, &fakees.Reply{Store: true, Body: `{"items":[{"create":{"_id":"x"}}]}`}), sent: 2000, log: "without a status"},
+	"fewer items than sent": {script: first(1, &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+		return items[:999]
+	}}), sent: 2000, log: "another number of items"},
+	"more items than sent": {script: first(1, &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+		return append(items, items[0])
+	}}), sent: 2000, log: "another number of items"},
+	"items in another order": {script: first(1, &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+		items[0], items[1] = items[1], items[0]
+		items[0].Status = 400
+		return items
+	}}), sent: 2000, log: "about other documents"},
+	"connection cut after all was stored": {script: first(1, &fakees.Reply{Store: true, Hangup: true}), sent: 2000, log: "connection broke"},
+	"connection always cut, then normal":  {script: first(4, &fakees.Reply{Store: true, Hangup: true}), retries: 1, log: "connection broke"},
+	"slow past the deadline":              {script: first(1, &fakees.Reply{Store: true, Hang: true}), set: map[string]string{"flush_timeout": "1s"}, retries: 1, log: "did not answer within flush_timeout"},
+	"429 for the request":                 {script: first(2, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "1"}}), sent: 3000},
+	"429 for longer than the deadline":    {script: first(1, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "3600"}}), set: map[string]string{"flush_timeout": "1s"}, retries: 1, log: "overloaded (429)"},
+	"503 with Retry-After":                {script: first(1, &fakees.Reply{Status: 503, Header: map[string]string{"Retry-After": "1"}}), retries: 1, log: "answered 503"},
+	"redirect":                            {script: first(1, &fakees.Reply{Status: 302, Header: map[string]string{"Location": "http://127.0.0.1:1/"}}), retries: 1, log: "a redirect is not followed"},
+	"page of a proxy":                     {script: first(4, &fakees.Reply{Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Sign in</html>"}), retries: 1, log: "web page"},
+	"page of a proxy with 502":            {script: first(1, &fakees.Reply{Status: 502, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), retries: 1, log: "502 with a web page"},
+	"400 for the request":                 {script: first(1, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), retries: 1, log: "400 parse_exception"},
+	"401 for the request":                 {script: first(1, &fakees.Reply{Status: 401}), retries: 1, log: "credentials are not accepted"},
+	"403 for the request":                 {script: first(1, &fakees.Reply{Status: 403, Body: `{"error":{"type":"security_exception"}}`}), retries: 1, log: "check its privileges"},
+	"404 for the request":                 {script: first(1, &fakees.Reply{Status: 404}), retries: 1, log: "no bulk endpoint or no such target"},
+	"500 for the request":                 {script: first(1, &fakees.Reply{Status: 500, Body: `{"error":"text"}`}), retries: 1, log: "answered 500"},
+	"401 items":                           {script: first(1, edit(status(401, "security_exception"))), retries: 1, log: "401 security_exception"},
+	"403 items, a read-only index": {script: first(1, edit(func(i int, it *fakees.Item) {
+		if i >= 10 {
+			status(403, "cluster_block_exception")(i, it)
+		}
+	})), retries: 1, log: "990 documents handed back", sent: 1990},
+	"404 items":                 {script: first(1, edit(status(404, "index_not_found_exception"))), retries: 1, log: "404 index_not_found_exception"},
+	"an unheard-of item status": {script: first(1, edit(status(302, ""))), retries: 1, log: "302"},
+	"413 above 100 documents": {script: func(q *fakees.Request) *fakees.Reply {
+		if len(q.Docs) > 100 {
+			return &fakees.Reply{Status: 413}
+		}
+		return nil
+	}},
+	"413 for single documents": {script: func(q *fakees.Request) *fakees.Reply {
+		for _, d := range q.Docs {
+			if d.Index == stream && strings.Contains(string(d.Source), `"line 77"`) {
+				return &fakees.Reply{Status: 413, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}
+			}
+		}
+		return nil
+	}, dead: 1, log: "went to the dead letters; the first: 413"},
+	"413 items": {script: first(1, edit(func(i int, it *fakees.Item) {
+		if i == 5 {
+			it.Status = 413
+		}
+	})), dead: 1, log: "dead letters"},
+	"mixed 201, 400, 429, 409, 503": {script: func(q *fakees.Request) *fakees.Reply {
+		if q.Docs[0].Index != stream {
+			return nil
+		}
+		r := edit(func(i int, it *fakees.Item) {
+			switch n := position(it.ID); {
+			case n%10 == 3:
+				status(400, "mapper_parsing_exception")(i, it)
+			case n%10 == 4 && q.Number < 4:
+				status(429, "es_rejected_execution_exception")(i, it)
+			case n%10 == 5 && q.Number < 4:
+				status(503, "unavailable_shards_exception")(i, it)
+			}
+		})
+		return r
+	}, dead: 100, log: "100 documents that cannot be stored went to the dead letters; the first: 400 mapper_parsing_exception", sent: 1000 + 3*200},
+	"dead letters are refused at first": {script: func(q *fakees.Request) *fakees.Reply {
+		switch {
+		case q.Docs[0].Index == stream:
+			return edit(func(i int, it *fakees.Item) {
+				if i == 0 {
+					status(400, "mapper_parsing_exception")(i, it)
+				}
+			})
+		case q.Number < 2:
+			return edit(status(403, "security_exception"))
+		}
+		return nil
+	}, retries: 1, dead: 1, log: "dead letters handed back for another try"},
+	"dead letters are rejected at first": {script: func(q *fakees.Request) *fakees.Reply {
+		switch {
+		case q.Docs[0].Index == stream:
+			return edit(func(i int, it *fakees.Item) {
+				if i == 0 {
+					status(400, "mapper_parsing_exception")(i, it)
+				}
+			})
+		case q.Number < 2:
+			return edit(status(400, "mapper_parsing_exception"))
+		}
+		return nil
+	}, retries: 1, dead: 1, log: "rejects a dead letter: 400"},
+}
+
+// position reads the position at the end of an id.
+func position(id string) (n int) {
+	fmt.Sscanf(id[idPrefix+1:], "%d", &n)
+	return n
+}
+
+func TestNothingIsLostNothingIsTwice(t *testing.T) {
+	chunk := chunkOf(1000)
+	for name, c := range trouble {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			es := fake(t)
+			es.Script(c.script)
+			set := map[string]string{"hosts": es.URL}
+			for k, v := range c.set {
+				set[k] = v
+			}
+			s, log := shipper(t, set)
+			if n := engine(t, s, chunk, 20); n != c.retries {
+				t.Errorf("handed back %d times, want %d", n, c.retries)
+			}
+			checkAll(t, es, 1000, c.dead)
+			if c.log != "" && log.count(c.log) != 1 {
+				t.Errorf("not one line with %q in %q", c.log, log.all())
+			}
+			if c.log == "" && len(log.all()) > 0 {
+				t.Errorf("log %q", log.all())
+			}
+			sent := 0
+			for _, r := range es.Requests() {
+				if r.Docs[0].Index == stream {
+					sent += len(r.Docs)
+				}
+			}
+			if c.sent != 0 && sent != c.sent {
+				t.Errorf("%d documents sent, want %d", sent, c.sent)
+			}
+			if n := s.memory.age.Len(); n != 0 {
+				t.Errorf("%d chunks are still remembered", n)
+			}
+		})
+	}
+}
+
+// checkAll wants every line of chunkOf(n) once, dead of them in the dead letters.
+func checkAll(t *testing.T, es *fakees.Server, n, dead int) {
+	t.Helper()
+	seen := make(map[string]int)
+	for _, d := range es.Stored(stream) {
+		var got struct {
+			Message string `json:"message"`
+		}
+		if err := json.Unmarshal(d.Source, &got); err != nil {
+			t.Fatal(err)
+		}
+		seen[got.Message]++
+	}
+	letters := es.Stored(grave)
+	for _, d := range letters {
+		message, _ := readLetter(t, d.Source)
+		seen[message]++
+	}
+	for i := range n {
+		if k := seen[fmt.Sprintf("line %d", i)]; k != 1 {
+			t.Errorf("line %d is there %d times", i, k)
+			break
+		}
+	}
+	if len(seen) != n || len(letters) != dead || len(es.Stored(stream)) != n-dead {
+		t.Errorf("%d different documents, %d stored, %d dead letters, want %d dead of %d", len(seen), len(es.Stored(stream)), len(letters), dead, n)
+	}
+}
+
+// letterDoc is a dead letter as its readers see it.
+type letterDoc struct {
+	Time  string `json:"@timestamp"`
+	Error struct {
+		Type    string `json:"type"`
+		Message string `json:"message"`
+	} `json:"error"`
+	HTTP struct {
+		Response struct {
+			Status int `json:"status_code"`
+		} `json:"response"`
+	} `json:"http"`
+	Letter struct {
+		Document string `json:"document"`
+		Encoding string `json:"encoding"`
+		Target   string `json:"target"`
+		ID       string `json:"id"`
+		Time     string `json:"time"`
+		Tag      string `json:"tag"`
+		Part     int    `json:"part"`
+		Parts    int    `json:"parts"`
+	} `json:"dead_letter"`
+}
+
+func readLetter(t *testing.T, source []byte) (message string, l letterDoc) {
+	t.Helper()
+	if err := json.Unmarshal(source, &l); err != nil {
+		t.Fatalf("%v in %s", err, source)
+	}
+	var got struct {
+		Message string `json:"message"`
+	}
+	if l.Letter.Encoding == inJSON && l.Letter.Parts == 0 {
+		if err := json.Unmarshal([]byte(l.Letter.Document), &got); err != nil {
+			t.Fatalf("%v in %s", err, l.Letter.Document)
+		}
+	}
+	return got.Message, l
+}
+
+func TestDeadLetterSaysEverything(t *testing.T) {
+	es := fake(t)
+	es.Answer(func(d *fakees.Doc) *fakees.Item {
+		if d.Index == stream && position(d.ID) == 3 {
+			return &fakees.Item{Status: 400, Type: "mapper_parsing_exception", Reason: "failed to parse field [n]"}
+		}
+		return nil
+	})
+	s, _ := shipper(t, map[string]string{"hosts": es.URL})
+	engine(t, s, chunkOf(5), 1)
+	_, l := readLetter(t, es.Stored(grave)[0].Source)
+	id := identify("tag", chunkOf(5))
+	wantID := string(id.appendDocID(nil, 3))
+	if l.Error.Type != "mapper_parsing_exception" || l.Error.Message != `failed to parse field [n]: the "cause"` || l.HTTP.Response.Status != 400 ||
+		l.Letter.Target != stream || l.Letter.ID != wantID || l.Letter.Time != "2024-10-01T22:17:30.000000003Z" || l.Letter.Tag != "tag" ||
+		l.Letter.Document != `{"@timestamp":"2024-10-01T22:17:30.000000003Z","message":"line 3","n":3}` {
+		t.Errorf("%+v", l)
+	}
+	if es.Stored(grave)[0].ID != wantID {
+		t.Errorf("id %s", es.Stored(grave)[0].ID)
+	}
+}
+
+func TestDeadLetterIsCutWhenItIsTooLarge(t *testing.T) {
+	es := fake(t)
+	es.Script(func(q *fakees.Request) *fakees.Reply {
+		if q.Bytes > 20000 {
+			return &fakees.Reply{Status: 413}
+		}
+		return nil
+	})
+	chunk := appendEvent(nil, 1, 0, pairs{"message", "line 0", "long", strings.Repeat("é\"", 25000)})
+	s, _ := shipper(t, map[string]string{"hosts": es.URL})
+	engine(t, s, chunk, 1)
+	whole := map[int]string{}
+	for _, d := range es.Stored(grave) {
+		_, l := readLetter(t, d.Source)
+		whole[l.Letter.Part] += l.Letter.Document
+	}
+	var text strings.Builder
+	for i := 1; i <= len(whole); i++ {
+		text.WriteString(whole[i])
+	}
+	var got map[string]string
+	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || got["long"] != strings.Repeat("é\"", 25000) {
+		t.Errorf("%d pieces, %v", len(whole), err)
+	}
+}
+
+func TestDeadLettersInAFile(t *testing.T) {
+	es := fake(t)
+	es.Answer(func(d *fakees.Doc) *fakees.Item {
+		if position(d.ID)%2 == 0 {
+			return &fakees.Item{Status: 400, Type: "x", Reason: "y"}
+		}
+		return nil
+	})
+	path := filepath.Join(t.TempDir(), "dead.ndjson")
+	if err := os.WriteFile(path, []byte(`{"half a li`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one, _ := shipper(t, map[string]string{"hosts": es.URL, "dead_letter": "file:" + path})
+	two, _ := shipper(t, map[string]string{"hosts": es.URL, "dead_letter": "file:" + path})
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			s := one
+			if i%2 == 0 {
+				s = two
+			}
+			if s.Flush(context.Background(), fmt.Sprint("tag", i), chunkOf(10)) != OK {
+				t.Error("not delivered")
+			}
+		})
+	}
+	wg.Wait()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make(map[string]bool)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for _, line := range lines[1:] {
+		_, l := readLetter(t, []byte(line))
+		ids[l.Letter.ID] = true
+	}
+	if len(ids) != 100 || len(lines) != 101 || lines[0] != `{"half a li` {
+		t.Errorf("%d ids in %d lines", len(ids), len(lines))
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+}
+
+func TestLetterFileRotatesAndSurvivesMoving(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dead.ndjson")
+	x, err := openFileLetters(path, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	line := []byte(strings.Repeat("x", 59) + "\n")
+	for range 3 {
+		if err := x.file.append(line, "stamp"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.file.append(line, "stamp"); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(path + "*")
+	if len(files) != 4 {
+		t.Errorf("files %q", files)
+	}
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err != nil || string(b) != string(line) {
+			t.Errorf("%s has %d bytes, %v", f, len(b), err)
+		}
+	}
+}
+
+func TestUnwritableDeadLetterHandsBack(t *testing.T) {
+	es := fake(t)
+	es.Answer(func(*fakees.Doc) *fakees.Item { return &fakees.Item{Status: 400} })
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sub", "dead.ndjson")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, log := shipper(t, map[string]string{"hosts": es.URL, "dead_letter": "file:" + path})
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	if s.Flush(context.Background(), "tag", chunkOf(3)) != Retry || log.count("cannot write dead letters") != 1 {
+		t.Errorf("log %q", log.all())
+	}
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s.Flush(context.Background(), "tag", chunkOf(3)) != OK {
+		t.Errorf("log %q", log.all())
+	}
+}
+
+func TestDeadLetterOffDrops(t *testing.T) {
+	es := fake(t)
+	es.Answer(func(d *fakees.Doc) *fakees.Item { return &fakees.Item{Status: 400, Type: "x"} })
+	s, log := shipper(t, map[string]string{"hosts": es.URL, "dead_letter": "off"})
+	engine(t, s, chunkOf(3), 1)
+	if log.count("3 documents that cannot be stored are dropped (dead_letter off)") != 1 || !strings.Contains(s.Summary(), "3 dropped") {
+		t.Errorf("%q %s", log.all(), s.Summary())
+	}
+}
+
+func TestManyWorkers(t *testing.T) {
+	es := fake(t)
+	es.Script(func(q *fakees.Request) *fakees.Reply {
+		switch q.Number % 5 {
+		case 0:
+			return &fakees.Reply{Status: 503}
+		case 1:
+			return &fakees.Reply{Store: true, Hangup: true}
+		case 2:
+			return &fakees.Reply{Status: 413}
+		}
+		return nil
+	})
+	s, _ := shipper(t, map[string]string{"hosts": es.URL, "bulk_max_docs": "50"})
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for try := 0; s.Flush(context.Background(), fmt.Sprint(w), chunkOf(200)) != OK; try++ {
+				if try > 200 {
+					t.Error("not delivered")
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := es.Indices()[stream] + es.Indices()[grave]; n != 8*200 {
+		t.Errorf("%d documents", n)
+	}
+}
+
+// With several hosts a dead one is passed over.
+func TestDeadHostIsPassedOver(t *testing.T) {
+	es := fake(t)
+	s, log := shipper(t, map[string]string{"hosts": "http://127.0.0.1:1, " + es.URL})
+	for i := range 5 {
+		if s.Flush(context.Background(), fmt.Sprint(i), chunkOf(3)) != OK {
+			t.Fatalf("log %q", log.all())
+		}
+	}
+	alone, log := shipper(t, map[string]string{"hosts": "http://127.0.0.1:1"})
+	for range 3 {
+		if alone.Flush(context.Background(), "x", chunkOf(3)) != Retry {
+			t.Error("OK without a server")
+		}
+	}
+	if log.count("http://127.0.0.1:1 cannot be reached") != 1 || len(log.all()) != 1 {
+		t.Errorf("log %q", log.all())
+	}
+}
+
+func TestCloseEndsFlushesInFlight(t *testing.T) {
+	es := fake(t)
+	var began atomic.Int32
+	es.Script(func(*fakees.Request) *fakees.Reply { began.Add(1); return &fakees.Reply{Hang: true} })
+	s, _ := shipper(t, map[string]string{"hosts": es.URL})
+	results := make(chan Result, 3)
+	for i := range cap(results) {
+		go func() { results <- s.Flush(context.Background(), fmt.Sprint(i), chunkOf(1)) }()
+	}
+	for deadline := time.Now().Add(10 * time.Second); began.Load() < 3 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	}
+	start := time.Now()
+	s.Close()
+	for range cap(results) {
+		if <-results != Retry {
+			t.Error("OK from a flush that was ended")
+		}
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if s.Flush(context.Background(), "x", chunkOf(1)) != Retry {
+		t.Error("OK after Close")
+	}
+	s.Close()
+}
+
+// bootstrapper is not ready until it is.
+type bootstrapper struct{ left atomic.Int32 }
+
+func (b *bootstrapper) Ready(context.Context) error {
+	if b.left.Add(-1) >= 0 {
+		return fmt.Errorf("the template is missing")
+	}
+	return nil
+}
+
+func TestNothingIsSentBeforeTheBootstrap(t *testing.T) {
+	es := fake(t)
+	s, log := shipper(t, map[string]string{"hosts": es.URL})
+	b := &bootstrapper{}
+	b.left.Store(3)
+	s.bootstrap = b
+	if n := engine(t, s, chunkOf(3), 10); n != 3 || len(es.Requests()) != 1 || log.count("chunk handed back: the template is missing") != 1 {
+		t.Errorf("%d retries, %d requests, log %q", n, len(es.Requests()), log.all())
+	}
+}
+
+type uuid struct{}
+
+func (uuid) String() string { return "00000000-0000-0000-0000-000000000000" }
+
+// Elastic's own mock answers items with a status and nothing else.
+func TestElasticMock(t *testing.T) {
+	var mu sync.Mutex
+	seen, final := map[string]int{}, map[string]int{}
+	handler := mockes.NewDeterministicAPIHandler(uuid{}, "", nil, time.Now().Add(time.Hour), 0, 0, func(a mockes.Action, event []byte) int {
+		mu.Lock()
+		defer mu.Unlock()
+		var meta struct {
+			Index string `json:"_index"`
+			ID    string `json:"_id"`
+		}
+		if err := json.Unmarshal(a.Meta, &meta); err != nil || a.Action != "create" {
+			t.Errorf("%s %s", a.Action, a.Meta)
+		}
+		key := meta.Index + " " + meta.ID
+		seen[key]++
+		switch n := position(meta.ID); {
+		case meta.Index == stream && n%10 == 1:
+			final[key] = http.StatusBadRequest
+		case final[key] != 0:
+			t.Errorf("%s was sent again after it was stored", key)
+			return http.StatusConflict
+		case n%10 == 2 && seen[key] < 3:
+			return http.StatusTooManyRequests
+		case n%10 == 3:
+			final[key] = http.StatusConflict
+		default:
+			final[key] = http.StatusOK
+		}
+		return final[key]
+	})
+	srv := newHTTP(t, handler)
+	s, _ := shipper(t, map[string]string{"hosts": srv})
+	engine(t, s, chunkOf(100), 1)
+	count := map[int]int{}
+	for key, code := range final {
+		if strings.HasPrefix(key, stream) {
+			count[code]++
+		}
+	}
+	if count[200] != 80 || count[409] != 10 || count[400] != 10 || len(final) != 110 {
+		t.Errorf("%v, %d", count, len(final))
+	}
+}
