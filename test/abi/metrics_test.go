@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/test/fakees"
 )
 
 // freeAddress returns an address of this machine that nobody listens on.
@@ -200,4 +202,47 @@ func TestSlowScrapeDoesNotHoldTheEnd(t *testing.T) {
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("the end took %v", took)
 	}
+}
+
+// Filter and output of one process share a server; the output's counters are what
+// the server of the documents saw.
+func TestFilterAndOutputShareAnAddress(t *testing.T) {
+	needBuild(t)
+	server, addr := es(t), freeAddress(t)
+	server.Script(func(r *fakees.Request) *fakees.Reply {
+		if r.Number == 0 {
+			return &fakees.Reply{Edit: func(items []fakees.Item) []fakees.Item {
+				items[0].Status = 429
+				return items
+			}}
+		}
+		return nil
+	})
+	p := start(t, "", host, "--filter", object, "--output", outputLink, "--syslog-tcp", "127.0.0.1:0",
+		"--filter-prop", "metrics_listen="+addr, "--output-prop", "metrics_listen="+addr,
+		"--output-prop", "bootstrap=off", "--output-prop", "hosts="+server.URL)
+	p.untilScraped(t, addr, map[string]float64{
+		`fortiems_output_documents_total{name="fortiems_es.0",result="stored"}`:        0,
+		`fortiems_output_documents_total{name="fortiems_es.0",result="dead_lettered"}`: 0,
+	})
+	send(t, p.listening(t), line(t))
+	got := p.untilScraped(t, addr, map[string]float64{
+		`fortiems_filter_matched_records_total{name="fortiems.0"}`:                     1,
+		`fortiems_output_documents_total{name="fortiems_es.0",result="stored"}`:        1,
+		`fortiems_output_documents_total{name="fortiems_es.0",result="duplicate"}`:     0,
+		`fortiems_output_documents_total{name="fortiems_es.0",result="dead_lettered"}`: 0,
+		`fortiems_output_retried_documents_total{name="fortiems_es.0"}`:                1,
+		`fortiems_output_bulk_requests_total{name="fortiems_es.0",status="2xx"}`:       2,
+		`fortiems_output_bulk_duration_seconds_count{name="fortiems_es.0"}`:            2,
+		`fortiems_output_flushes_total{name="fortiems_es.0",result="ok"}`:              1,
+		`fortiems_output_flushes_total{name="fortiems_es.0",result="retry"}`:           0,
+		`fortiems_output_flushes_in_flight{name="fortiems_es.0"}`:                      0,
+		`fortiems_output_bulk_requests_in_flight{name="fortiems_es.0"}`:                0,
+	})
+	plain, sent := got[`fortiems_output_uncompressed_bytes_total{name="fortiems_es.0"}`], got[`fortiems_output_sent_bytes_total{name="fortiems_es.0"}`]
+	if sent == 0 || sent >= plain {
+		t.Errorf("%v bytes, %v of them sent", plain, sent)
+	}
+	p.stop(t)
+	p.wantLog(t, "[output:fortiems_es:fortiems_es.0] metrics at http://"+addr+"/metrics")
 }
