@@ -1,12 +1,33 @@
 #!/bin/sh
 # make run: receive syslog, filter, print records. A real Fluent Bit if there is
-# one, else the stand-in host.
+# one, else the stand-in host. With ES_HOSTS the records are shipped as well;
+# ES_USERNAME with ES_PASSWORD, or ES_API_KEY, log in, and ES_CA_FILE names the
+# authority of the servers.
 set -eu
 cd "$(dirname "$0")/../.."
 . test/demo/find.sh
+filter=build/out/flb-filter_fortiems.so
+output=build/out/out_fortiems_es.so
+
+# The options of the output become the arguments. Secrets go by the name of their
+# variable, which is looked up later: everybody on the machine can read arguments.
+flag=-p
+[ -n "$fluent_bit" ] || flag=--output-prop
+set --
+if [ -n "${ES_HOSTS:-}" ]; then
+  set -- "$flag" "hosts=$ES_HOSTS"
+  [ -z "${ES_USERNAME:-}" ] || set -- "$@" "$flag" "username=$ES_USERNAME"
+  [ -z "${ES_PASSWORD:-}" ] || set -- "$@" "$flag" 'password=${ES_PASSWORD}'
+  [ -z "${ES_API_KEY:-}" ] || set -- "$@" "$flag" 'api_key=${ES_API_KEY}'
+  [ -z "${ES_CA_FILE:-}" ] || set -- "$@" "$flag" "ca_file=$ES_CA_FILE"
+  echo "Shipping to $ES_HOSTS" >&2
+fi
+
 if [ -n "$fluent_bit" ]; then
   echo "Fluent Bit: $fluent_bit, syslog on 127.0.0.1:5514 (udp and tcp)" >&2
-  exec "$fluent_bit" -e build/out/flb-filter_fortiems.so -c conf/fluent-bit.yaml
+  [ $# -eq 0 ] || set -- -e "$output" -o fortiems_es -p match=fortiems -p workers=1 -p retry_limit=no_limits "$@"
+  exec "$fluent_bit" -e "$filter" -c conf/fluent-bit.yaml "$@"
 fi
 echo "No fluent-bit in \$FLUENT_BIT, PATH or /opt/fluent-bit/bin (packages: https://docs.fluentbit.io/manual/installation); using the stand-in host." >&2
-exec build/out/fortiems-host --filter build/out/flb-filter_fortiems.so --key message --syslog-udp 127.0.0.1:5514 --syslog-tcp 127.0.0.1:5514
+[ $# -eq 0 ] || set -- --output "$output" "$@"
+exec build/out/fortiems-host --filter "$filter" --key message --syslog-udp 127.0.0.1:5514 --syslog-tcp 127.0.0.1:5514 "$@"
