@@ -136,14 +136,14 @@ func TestISMUpdateNamesItsNumber(t *testing.T) {
 	if v := ismVersion(doc["policy"].(map[string]any)["description"]); v != 1 {
 		t.Fatalf("version %d: mend this test, it can now use an older one", v)
 	}
-	if err := b.putPolicy(t.Context(), "p", "/_plugins/_ism/policies/"+dataName+"?if_seq_no=7&if_primary_term=1", doc, 2); err != nil {
+	if _, err := b.putPolicy(t.Context(), "p", "/_plugins/_ism/policies/"+dataName+"?if_seq_no=7&if_primary_term=1", doc, 2); err != nil {
 		t.Fatal(err)
 	}
 	if f.seqNo[dataName] != 8 {
 		t.Error("not updated")
 	}
 	// Somebody else was faster: no error, not overwritten.
-	if err := b.putPolicy(t.Context(), "p", "/_plugins/_ism/policies/"+dataName+"?if_seq_no=7&if_primary_term=1", doc, 2); err != nil {
+	if _, err := b.putPolicy(t.Context(), "p", "/_plugins/_ism/policies/"+dataName+"?if_seq_no=7&if_primary_term=1", doc, 2); err != nil {
 		t.Fatal(err)
 	}
 	if f.seqNo[dataName] != 8 {

@@ -189,19 +189,21 @@ func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) 
 	if _, done := b.keep(what, "policy", f, a, version); done {
 		return true, nil // a policy that is missing after all shows up in ILM's explain, and nothing is lost
 	}
-	return true, b.putPolicy(ctx, what, path, doc, version)
+	a, err = b.putPolicy(ctx, what, path, doc, version)
+	// A core without x-pack takes the question for one about a document (404) and
+	// refuses the answer. Not being allowed to says nothing about the feature.
+	return a.ok() || a.status == http.StatusForbidden, err
 }
 
 // putPolicy installs a policy; a refusal is told and no error.
-func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[string]any, version int) error {
+func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[string]any, version int) (answer, error) {
 	body, err := json.Marshal(doc)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	a, err := b.put(ctx, path, body)
 	switch {
 	case err != nil:
-		return err
 	case a.ok():
 		b.log.Printf(hostlog.Info, "%s version %d installed", what, version)
 	case a.status == http.StatusConflict: // another agent was faster
@@ -209,7 +211,7 @@ func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[st
 	default:
 		b.refused("policy", "%s cannot be installed: %s%s", what, a.reason(), hint(a))
 	}
-	return nil
+	return a, err
 }
 
 // missing tells a server without the feature from one without the policy: the
@@ -261,7 +263,8 @@ func (b *Bootstrap) installISM(ctx context.Context, name string, patterns []stri
 	if f.exists {
 		path += "?if_seq_no=" + url.QueryEscape(got.SeqNo.String()) + "&if_primary_term=" + url.QueryEscape(got.PrimaryTerm.String())
 	}
-	return b.putPolicy(ctx, what, path, doc, version)
+	_, err = b.putPolicy(ctx, what, path, doc, version)
+	return err
 }
 
 // ismVersion reads the version out of a description, 0 if it is not ours.
