@@ -274,19 +274,26 @@ func put(properties object, name string, m object) {
 	properties[name] = m
 }
 
+// deadLetterMappings are those of what the output writes there. Nothing else is
+// mapped and nothing is malformed: a dead letter must never be rejected itself. The
+// document is a text that is kept, not searched.
 func (p product) deadLetterMappings() object {
 	root := object{}
+	keyword := object{"type": "keyword", "ignore_above": ignoreAbove}
 	put(root, "@timestamp", object{"type": "date", "ignore_malformed": false})
-	put(root, "message", object{"type": p.text})
-	put(root, "error.message", object{"type": p.text})
-	put(root, "event.original", object{"type": "keyword", "index": false, "doc_values": false})
-	return object{
-		"dynamic":           true,
-		"date_detection":    false,
-		"numeric_detection": false,
-		"dynamic_templates": p.dynamic(),
-		"properties":        root,
+	for _, name := range []string{
+		"event.kind", "event.module", "event.dataset", "error.type",
+		"dead_letter.encoding", "dead_letter.target", "dead_letter.id", "dead_letter.tag",
+	} {
+		put(root, name, keyword)
 	}
+	put(root, "error.message", object{"type": p.text})
+	put(root, "dead_letter.time", object{"type": "date", "ignore_malformed": true})
+	for _, name := range []string{"http.response.status_code", "dead_letter.part", "dead_letter.parts"} {
+		put(root, name, object{"type": "long", "ignore_malformed": true})
+	}
+	put(root, "dead_letter.document", object{"type": "keyword", "index": false, "doc_values": false})
+	return object{"dynamic": false, "date_detection": false, "properties": root}
 }
 
 // ilm rolls over and never deletes: how long logs are kept is the operator's to say.
