@@ -1,0 +1,235 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/conf"
+	"fluent-bit-fortiems/test/servers"
+)
+
+// received is when every line of the golden records is received.
+const received = "1733392800.123456789"
+
+// ship sends a case of the corpus through filter and output.
+func ship(t *testing.T, s *servers.Server, dir string) {
+	t.Helper()
+	args := []string{"--input", filepath.Join(dir, "input.log"), "--tag", filepath.Base(dir), "--time", received}
+	options := map[string]any{}
+	if text, err := os.ReadFile(filepath.Join(dir, "options.yaml")); err == nil {
+		if err := yaml.Unmarshal(text, &options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for k, v := range options {
+		if b, ok := v.(bool); ok {
+			v = map[bool]string{true: "on", false: "off"}[b]
+		}
+		if k == "rules_file" {
+			v = filepath.Join(dir, fmt.Sprint(v))
+		}
+		args = append(args, "--filter-prop", fmt.Sprintf("%s=%v", k, v))
+	}
+	run(t, s.URL(), args...).wait(t)
+}
+
+// TestCorpusIsStoredAndFound stores the whole corpus with the bootstrap template.
+// Nothing is rejected, what is stored is what the golden files say, every value of
+// every mapped field is found by a query of its type, and the same chunks again
+// change nothing.
+func TestCorpusIsStoredAndFound(t *testing.T) {
+	s := start(t)
+	dirs, err := filepath.Glob("../corpus/*")
+	if err != nil || len(dirs) < 30 {
+		t.Fatalf("%d cases, %v", len(dirs), err)
+	}
+	var want []map[string]any
+	for _, dir := range dirs {
+		records, err := golden(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, records...)
+		ship(t, s, dir)
+	}
+	if n := s.Count(t, stream, ""); n != len(want) {
+		t.Errorf("%d documents of %d are stored", n, len(want))
+	}
+	if n := s.Count(t, dead, ""); n != 0 {
+		t.Errorf("%d documents are rejected", n)
+	}
+	var made struct {
+		DataStreams []struct{ Template string } `json:"data_streams"`
+	}
+	s.Must(t, "GET", "/_data_stream/"+stream, "", &made)
+	if len(made.DataStreams) != 1 || made.DataStreams[0].Template != "logs-fortinet.fortiems" {
+		t.Errorf("made by %+v", made)
+	}
+	sameDocuments(t, s, want)
+	t.Run("every field is found", func(t *testing.T) { findAll(t, s, want) })
+	for _, dir := range dirs[:5] {
+		ship(t, s, dir)
+	}
+	if n := s.Count(t, stream, ""); n != len(want) {
+		t.Errorf("%d documents after the same chunks came again, %d before", n, len(want))
+	}
+}
+
+// sameDocuments compares all that is stored with the records.
+func sameDocuments(t *testing.T, s *servers.Server, want []map[string]any) {
+	t.Helper()
+	_, answer := s.Do(t, "POST", "/"+stream+"/_search?size=10000", `{"sort":["_doc"]}`)
+	var got struct {
+		Hits struct {
+			Hits []struct {
+				Source map[string]any `json:"_source"`
+			} `json:"hits"`
+		} `json:"hits"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(answer))
+	dec.UseNumber()
+	if err := dec.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	lines := func(records []map[string]any) []string {
+		var list []string
+		for _, r := range records {
+			b, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, string(b))
+		}
+		slices.Sort(list)
+		return list
+	}
+	var stored []map[string]any
+	for _, h := range got.Hits.Hits {
+		stored = append(stored, h.Source)
+	}
+	a, b := lines(stored), lines(want)
+	shown := 0
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] && shown < 3 {
+			shown++
+			t.Errorf("stored:\n%.1500s\nexpected:\n%.1500s", a[i], b[i])
+		}
+	}
+}
+
+// findAll looks for every value of every mapped field.
+func findAll(t *testing.T, s *servers.Server, records []map[string]any) {
+	types := mapped(t)
+	counts := map[string]map[any]int{} // records by field and value
+	for _, r := range records {
+		values := map[string][]any{}
+		leaves("", r, values)
+		for field, list := range values {
+			if types[field].kind == "" {
+				continue
+			}
+			if counts[field] == nil {
+				counts[field] = map[any]int{}
+			}
+			slices.SortFunc(list, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			for _, v := range slices.Compact(list) {
+				counts[field][v]++
+			}
+		}
+	}
+	searches := 0
+	for field, values := range counts {
+		for value, n := range values {
+			query, exact := queryFor(field, types[field], value)
+			if query == nil {
+				continue
+			}
+			searches++
+			body, err := json.Marshal(query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Count(t, stream, string(body)); got != n && (exact || got < n) {
+				t.Errorf("%s: %d documents of %d are found by %s", field, got, n, body)
+			}
+		}
+	}
+	if len(counts) < 80 || searches < 500 {
+		t.Errorf("only %d fields and %d values were looked for", len(counts), searches)
+	}
+	t.Logf("%d values of %d fields found", searches, len(counts))
+}
+
+// fieldType is a leaf of the template.
+type fieldType struct {
+	kind   string
+	ignore int
+	hidden bool
+}
+
+func mapped(t *testing.T) map[string]fieldType {
+	t.Helper()
+	text, err := conf.Files.ReadFile("opensearch/index-template.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type node struct {
+		Type        string          `json:"type"`
+		IgnoreAbove int             `json:"ignore_above"`
+		Index       *bool           `json:"index"`
+		Properties  map[string]node `json:"properties"`
+	}
+	var doc struct {
+		Template struct {
+			Mappings node `json:"mappings"`
+		} `json:"template"`
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]fieldType{}
+	var walk func(prefix string, n node)
+	walk = func(prefix string, n node) {
+		for name, inner := range n.Properties {
+			if inner.Properties != nil {
+				walk(prefix+name+".", inner)
+			} else if inner.Type != "object" && inner.Type != "geo_point" {
+				types[prefix+name] = fieldType{inner.Type, inner.IgnoreAbove, inner.Index != nil && !*inner.Index}
+			}
+		}
+	}
+	walk("", doc.Template.Mappings)
+	return types
+}
+
+// queryFor is the query that a user would write for a value, and whether it finds
+// only documents that have exactly this value.
+func queryFor(field string, f fieldType, value any) (query any, exact bool) {
+	by := func(kind string, v any) any {
+		return map[string]any{kind: map[string]any{field: v}}
+	}
+	between := by("range", map[string]any{"gte": value, "lte": value})
+	text := fmt.Sprint(value)
+	switch {
+	case f.hidden:
+		return nil, false
+	case f.kind == "text":
+		return by("match_phrase", text), false
+	case f.kind == "keyword":
+		if f.ignore > 0 && len([]rune(text)) > f.ignore {
+			return nil, false
+		}
+		return by("term", text), true
+	case f.kind == "ip", f.kind == "long":
+		return between, true
+	}
+	return between, false // float and date are rounded
+}

@@ -1,0 +1,254 @@
+// Package e2e_test ships through the built shared object to a real OpenSearch: the
+// whole corpus, through faults of the server and kills of the host. What is there
+// afterwards is compared with what was sent.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fluent-bit-fortiems/test/servers"
+)
+
+const (
+	patience = 90 * time.Second // bounds every wait
+	stream   = "logs-fortinet.fortiems-default"
+	dead     = "logs-fortinet.fortiems.dead_letter-default"
+)
+
+var (
+	filterObject, outputObject, host string
+	missing                          string // the tool without which nothing could be built
+)
+
+func TestMain(m *testing.M) {
+	for _, tool := range []string{"make", "cc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing = tool
+			os.Exit(m.Run())
+		}
+	}
+	if text, err := exec.Command("make", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
+		fmt.Printf("make build: %v\n%s", err, text)
+		os.Exit(1)
+	}
+	out, err := filepath.Abs("../../build/out")
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	filterObject = filepath.Join(out, "flb-filter_fortiems.so")
+	outputObject = filepath.Join(out, "out_fortiems_es.so")
+	host = filepath.Join(out, "fortiems-host")
+	os.Exit(m.Run())
+}
+
+// start starts an OpenSearch for one test.
+func start(t *testing.T, settings ...string) *servers.Server {
+	t.Helper()
+	if missing != "" {
+		t.Skip("not run: building the shared object needs " + missing)
+	}
+	return servers.ForTest(t, servers.OpenSearch, settings...)
+}
+
+// process is a host in flight.
+type process struct {
+	cmd  *exec.Cmd
+	log  *output
+	done chan struct{}
+	err  error
+}
+
+// run starts the stand-in host with filter and output towards url.
+func run(t *testing.T, url string, args ...string) *process {
+	t.Helper()
+	all := append([]string{
+		"--quiet", "--stats", "--filter", filterObject, "--output", outputObject, "--key", "message",
+		"--output-prop", "hosts=" + url, "--output-prop", "flush_timeout=10s",
+	}, args...)
+	p := &process{cmd: exec.Command(host, all...), log: &output{}, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.err = p.cmd.Wait(); close(p.done) }()
+	t.Cleanup(func() {
+		p.cmd.Process.Signal(syscall.SIGKILL)
+		<-p.done
+		if t.Failed() {
+			t.Logf("host: %s", p.log)
+		}
+	})
+	return p
+}
+
+// wait expects the host to end with everything delivered.
+func (p *process) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Fatalf("the host does not end:\n%s", p.log)
+	}
+	if p.err != nil {
+		t.Fatalf("host: %v\n%s", p.err, p.log)
+	}
+}
+
+// output is what a process has printed so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// until polls for a fact.
+func until(t *testing.T, what string, fact func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for !fact() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %s", patience, what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// numbered writes n lines of FortiEMS, each with its own number in policyname.
+func numbered(t *testing.T, n int) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "numbered.log")
+	var b bytes.Buffer
+	for i := range n {
+		fmt.Fprintln(&b, numberedLine(i))
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func numberedLine(i int) string {
+	return fmt.Sprintf(`emsserial=FCTEMS0000000001 type=event subtype=admin devid=FCT%013d hostname="host-%d" deviceip=10.%d.%d.%d msg="offline" policyname="n%06d"`,
+		i%100, i%100, i>>16&255, i>>8&255, i&255, i)
+}
+
+// numbers reads the numbers of all documents of a target, with how often each is there.
+func numbers(t *testing.T, s *servers.Server, target string) map[string]int {
+	t.Helper()
+	s.Must(t, "POST", "/"+target+"/_refresh", "", nil)
+	seen := map[string]int{}
+	var page struct {
+		Scroll string `json:"_scroll_id"`
+		Hits   struct {
+			Hits []struct {
+				Source struct {
+					Fortinet struct {
+						EMS struct {
+							Number string `json:"policyname"`
+						} `json:"ems"`
+					} `json:"fortinet"`
+				} `json:"_source"`
+			} `json:"hits"`
+		} `json:"hits"`
+	}
+	s.Must(t, "POST", "/"+target+"/_search?scroll=1m&size=5000", `{"_source":["fortinet.ems.policyname"],"sort":["_doc"]}`, &page)
+	for len(page.Hits.Hits) > 0 {
+		for _, h := range page.Hits.Hits {
+			seen[h.Source.Fortinet.EMS.Number]++
+		}
+		next := fmt.Sprintf(`{"scroll":"1m","scroll_id":%q}`, page.Scroll)
+		page.Hits.Hits = nil
+		s.Must(t, "POST", "/_search/scroll", next, &page)
+	}
+	return seen
+}
+
+// exactlyOnce checks that n numbered lines are stored, each once.
+func exactlyOnce(t *testing.T, s *servers.Server, target string, n int) {
+	t.Helper()
+	seen := numbers(t, s, target)
+	lost, twice := 0, 0
+	for i := range n {
+		switch c := seen[fmt.Sprintf("n%06d", i)]; {
+		case c == 0:
+			lost++
+		case c > 1:
+			twice++
+		}
+	}
+	if lost > 0 || twice > 0 || len(seen) != n {
+		t.Errorf("of %d lines %d are lost, %d are there more than once; %d different ones", n, lost, twice, len(seen))
+	}
+}
+
+// golden reads the records that a case of the corpus is to give.
+func golden(dir string) ([]map[string]any, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "expected.ndjson"))
+	if err != nil {
+		return nil, err
+	}
+	var records []map[string]any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	for dec.More() {
+		var r map[string]any
+		if err := dec.Decode(&r); err != nil {
+			return nil, errors.Join(errors.New(dir), err)
+		}
+		if r != nil {
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}
+
+// leaves collects the values of a record by dotted name.
+func leaves(prefix string, v any, into map[string][]any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			leaves(strings.TrimPrefix(prefix+"."+k, "."), inner, into)
+		}
+	case []any:
+		for _, inner := range v {
+			leaves(prefix, inner, into)
+		}
+	default:
+		into[prefix] = append(into[prefix], v)
+	}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "input.log")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

@@ -1,0 +1,145 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"fluent-bit-fortiems/test/servers"
+)
+
+// between puts a gateway in front of s. pass decides about the answer to a bulk
+// request: the server has already acted on it; false cuts the connection.
+func between(t *testing.T, s *servers.Server, pass func(bulk int) bool) string {
+	t.Helper()
+	var bulks atomic.Int32
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the client gave up
+		}
+		req, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, s.URL()+r.URL.RequestURI(), bytes.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = r.Header.Clone()
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			panic(http.ErrAbortHandler) // as the server did
+		}
+		defer resp.Body.Close()
+		if strings.HasSuffix(r.URL.Path, "/_bulk") && !pass(int(bulks.Add(1))) {
+			panic(http.ErrAbortHandler)
+		}
+		for k, v := range resp.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(resp.StatusCode)
+		io.Copy(w, resp.Body)
+	}))
+	t.Cleanup(gateway.Close)
+	return gateway.URL
+}
+
+func TestAnswersLostAfterTheServerStored(t *testing.T) {
+	s := start(t)
+	const n = 10000
+	url := between(t, s, func(bulk int) bool { return bulk%2 == 0 })
+	run(t, url, "--input", numbered(t, n), "--output-prop", "bulk_max_docs=500").wait(t)
+	exactlyOnce(t, s, stream, n)
+}
+
+func TestReadOnlyBlock(t *testing.T) {
+	s := start(t)
+	const n = 3000
+	run(t, s.URL(), "--input", numbered(t, 1), "--tag", "first").wait(t)
+	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":true}`, nil)
+	p := run(t, s.URL(), "--input", numbered(t, n), "--tag", "second")
+	until(t, "the block is told", func() bool { return strings.Contains(p.log.String(), "403") })
+	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":null}`, nil)
+	p.wait(t)
+	seen := numbers(t, s, stream)
+	if seen["n000000"] != 2 || len(seen) != n || s.Count(t, stream, "") != n+1 {
+		t.Errorf("%d documents, %d different", s.Count(t, stream, ""), len(seen))
+	}
+	if d := s.Count(t, dead, ""); d != 0 {
+		t.Errorf("%d dead letters: a block is for an operator to lift", d)
+	}
+}
+
+func TestRequestsLargerThanTheServerTakes(t *testing.T) {
+	s := start(t, "http.max_content_length=200kb")
+	const n = 5000
+	run(t, s.URL(), "--input", numbered(t, n), "--chunk", "5000", "--output-prop", "compress=off").wait(t)
+	exactlyOnce(t, s, stream, n)
+	if d := s.Count(t, dead, ""); d != 0 {
+		t.Errorf("%d dead letters", d)
+	}
+}
+
+func TestServerRestartsInMidFlush(t *testing.T) {
+	for name, down := range map[string]func(*servers.Server){
+		"killed":  func(s *servers.Server) { s.Kill() },
+		"stopped": func(s *servers.Server) { _ = s.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			const n = 60000
+			p := run(t, s.URL(), "--input", numbered(t, n), "--chunk", "5000", "--flush-threads", "2", "--output-prop", "bulk_max_docs=200")
+			until(t, "some are stored", func() bool { return s.Count(t, stream, "") > 500 })
+			select {
+			case <-p.done:
+				t.Fatal("everything was delivered before the server went down")
+			default:
+			}
+			down(s)
+			if err := s.Start(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			p.wait(t)
+			exactlyOnce(t, s, stream, n)
+			if d := s.Count(t, dead, ""); d != 0 {
+				t.Errorf("%d dead letters", d)
+			}
+		})
+	}
+}
+
+// TestStrictMapping has the server reject some documents for good.
+func TestStrictMapping(t *testing.T) {
+	s := start(t)
+	const n = 1000
+	// An operator's own template, above ours: a number where every tenth line has text.
+	s.Must(t, "PUT", "/_index_template/own", `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"mappings":{"dynamic":"strict","properties":{
+		"@timestamp":{"type":"date"},"message":{"type":"text"},
+		"ecs":{"type":"object","enabled":false},"event":{"type":"object","enabled":false},"observer":{"type":"object","enabled":false},
+		"host":{"type":"object","enabled":false},"related":{"type":"object","enabled":false},
+		"fortinet":{"properties":{"ems":{"type":"object","enabled":false}}}}}}}`, nil)
+	var input strings.Builder
+	for i := range n {
+		line := numberedLine(i)
+		if i%10 == 0 {
+			line += ` user="strict"` // user.name is not mapped
+		}
+		fmt.Fprintln(&input, line)
+	}
+	file := write(t, input.String())
+	run(t, s.URL(), "--input", file).wait(t)
+	stored, letters := s.Count(t, stream, ""), s.Count(t, dead, "")
+	if stored != n-n/10 || letters != n/10 {
+		t.Fatalf("%d stored, %d dead letters", stored, letters)
+	}
+	if got := s.Count(t, dead, `{"term":{"dead_letter.target":"`+stream+`"}}`); got != letters {
+		t.Errorf("%d dead letters name their target", got)
+	}
+	if got := s.Count(t, dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != letters {
+		t.Errorf("%d dead letters name the reason", got)
+	}
+}
