@@ -5,6 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"fluent-bit-fortiems/plugin/bootstrap"
 	"fluent-bit-fortiems/plugin/esbulk"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/metrics"
@@ -42,7 +45,12 @@ func newShipment(name string, get func(key string) string, log *hostlog.Logger) 
 		}
 		counts = o.metrics.Output(name)
 	}
-	o.ship, err = esbulk.New(esbulk.Options{Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion(), Metrics: counts})
+	o.ship, err = esbulk.New(esbulk.Options{
+		Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion(), Metrics: counts,
+		Bootstrap: func(t esapi.Transport) esbulk.Bootstrapper {
+			return bootstrap.New(bootstrap.Options{Transport: t, Config: c, Log: log})
+		},
+	})
 	if err != nil {
 		o.metrics.Close()
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
@@ -40,9 +42,12 @@ type Options struct {
 	Log       *hostlog.Logger
 	UserAgent string
 	Metrics   *metrics.Output  // nil: none
-	Bootstrap Bootstrapper     // nil: always ready
 	Now       func() time.Time // nil: time.Now
 	Rand      func() float64   // in [0, 1), for jitter, safe for concurrent use; nil: a random one
+
+	// Bootstrap makes the Bootstrapper, which sends through the transport of the
+	// instance. nil: always ready.
+	Bootstrap func(esapi.Transport) Bootstrapper
 }
 
 // Shipper delivers chunks. All methods are safe for concurrent use.
@@ -76,7 +81,7 @@ var errClosing = errors.New("the output is stopping")
 // connection. The error joins all mistakes; each names the option.
 func New(o Options) (*Shipper, error) {
 	s := &Shipper{
-		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, bootstrap: o.Bootstrap, pause: pause,
+		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, pause: pause,
 		maxPooled: int(2*o.Config.BulkMaxBytes) + 1<<20,
 	}
 	s.count.metrics = o.Metrics
@@ -102,6 +107,9 @@ func New(o Options) (*Shipper, error) {
 			s.letters.close()
 		}
 		return nil, err
+	}
+	if o.Bootstrap != nil {
+		s.bootstrap = o.Bootstrap(s.transport)
 	}
 	s.closing, s.cancel = context.WithCancelCause(context.Background())
 	return s, nil

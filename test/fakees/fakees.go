@@ -192,6 +192,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			other.ServeHTTP(w, r)
 			return
 		}
+		if bootstrap(w, r) {
+			return
+		}
 		s.fault("%s %s", r.Method, r.URL.Path)
 		http.NotFound(w, r)
 		return
@@ -492,4 +495,24 @@ func checkValue(d *json.Decoder) error {
 		_, err = d.Token()
 	}
 	return err
+}
+
+// bootstrap answers what an output asks before its first documents, as a server does
+// on which nothing is installed yet and that takes everything.
+func bootstrap(w http.ResponseWriter, r *http.Request) bool {
+	resource := strings.HasPrefix(r.URL.Path, "/_index_template/") || strings.HasPrefix(r.URL.Path, "/_ilm/policy/")
+	switch {
+	case r.Method == http.MethodGet && r.URL.Path == "/":
+		fmt.Fprint(w, `{"version":{"number":"8.19.0"},"tagline":"You Know, for Search"}`)
+	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/_data_stream/"):
+		fmt.Fprintf(w, `{"data_streams":[{"name":%q}]}`, strings.TrimPrefix(r.URL.Path, "/_data_stream/"))
+	case r.Method == http.MethodGet && resource:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"error":{"type":"resource_not_found_exception","reason":"not found"},"status":404}`)
+	case r.Method == http.MethodPut && resource:
+		fmt.Fprint(w, `{"acknowledged":true}`)
+	default:
+		return false
+	}
+	return true
 }
