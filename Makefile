@@ -5,20 +5,33 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 GO_FILES := $(shell find parser plugin -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+HOST_OUT := $(OUT)
+
 .DEFAULT_GOAL := help
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build run demo opensearch test test-race test-pure fuzz bench profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
 
-build: $(OBJECT) $(OUT)/out_fortiems_es.so $(OUT)/fortiems-host ## the shared object and the stand-in host in build/out
+# One at a time: the tests of several packages build at the same moment.
+build: ## the shared object and the stand-in host in build/out
+	@mkdir -p $(OUT)
+	@if command -v flock >/dev/null; then exec flock $(OUT)/.lock $(MAKE) --no-print-directory artefacts; \
+	else exec $(MAKE) --no-print-directory artefacts; fi
 
+artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(OUT)/fortiems-host
+
+build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux-gnu-gcc
+	@$(MAKE) --no-print-directory build OUT=build/out/arm64 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
+
+# Neither a build id nor the repository's state: the same sources give the same bytes
+# in any directory.
 $(OBJECT): $(GO_FILES) go.mod go.sum
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
 
 $(OUT)/out_fortiems_es.so: $(OBJECT)
 	ln -sf flb-filter_fortiems.so $@
@@ -41,6 +54,9 @@ test-race: ## the pure-Go packages under the race detector
 
 test-pure: ## everything but the object itself, without cgo
 	CGO_ENABLED=0 go test ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/... ./plugin/bootstrap/... ./plugin/metrics/...
+
+test-memory: ## objects built with address checks and with cgocheck2, in the stand-in host with address checks
+	FORTIEMS_VARIANTS=1 go test -v -count 1 -timeout 30m -run 'Memory|PointersBetween' ./test/abi
 
 FUZZTIME ?= 5m
 fuzz: ## fuzz every target for FUZZTIME
