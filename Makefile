@@ -14,7 +14,7 @@ include build/package.mk
 .PHONY: help build artefacts build-arm64 run demo opensearch test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
 
 # One at a time: the tests of several packages build at the same moment.
 build: ## the shared object and the stand-in host in build/out

@@ -12,18 +12,15 @@ import (
 	"testing"
 )
 
-// copySources copies what the object and the host are made of.
+// copySources copies the project without what was built.
 func copySources(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "sources")
-	for _, name := range []string{"parser", "plugin", "test/host", "Makefile", "go.mod", "go.sum"} {
-		to := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if text, err := command("cp", "-r", "../../"+name, to); err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := command("sh", "-c", `tar -C ../.. --exclude=./.git --exclude=./build/out -c . | tar -C "$0" -x`, dir); err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 	return dir
 }
