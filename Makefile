@@ -2,7 +2,7 @@
 OUT      := build/out
 OBJECT   := $(OUT)/flb-filter_fortiems.so
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_FILES := $(shell find parser plugin -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo')
+GO_FILES := $(shell find parser plugin conf -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo' -o -path 'conf/*search/*.json')
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 HOST_OUT := $(OUT)

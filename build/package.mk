@@ -2,7 +2,7 @@
 # old C library by Zig, which also links for arm64; Zig comes from PyPI as a wheel.
 
 ZIG_VERSION   := 0.17.1
-# The newest release whose dependencies the public module proxy hands out in full.
+# Later releases had a dependency that could not be fetched when this was pinned.
 NFPM          := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 # RHEL and Alma 8; Ubuntu 20.04 and Debian 11 have newer ones.
 PACKAGE_GLIBC := 2.28
