@@ -2,12 +2,20 @@
 # make run: receive syslog, filter, print records. A real Fluent Bit if there is
 # one, else the stand-in host. With ES_HOSTS the records are shipped as well;
 # ES_USERNAME with ES_PASSWORD, or ES_API_KEY, log in, and ES_CA_FILE names the
-# authority of the servers.
+# authority of the servers. FORTIEMS_PORT is another port than 5514.
 set -eu
 cd "$(dirname "$0")/../.."
 . test/demo/find.sh
 filter=build/out/flb-filter_fortiems.so
 output=build/out/out_fortiems_es.so
+config=conf/fluent-bit.yaml
+port=${FORTIEMS_PORT:-5514}
+if [ "$port" != 5514 ]; then
+  mkdir -p "build/out/run-$port"
+  sed "s/port: 5514/port: $port/" conf/fluent-bit.yaml >"build/out/run-$port/fluent-bit.yaml"
+  cp conf/parsers_fortiems.conf "build/out/run-$port/"
+  config=build/out/run-$port/fluent-bit.yaml
+fi
 
 # The options of the output become the arguments. Secrets go by the name of their
 # variable, which is looked up later: everybody on the machine can read arguments.
@@ -24,10 +32,10 @@ if [ -n "${ES_HOSTS:-}" ]; then
 fi
 
 if [ -n "$fluent_bit" ]; then
-  echo "Fluent Bit: $fluent_bit, syslog on 127.0.0.1:5514 (udp and tcp)" >&2
+  echo "Fluent Bit: $fluent_bit, syslog on 127.0.0.1:$port (udp and tcp)" >&2
   [ $# -eq 0 ] || set -- -e "$output" -o fortiems_es -p match=fortiems -p workers=1 -p retry_limit=no_limits "$@"
-  exec "$fluent_bit" -e "$filter" -c conf/fluent-bit.yaml "$@"
+  exec "$fluent_bit" -e "$filter" -c "$config" "$@"
 fi
 echo "No fluent-bit in \$FLUENT_BIT, PATH or /opt/fluent-bit/bin (packages: https://docs.fluentbit.io/manual/installation); using the stand-in host." >&2
 [ $# -eq 0 ] || set -- --output "$output" "$@"
-exec build/out/fortiems-host --filter "$filter" --key message --syslog-udp 127.0.0.1:5514 --syslog-tcp 127.0.0.1:5514 "$@"
+exec build/out/fortiems-host --filter "$filter" --key message --syslog-udp "127.0.0.1:$port" --syslog-tcp "127.0.0.1:$port" "$@"
