@@ -10,8 +10,7 @@ import (
 )
 
 // sanitizedHost builds the stand-in host with address and undefined-behaviour checks.
-// The object's malloc and free are then those of the checks, and what it reads and
-// writes through the host's memory in libc functions is checked.
+// The object's malloc and free are then those of the checks.
 func sanitizedHost(t *testing.T) string {
 	t.Helper()
 	needBuild(t)
@@ -21,13 +20,18 @@ func sanitizedHost(t *testing.T) string {
 	return host + "-asan"
 }
 
+// slow skips a test that builds the whole standard library anew, if not asked for.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FORTIEMS_VARIANTS") == "" {
+		t.Skip("not run: it builds the whole standard library anew, which takes minutes; make test-memory runs it")
+	}
+}
+
 // variant builds the object in another way.
 func variant(t *testing.T, vars ...string) string {
 	t.Helper()
 	needBuild(t)
-	if os.Getenv("FORTIEMS_VARIANTS") == "" {
-		t.Skip("not run: object built anew with the whole standard library, which takes minutes; make test-memory runs it")
-	}
 	dir := t.TempDir()
 	if text, err := command("make", append([]string{"-s", "-C", "../..", "OUT=" + dir, dir + "/flb-filter_fortiems.so"}, vars...)...); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -111,7 +115,7 @@ func exercise(t *testing.T, env, host, object string) {
 	t.Run("corrupt chunks", func(t *testing.T) {
 		good := chunkOf(t, line(t)+"\n"+unmatched+"\n")
 		random := rand.New(rand.NewPCG(1, 2))
-		for range 60 {
+		for range 40 {
 			bad := slices.Clone(good)
 			for range 1 + random.IntN(3) {
 				bad[random.IntN(len(bad))] = byte(random.UintN(256))
@@ -129,8 +133,17 @@ func TestMemory(t *testing.T) {
 	exercise(t, leakOption(t, host), host, object)
 }
 
-// The Go code itself, instrumented: what it reads and writes of the host's memory.
-func TestMemoryOfInstrumentedObject(t *testing.T) {
+// The door to C, instrumented as the host is.
+func TestMemoryOfTheDoor(t *testing.T) {
+	const checks = "-fsanitize=address,undefined"
+	object := variant(t, "CGO_CFLAGS=-g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all "+checks, "CGO_LDFLAGS="+checks)
+	host := sanitizedHost(t)
+	exercise(t, leakOption(t, host), host, object)
+}
+
+// The Go code as well: what it reads and writes of the host's memory.
+func TestMemoryOfInstrumentedGo(t *testing.T) {
+	slow(t)
 	object := variant(t, "GOFLAGS=-asan")
 	host := sanitizedHost(t)
 	exercise(t, leakOption(t, host), host, object)
@@ -138,6 +151,7 @@ func TestMemoryOfInstrumentedObject(t *testing.T) {
 
 // Every write of a pointer is checked against the rules of passing pointers to C.
 func TestPointersBetweenGoAndC(t *testing.T) {
+	slow(t)
 	object := variant(t, "GOEXPERIMENT=cgocheck2")
 	exercise(t, "GODEBUG=cgocheck=1", host, object)
 }
