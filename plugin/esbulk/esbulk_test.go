@@ -167,7 +167,7 @@ func TestChunkIsStored(t *testing.T) {
 }
 
 // newHTTP serves h and returns its URL.
-func newHTTP(t *testing.T, h http.Handler) string {
+func newHTTP(t testing.TB, h http.Handler) string {
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	return srv.URL

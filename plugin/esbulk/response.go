@@ -34,7 +34,8 @@ var (
 // readItems reads a bulk response to its end. It sends the items in their order
 // to each, with the _id they carry (empty if they carry none), and returns their
 // number. It reads as it goes, in constant memory, and takes fields in any order and
-// fields that it does not know. id is valid during the call of each only. An error
+// fields that it does not know. it and id are valid during the call of each
+// only. An error
 // means that nothing of the answer counts.
 func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int, err error) {
 	s := scanner{r: r}
@@ -45,12 +46,12 @@ func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int,
 		}
 		found = true
 		return s.array(func() error {
-			var it item
-			if err := s.item(&it); err != nil {
+			s.it = item{}
+			if err := s.item(&s.it); err != nil {
 				return err
 			}
 			n++
-			return each(n-1, &it, s.id)
+			return each(n-1, &s.it, s.id)
 		})
 	})
 	if err == nil {
@@ -141,6 +142,7 @@ type scanner struct {
 	depth    int
 	failed   error
 
+	it               item
 	key, id, scratch []byte
 }
 

@@ -28,6 +28,7 @@ import (
 
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/option"
+	"fluent-bit-fortiems/test/fakees"
 )
 
 const line = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
@@ -51,6 +52,7 @@ func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
 			Pipeline struct {
 				Inputs  []map[string]any `yaml:"inputs"`
 				Filters []map[string]any `yaml:"filters"`
+				Outputs []map[string]any `yaml:"outputs"`
 			} `yaml:"pipeline"`
 		}
 		if err := yaml.Unmarshal(text, &c); err != nil {
@@ -71,6 +73,73 @@ func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
 				}
 			}
 		}
+		for _, o := range c.Pipeline.Outputs {
+			if o["name"] == "fortiems_es" {
+				checkOutput(t, file, o)
+				for _, in := range c.Pipeline.Inputs {
+					if in["storage.type"] != "filesystem" || c.Service["storage.path"] == nil {
+						t.Errorf("%s: chunks are not kept on disk", file)
+					}
+				}
+			}
+		}
+	}
+}
+
+// checkOutput wants options that exist and what the guarantees of the output need.
+func checkOutput(t *testing.T, file string, o map[string]any) {
+	t.Helper()
+	if o["workers"] != 2 || o["retry_limit"] != "no_limits" {
+		t.Errorf("%s: workers or retry_limit", file)
+	}
+	for key := range o {
+		switch key {
+		case "name", "match", "workers", "retry_limit":
+			continue
+		}
+		if !slices.ContainsFunc(option.Output(), func(x option.Option) bool { return x.Key == key }) {
+			t.Errorf("%s: the output has no option %s", file, key)
+		}
+	}
+}
+
+// TestOutputConfigurationsShip starts the configurations of the output against a
+// fake server with TLS and credentials. Their bootstrap is tested elsewhere.
+func TestOutputConfigurationsShip(t *testing.T) {
+	bin, object := fluentBit(t)
+	cert, file := certificate(t), os.Getenv("FORTIEMS_TLS_CERT")
+	for _, name := range []string{"fluent-bit-elasticsearch.yaml", "fluent-bit-elasticsearch.conf", "fluent-bit-opensearch.yaml", "fluent-bit-opensearch.conf"} {
+		t.Run(name, func(t *testing.T) {
+			es := fakees.NewUnstarted()
+			es.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+			es.StartTLS()
+			defer es.Close()
+			es.Authorization("APIKey a2V5")
+			if strings.Contains(name, "opensearch") {
+				es.Authorization("Basic dTpw")
+			}
+			t.Setenv("ES_HOSTS", strings.Replace(es.URL, "127.0.0.1", "localhost", 1))
+			t.Setenv("ES_API_KEY", "a2V5")
+			t.Setenv("ES_USERNAME", "u")
+			t.Setenv("ES_PASSWORD", "p")
+			t.Setenv("ES_CA_FILE", file)
+			port := freePort(t)
+			out := startWith(t, bin, name, "5514", port, "-e", object, "-e", filepath.Join(filepath.Dir(object), "out_fortiems_es.so"))
+			send := sendTo("tcp", port, net.Dial)
+			var last error
+			for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+				for _, d := range es.Stored("logs-fortinet.fortiems-default") {
+					if strings.Contains(string(d.Source), `"action":"vpn-connect"`) {
+						if f := es.Faults(); len(f) > 0 {
+							t.Errorf("faults %q", f)
+						}
+						return
+					}
+				}
+				last = send()
+			}
+			t.Fatalf("no document, %v\n%s", last, out.String())
+		})
 	}
 }
 
@@ -145,6 +214,12 @@ func (o *output) String() string {
 func start(t *testing.T, file, from string, port int) *output {
 	t.Helper()
 	bin, object := fluentBit(t)
+	return startWith(t, bin, file, from, port, "-e", object)
+}
+
+// startWith is start with the arguments that load our plugins.
+func startWith(t *testing.T, bin, file, from string, port int, load ...string) *output {
+	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{file, "parsers_fortiems.conf"} {
 		text, err := os.ReadFile("../../conf/" + name)
@@ -152,6 +227,9 @@ func start(t *testing.T, file, from string, port int) *output {
 			t.Fatal(err)
 		}
 		text = bytes.ReplaceAll(text, []byte(from), []byte(fmt.Sprint(port)))
+		text = bytes.ReplaceAll(text, []byte("/var/lib/fluent-bit"), []byte(dir))
+		text = bytes.ReplaceAll(text, []byte("workers: 2"), []byte("workers: 2\n      bootstrap: off"))
+		text = bytes.ReplaceAll(text, []byte("Workers     2"), []byte("Workers     2\n    bootstrap off"))
 		// A short wait at the end suits a test.
 		text = bytes.ReplaceAll(text, []byte("grace: 40"), []byte("grace: 1"))
 		text = bytes.ReplaceAll(text, []byte("Grace           40"), []byte("Grace           1"))
@@ -160,7 +238,7 @@ func start(t *testing.T, file, from string, port int) *output {
 		}
 	}
 	var out output
-	cmd := exec.Command(bin, "-e", object, "-c", filepath.Join(dir, file))
+	cmd := exec.Command(bin, append(load, "-c", filepath.Join(dir, file))...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -257,8 +335,8 @@ func TestFullYAMLHasEveryOptionAtItsDefault(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate and names it in the environment.
-func certificate(t *testing.T) {
+// certificate makes a certificate for localhost and names it in the environment.
+func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -286,4 +364,5 @@ func certificate(t *testing.T) {
 		}
 		t.Setenv(name, file)
 	}
+	return tls.Certificate{Certificate: [][]byte{cert}, PrivateKey: key}
 }
