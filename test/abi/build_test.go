@@ -100,14 +100,12 @@ func TestARM64ObjectGivesTheSameRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	armObject := filepath.Join(dir, "flb-filter_fortiems.so")
-	f, err := elf.Open(armObject)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openELF(t, armObject)
 	if f.Machine != elf.EM_AARCH64 {
 		t.Errorf("built for %v", f.Machine)
 	}
+	wantLibraries(t, f)
+	wantExports(t, f)
 	run := []string{"--key", "message", "--input", corpusFile(t), "--time", "1700000000.5", "--threads", "2", "--chunk", "50"}
 	arm := start(t, "", qemu, append(append(args, filepath.Join(dir, "fortiems-host"), "--filter", armObject), run...)...).wait(t).wantCode(t, 0)
 	native := withHost(t, "", run...).wantCode(t, 0)

@@ -23,7 +23,12 @@ var exported = []string{
 func openObject(t *testing.T) *elf.File {
 	t.Helper()
 	needBuild(t)
-	f, err := elf.Open(object)
+	return openELF(t, object)
+}
+
+func openELF(t *testing.T, name string) *elf.File {
+	t.Helper()
+	f, err := elf.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +36,10 @@ func openObject(t *testing.T) *elf.File {
 	return f
 }
 
-func TestNeededLibraries(t *testing.T) {
-	f := openObject(t)
+func TestNeededLibraries(t *testing.T) { wantLibraries(t, openObject(t)) }
+
+func wantLibraries(t *testing.T, f *elf.File) {
+	t.Helper()
 	libraries, err := f.ImportedLibraries()
 	if err != nil {
 		t.Fatal(err)
@@ -69,8 +76,11 @@ func TestNeededLibraries(t *testing.T) {
 	}
 }
 
-func TestExportedSymbols(t *testing.T) {
-	symbols, err := openObject(t).DynamicSymbols()
+func TestExportedSymbols(t *testing.T) { wantExports(t, openObject(t)) }
+
+func wantExports(t *testing.T, f *elf.File) {
+	t.Helper()
+	symbols, err := f.DynamicSymbols()
 	if err != nil {
 		t.Fatal(err)
 	}
