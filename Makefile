@@ -50,17 +50,17 @@ test: build ## run everything
 	@go run ./test/runner
 
 test-race: ## the pure-Go packages under the race detector
-	go test -race ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/... ./plugin/bootstrap/... ./plugin/metrics/...
+	go test -race ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/... ./plugin/bootstrap/... ./plugin/esbulk/... ./plugin/metrics/...
 
 test-pure: ## everything but the object itself, without cgo
-	CGO_ENABLED=0 go test ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/... ./plugin/bootstrap/... ./plugin/metrics/...
+	CGO_ENABLED=0 go test ./parser/... ./plugin/event/... ./plugin/enrich/... ./plugin/option/... ./plugin/hostlog/... ./plugin/bootstrap/... ./plugin/esbulk/... ./plugin/metrics/...
 
 test-memory: ## objects built with address checks and with cgocheck2, in the stand-in host with address checks
 	FORTIEMS_VARIANTS=1 go test -v -count 1 -timeout 30m -run 'Memory|PointersBetween' ./test/abi
 
 FUZZTIME ?= 5m
 fuzz: ## fuzz every target for FUZZTIME
-	@for p in ./parser ./plugin/event ./plugin/enrich; do \
+	@for p in ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk; do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
