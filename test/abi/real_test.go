@@ -161,6 +161,44 @@ func TestRealRecordsAreThoseOfTheStandIn(t *testing.T) {
 	})
 }
 
+// The same over the syslog input with the parser and sizes that we ship, which is how
+// lines come in. Left out are lines that Fluent Bit itself splits or repeats: NUL inside
+// and empty ones.
+func TestRealRecordsOverSyslog(t *testing.T) {
+	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
+		text, err := os.ReadFile(corpusFile(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines strings.Builder
+		n := 0
+		for l := range strings.Lines(string(text)) {
+			if l = strings.TrimRight(l, "\r\n"); l != "" && !strings.Contains(l, "\x00") {
+				lines.WriteString(l + "\n")
+				n++
+			}
+		}
+		port := freePort(t)
+		p := fb.start(t, strings.Replace(service, "{", fmt.Sprintf("{parsers_file: %q, ", parsers(t)), 1)+fmt.Sprintf(`pipeline:
+  inputs: [{name: syslog, tag: a, mode: tcp, listen: 127.0.0.1, port: %d, parser: fortiems_raw, buffer_chunk_size: 256k, buffer_max_size: 1m}]
+  filters: [{name: fortiems, match: '*'}]
+`, port)+stdout)
+		var conn net.Conn
+		p.until(t, "the listener", func() bool {
+			conn, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			return err == nil
+		})
+		defer conn.Close()
+		if _, err := io.WriteString(conn, lines.String()); err != nil {
+			t.Fatal(err)
+		}
+		p.until(t, "every record", func() bool { return len(p.records(t)) >= n })
+		p.stop(t)
+		stand := withHost(t, "", "--key", "message", "--input", file(t, lines.String())).wantCode(t, 0)
+		sameRecords(t, p.records(t), stand.records(t))
+	})
+}
+
 // sameRecords compares records but for the time at which they were received.
 func sameRecords(t *testing.T, got, want []map[string]any) {
 	t.Helper()
