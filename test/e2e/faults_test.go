@@ -14,15 +14,20 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// between puts a gateway in front of s. pass decides about the answer to a bulk
-// request: the server has already acted on it; false cuts the connection.
-func between(t *testing.T, s *servers.Server, pass func(bulk int) bool) string {
+// between puts a gateway in front of s. before runs ahead of a bulk request; pass
+// decides about its answer, when the server has acted on it: false cuts the
+// connection.
+func between(t *testing.T, s *servers.Server, before func(), pass func(bulk int) bool) string {
 	t.Helper()
 	var bulks atomic.Int32
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the client gave up
+		}
+		isBulk := strings.HasSuffix(r.URL.Path, "/_bulk")
+		if isBulk {
+			before()
 		}
 		req, err := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, s.URL()+r.URL.RequestURI(), bytes.NewReader(body))
 		if err != nil {
@@ -35,7 +40,7 @@ func between(t *testing.T, s *servers.Server, pass func(bulk int) bool) string {
 			panic(http.ErrAbortHandler) // as the server did
 		}
 		defer resp.Body.Close()
-		if strings.HasSuffix(r.URL.Path, "/_bulk") && !pass(int(bulks.Add(1))) {
+		if isBulk && !pass(int(bulks.Add(1))) {
 			panic(http.ErrAbortHandler)
 		}
 		for k, v := range resp.Header {
@@ -51,7 +56,7 @@ func between(t *testing.T, s *servers.Server, pass func(bulk int) bool) string {
 func TestAnswersLostAfterTheServerStored(t *testing.T) {
 	s := start(t)
 	const n = 10000
-	url := between(t, s, func(bulk int) bool { return bulk%2 == 0 })
+	url := between(t, s, func() {}, func(bulk int) bool { return bulk%2 == 0 })
 	run(t, url, "--input", numbered(t, n), "--output-prop", "bulk_max_docs=500").wait(t)
 	exactlyOnce(t, s, stream, n)
 }
@@ -90,8 +95,9 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 		"stopped": func(s *servers.Server) { _ = s.Stop() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of the time the host pauses
 			s := start(t)
-			const n = 60000
+			const n = 40000
 			p := run(t, s.URL(), "--input", numbered(t, n), "--chunk", "5000", "--flush-threads", "2", "--output-prop", "bulk_max_docs=200")
 			until(t, "some are stored", func() bool { return s.Count(t, stream, "") > 500 })
 			select {
@@ -112,7 +118,8 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 	}
 }
 
-// TestStrictMapping has the server reject some documents for good.
+// TestStrictMapping has the server reject some documents for good, mends what is
+// wrong, and brings them back out of the dead letters under their own ids.
 func TestStrictMapping(t *testing.T) {
 	s := start(t)
 	const n = 1000
@@ -142,4 +149,56 @@ func TestStrictMapping(t *testing.T) {
 	if got := s.Count(t, dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != letters {
 		t.Errorf("%d dead letters name the reason", got)
 	}
+
+	s.Must(t, "DELETE", "/_index_template/own", "", nil)
+	s.Must(t, "PUT", "/"+stream+"/_mapping", `{"dynamic":true}`, nil)
+	for range 2 { // the second time everything is there already
+		if left := replay(t, s); left != 0 {
+			t.Errorf("%d dead letters do not come back", left)
+		}
+	}
+	exactlyOnce(t, s, stream, n)
+	if got := s.Count(t, stream, `{"term":{"user.name":"strict"}}`); got != letters {
+		t.Errorf("%d of %d documents are found by what they were rejected for", got, letters)
+	}
+}
+
+// replay creates every document of the dead letters in its target under its id and
+// returns how many are still refused.
+func replay(t *testing.T, s *servers.Server) int {
+	t.Helper()
+	var page struct {
+		Hits struct {
+			Hits []struct {
+				Source struct {
+					Letter struct {
+						Target, ID, Document, Encoding string
+					} `json:"dead_letter"`
+				} `json:"_source"`
+			} `json:"hits"`
+		} `json:"hits"`
+	}
+	s.Must(t, "POST", "/"+dead+"/_search?size=10000", `{"sort":["@timestamp"]}`, &page)
+	var bulk bytes.Buffer
+	for _, h := range page.Hits.Hits {
+		l := h.Source.Letter
+		if l.Encoding != "json" || l.Document == "" || strings.Contains(l.Document, "\n") {
+			t.Fatalf("a dead letter that is no line of JSON: %+v", l)
+		}
+		fmt.Fprintf(&bulk, "{\"create\":{\"_index\":%q,\"_id\":%q}}\n%s\n", l.Target, l.ID, l.Document)
+	}
+	var answer struct {
+		Items []map[string]struct{ Status int }
+	}
+	s.Must(t, "POST", "/_bulk", bulk.String(), &answer)
+	if len(answer.Items) != len(page.Hits.Hits) {
+		t.Fatalf("%d answers to %d documents", len(answer.Items), len(page.Hits.Hits))
+	}
+	left := 0
+	for _, i := range answer.Items {
+		if c := i["create"].Status; c/100 != 2 && c != http.StatusConflict {
+			left++
+		}
+	}
+	return left
 }
