@@ -83,6 +83,68 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 	}
 }
 
+// TestCorpusThroughFluentBit sends all lines of the corpus through a real Fluent Bit.
+// That it makes the same records as the stand-in host is tested in test/abi; here all
+// of them have to be stored.
+func TestCorpusThroughFluentBit(t *testing.T) {
+	binary := fluentBit(t)
+	s := start(t)
+	inputs, err := filepath.Glob("../corpus/*/input.log")
+	if err != nil || len(inputs) < 30 {
+		t.Fatalf("%d cases, %v", len(inputs), err)
+	}
+	lines, n := "", 0
+	for _, in := range inputs {
+		text, err := os.ReadFile(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for l := range strings.Lines(string(text)) {
+			if l = strings.TrimRight(l, "\r\n"); l != "" { // the tail input leaves empty lines out
+				lines += l + "\n"
+				n++
+			}
+		}
+	}
+	a := startFluentBit(t, binary, s.URL(), t.TempDir(), write(t, lines))
+	until(t, "the corpus is stored", func() bool { return s.Count(t, stream, "") >= n && a.idle() })
+	if stored, rejected := s.Count(t, stream, ""), s.Count(t, dead, ""); stored != n || rejected != 0 {
+		t.Errorf("of %d documents %d are stored, %d rejected", n, stored, rejected)
+	}
+	if got := s.Count(t, stream, `{"exists":{"field":"fortinet.ems.category"}}`); got < n/2 {
+		t.Errorf("only %d documents went through the filter", got)
+	}
+}
+
+// TestHostileLinesAreStored sends what a sender could use to get lines rejected: texts
+// far beyond the longest term of an index, in every kind of field and in characters
+// of four bytes, and many keys that nobody has heard of.
+func TestHostileLinesAreStored(t *testing.T) {
+	s := start(t)
+	const head = `emsserial=FCTEMS0000000001 `
+	var lines []string
+	for _, text := range []string{strings.Repeat("x", 60000), strings.Repeat("\U0001F600", 15000), strings.Repeat("a b=", 15000)} {
+		for _, key := range []string{"msg", "user", "hostname", "url", "file", "vpntunnel", "srcip", "srcport", "virus", "nobody_knows", "vulncvss", "type"} {
+			lines = append(lines, fmt.Sprintf(`%s%s="%s"`, head, key, text))
+		}
+		lines = append(lines, `<14>1 2024-10-01T22:17:30Z h app - - [x@1 k="`+text+`"] `+head+`msg="structured"`)
+	}
+	for i := range 40 {
+		line := head
+		for k := range 500 {
+			line += fmt.Sprintf("key_%d_%d=%d ", i, k, k)
+		}
+		lines = append(lines, line)
+	}
+	run(t, s.URL(), "--input", write(t, strings.Join(lines, "\n")+"\n")).wait(t)
+	if stored, rejected := s.Count(t, stream, ""), s.Count(t, dead, ""); stored != len(lines) || rejected != 0 {
+		t.Errorf("of %d documents %d are stored, %d rejected", len(lines), stored, rejected)
+	}
+	if _, mapping := s.Do(t, "GET", "/"+stream+"/_mapping", ""); strings.Contains(string(mapping), "key_1_1") {
+		t.Error("a sender made a field")
+	}
+}
+
 // sameDocuments compares all that is stored with the records.
 func sameDocuments(t *testing.T, s *servers.Server, want []map[string]any) {
 	t.Helper()

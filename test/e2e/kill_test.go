@@ -117,7 +117,7 @@ func TestFluentBitKilled(t *testing.T) {
 	midway := 0
 	for k := range kills {
 		g.shut()
-		f := startFluentBit(t, binary, url, storage)
+		f := startFluentBit(t, binary, url, storage, "")
 		f.send(t, k*batch, (k+1)*batch)
 		g.let()
 		time.Sleep(rand.N(700 * time.Millisecond)) // anywhere in the delivery
@@ -129,7 +129,7 @@ func TestFluentBitKilled(t *testing.T) {
 	if t.Logf("%d of %d kills left chunks behind", midway, kills); midway < kills/2 {
 		t.Error("the kills came too late to say anything")
 	}
-	last := startFluentBit(t, binary, url, storage)
+	last := startFluentBit(t, binary, url, storage, "")
 	until(t, "everything is delivered", func() bool { return s.Count(t, stream, "") >= kills*batch && last.idle() })
 	last.kill()
 	exactlyOnce(t, s, stream, kills*batch)
@@ -148,7 +148,9 @@ type agent struct {
 	stop       sync.Once
 }
 
-func startFluentBit(t *testing.T, binary, url, storage string) *agent {
+// startFluentBit starts it with a syslog input over TCP, or with tail on a file, and
+// with buffers in storage.
+func startFluentBit(t *testing.T, binary, url, storage, tail string) *agent {
 	t.Helper()
 	a := &agent{log: &output{}, syslog: freePort(t), monitoring: freePort(t), storage: storage}
 	parsers, err := filepath.Abs("../../conf/parsers_fortiems.conf")
@@ -157,6 +159,10 @@ func startFluentBit(t *testing.T, binary, url, storage string) *agent {
 	}
 	_, syslogPort, _ := net.SplitHostPort(a.syslog)
 	_, httpPort, _ := net.SplitHostPort(a.monitoring)
+	input := fmt.Sprintf("name: syslog, mode: tcp, listen: 127.0.0.1, port: %s, parser: fortiems_raw", syslogPort)
+	if tail != "" {
+		input = fmt.Sprintf("name: tail, path: %s, key: message, read_from_head: on", tail)
+	}
 	config := fmt.Sprintf(`
 service:
   flush: 0.2
@@ -177,15 +183,7 @@ plugins:
   - %s
 pipeline:
   inputs:
-    - name: syslog
-      tag: fortiems
-      mode: tcp
-      listen: 127.0.0.1
-      port: %s
-      parser: fortiems_raw
-      buffer_chunk_size: 256k
-      buffer_max_size: 1m
-      storage.type: filesystem
+    - { %s, tag: fortiems, buffer_chunk_size: 256k, buffer_max_size: 1m, storage.type: filesystem }
   filters:
     - name: fortiems
       match: fortiems
@@ -197,7 +195,7 @@ pipeline:
       flush_timeout: 10s
       workers: 2
       retry_limit: no_limits
-`, parsers, storage, httpPort, filterObject, outputObject, syslogPort, url)
+`, parsers, storage, httpPort, filterObject, outputObject, input, url)
 	file := filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -214,11 +212,6 @@ pipeline:
 		}
 	})
 	until(t, "Fluent Bit is up", func() bool {
-		c, err := net.Dial("tcp", a.syslog)
-		if err != nil {
-			return false
-		}
-		c.Close()
 		_, ok := a.records()
 		return ok
 	})
@@ -253,7 +246,7 @@ func (a *agent) send(t *testing.T, from, to int) {
 	})
 }
 
-// records is what the syslog input has taken so far.
+// records is what the input has taken so far.
 func (a *agent) records() (int, bool) {
 	resp, err := http.Get("http://" + a.monitoring + "/api/v1/metrics")
 	if err != nil {
@@ -272,8 +265,12 @@ func (a *agent) records() (int, bool) {
 	if json.Unmarshal(text, &m) != nil {
 		return 0, false
 	}
-	in, ok := m.Input["syslog.0"]
-	return in.Records, ok
+	for name, in := range m.Input {
+		if strings.HasPrefix(name, "syslog.") || strings.HasPrefix(name, "tail.") {
+			return in.Records, true
+		}
+	}
+	return 0, false
 }
 
 // idle tells that no chunk is left in the files.
