@@ -235,7 +235,7 @@ func instanceAt(t *testing.T, address string, options map[string]string) (*Boots
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport, err := elastictransport.New(elastictransport.Config{URLs: []*url.URL{u}, DisableRetry: true})
+	transport, err := elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithDisableRetry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ type found struct {
 	exists  bool
 	ours    bool
 	version int
-	seqNo   string // of an ISM policy: what an update has to name
 }
 
 // install puts everything in place. The text is empty when the template of the

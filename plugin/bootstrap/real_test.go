@@ -26,13 +26,14 @@ func TestRealOpenSearch(t *testing.T) {
 		s.Must(t, "GET", "/_index_template/"+name, "", &got)
 		return got
 	}
-	ready := func(options map[string]string) (error, []string) {
+	ready := func(options map[string]string) ([]string, error) {
 		b, l := instanceAt(t, s.URL(), options)
-		return b.Ready(t.Context()), l.warnings()
+		err := b.Ready(t.Context())
+		return l.warnings(), err
 	}
 
 	// No ISM in this server: one line, and everything else is there.
-	err, warnings := ready(nil)
+	warnings, err := ready(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestRealOpenSearch(t *testing.T) {
 
 	// Again: the same, nothing changes.
 	before, _ := json.Marshal(template(dataName))
-	if err, _ := ready(nil); err != nil {
+	if _, err := ready(nil); err != nil {
 		t.Fatal(err)
 	}
 	if after, _ := json.Marshal(template(dataName)); string(after) != string(before) {
@@ -91,7 +92,7 @@ func TestRealOpenSearch(t *testing.T) {
 		{"0", "somebody", 0, "is not ours"},
 	} {
 		setVersion(c.version, c.managed)
-		err, warnings := ready(nil)
+		warnings, err := ready(nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -105,7 +106,7 @@ func TestRealOpenSearch(t *testing.T) {
 	}
 
 	// A dated index has a template without a data stream.
-	if err, _ := ready(map[string]string{"index": "fortiems-%Y.%m.%d", "dead_letter": "off"}); err != nil {
+	if _, err := ready(map[string]string{"index": "fortiems-%Y.%m.%d", "dead_letter": "off"}); err != nil {
 		t.Fatal(err)
 	}
 	s.Must(t, "PUT", "/fortiems-2024.10.01/_doc/1?refresh=true", `{"@timestamp":"2024-10-01T22:17:30Z","source":{"ip":"10.1.2.3"}}`, nil)
@@ -113,7 +114,7 @@ func TestRealOpenSearch(t *testing.T) {
 		t.Errorf("%d documents in the address range", n)
 	}
 	// A custom data stream gets a template of its own.
-	if err, _ := ready(map[string]string{"data_stream": "siem-events", "dead_letter": "off"}); err != nil {
+	if _, err := ready(map[string]string{"data_stream": "siem-events", "dead_letter": "off"}); err != nil {
 		t.Fatal(err)
 	}
 	s.Must(t, "PUT", "/siem-events/_create/1", `{"@timestamp":"2024-10-01T22:17:30Z"}`, nil)
