@@ -80,8 +80,8 @@ func (f *flight) unfit(list []unfit) []letter {
 	return out
 }
 
-// bury writes letters. What cannot be written is handed back; it returns false then.
-func (f *flight) bury(list []letter) bool {
+// bury writes letters. What cannot be written is handed back.
+func (f *flight) bury(list []letter) {
 	s := f.s
 	first := list[0].item
 	safe := s.letters.write(f, list)
@@ -102,7 +102,6 @@ func (f *flight) bury(list []letter) bool {
 		s.count.document(outcome, kept)
 		s.log.Limited(level, "dead letters", s.now(), "%d documents that cannot be stored %s; the first: %d %s", kept, where, first.status, first.kind)
 	}
-	return kept == len(list)
 }
 
 // noLetters drops.

@@ -36,17 +36,21 @@ func (f *flight) run(chunk []byte) bool {
 		}
 	}()
 	r := &reader{enc: m.enc, target: f.s.target.clone(), id: &f.id, ids: f.s.c.GenerateID, done: f.done, rest: chunk}
+	defer func() {
+		f.s.count.markers.Add(r.markers)
+		f.s.count.skipped.Add(r.skipped)
+	}()
 	for len(r.rest) > 0 {
-		bad := r.fill(&m.batch, int(f.s.c.BulkMaxBytes), f.s.c.BulkMaxDocs)
-		if len(bad) > 0 && !f.bury(f.unfit(bad)) {
+		if f.ctx.Err() != nil {
 			return false
+		}
+		if bad := r.fill(&m.batch, int(f.s.c.BulkMaxBytes), f.s.c.BulkMaxDocs); len(bad) > 0 {
+			f.bury(f.unfit(bad))
 		}
 		if len(m.batch.docs) > 0 && !f.ship(m) {
 			return false
 		}
 	}
-	f.s.count.markers.Add(r.markers)
-	f.s.count.skipped.Add(r.skipped)
 	return f.left == 0
 }
 

@@ -107,7 +107,7 @@ func (s *scanner) failure(it *item) error {
 		switch string(key) {
 		case "type":
 			s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
-			it.kind = string(s.scratch)
+			it.kind = word(s.scratch)
 		case "reason":
 			s.scratch, err = s.textOrSkip(s.scratch[:0], maxReason)
 			it.reason = join(string(s.scratch), it.reason)
@@ -121,6 +121,17 @@ func (s *scanner) failure(it *item) error {
 		}
 		return err
 	})
+}
+
+// word returns a type of error as it may stand in a log line: one word, as all types
+// are; anything else is left out.
+func word(s []byte) string {
+	for _, c := range s {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' {
+			return ""
+		}
+	}
+	return string(s[:min(len(s), 100)])
 }
 
 // join puts two reasons together within the bound.

@@ -39,6 +39,7 @@ func TestAnswers(t *testing.T) {
 		"unknown fields":    {`{"x":{"y":[1,{"z":null}],"items":[1]},"items":[{"index":{"a":[[]],"b":-1.5e3,"status":200,"c":true,"d":false}}],"z":""}`, " 200  "},
 		"an error":          {`{"items":[{"create":{"_id":"a","status":400,"error":{"type":"t","reason":"r","caused_by":{"type":"u","reason":"s","caused_by":{"reason":"q"}}}}}]}`, "a 400 t r: s: q"},
 		"cause first":       {`{"items":[{"create":{"error":{"caused_by":{"reason":"s"},"reason":"r"},"status":400}}]}`, " 400  r: s"},
+		"no type":           {`{"items":[{"create":{"status":400,"error":{"type":"a line: x=y","reason":"r"}}}]}`, " 400  r"},
 		"an error in words": {`{"items":[{"create":{"error":"words","status":400}}]}`, " 400  words"},
 		"a null error":      {`{"items":[{"create":{"error":null,"_id":null,"status":201}}]}`, " 201  "},
 		"escapes":           {`{"items":[{"create":{"_id":"\u0061\"\\\/\n\ud83d\ude00\ud800x\ud800\n","status":201}}]}`, "a\"\\/\n😀\uFFFDx\uFFFD 201  "},
