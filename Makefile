@@ -11,7 +11,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -45,6 +45,25 @@ demo: build ## replay the corpus, print the records and the counts
 PORT ?= 9200
 opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...), until Ctrl-C; needs a JDK and Maven
 	@go run ./test/servers/run opensearch $(PORT)
+
+PROFILE ?= elasticsearch
+STACK := $(OUT)/stack
+COMPOSE := docker compose -f test/docker-compose.yml --env-file test/.env
+stack: stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana); needs Docker
+	$(COMPOSE) --profile $(PROFILE) up --detach --wait
+	@echo 'http://127.0.0.1:$(if $(filter grafana,$(PROFILE)),3000,5601): the password is in test/.env ($(if $(filter grafana,$(PROFILE)),admin: GRAFANA_PASSWORD,$(if $(filter opensearch,$(PROFILE)),admin: OPENSEARCH_ADMIN_PASSWORD,elastic: ELASTIC_PASSWORD)))'
+
+stack-files: build
+	CGO_ENABLED=0 go build -trimpath -o $(STACK)/bin/stack ./test/stack
+	$(STACK)/bin/stack env -file test/.env -dir $(STACK)
+	@mkdir -p $(STACK)/plugins
+	cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/
+
+stack-down: ## stop the stack; VOLUMES=1 forgets its data as well
+	$(COMPOSE) --profile elasticsearch --profile opensearch --profile grafana down $(if $(VOLUMES),--volumes)
+
+stack-test: ## wait until the replayed corpus is stored, count documents per category (PROFILE as for stack)
+	go run ./test/stack count -product $(if $(filter opensearch,$(PROFILE)),opensearch,elasticsearch)
 
 test: build ## run everything
 	@go run ./test/runner

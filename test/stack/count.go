@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// runCount waits until a pass of the corpus is stored and prints the documents per
+// category.
+func runCount(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("count", flag.ContinueOnError)
+	file := fs.String("env", "test/.env", "file with the passwords")
+	product := fs.String("product", "elasticsearch", "elasticsearch or opensearch")
+	url := fs.String("url", "", "the search server (default: the published port of the stack)")
+	ca := fs.String("ca", "build/out/stack/tls/ca.crt", "authority of the server")
+	dir := fs.String("corpus", "test/corpus", "folder of the corpus")
+	limit := fs.Duration("limit", 2*time.Minute, "how long to wait for them")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	want, err := corpusCategories(*dir)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(*file)
+	if err != nil {
+		return fmt.Errorf("%w (made by make stack)", err)
+	}
+	env := parseEnv(string(text))
+	login := map[string][3]string{ // URL, user, password
+		"elasticsearch": {"http://127.0.0.1:9200", "elastic", env["ELASTIC_PASSWORD"]},
+		"opensearch":    {"https://127.0.0.1:9201", "admin", env["OPENSEARCH_ADMIN_PASSWORD"]},
+	}[*product]
+	if *url != "" {
+		login[0] = *url
+	}
+	c, err := newClient(login[0], login[1], login[2], *ca)
+	if err != nil {
+		return err
+	}
+	var got map[string]int
+	err = eventually(ctx, *limit, pollPause, func(ctx context.Context) error {
+		if got, err = storedCategories(ctx, c); err != nil {
+			return err
+		}
+		return lacking(want, got)
+	})
+	printCounts(os.Stdout, want, got)
+	return err
+}
+
+// lacking names the categories that have fewer documents than one pass holds.
+func lacking(want, got map[string]int) error {
+	var few []string
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if got[name] < want[name] {
+			few = append(few, fmt.Sprintf("%s %d of %d", name, got[name], want[name]))
+		}
+	}
+	if few != nil {
+		return fmt.Errorf("too few documents: %s", strings.Join(few, ", "))
+	}
+	return nil
+}
+
+func printCounts(w io.Writer, want, got map[string]int) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CATEGORY\tDOCUMENTS\tONE PASS")
+	all := maps.Clone(want)
+	maps.Copy(all, got)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		fmt.Fprintf(t, "%s\t%d\t%d\n", name, got[name], want[name])
+	}
+	t.Flush()
+}
+
+// storedCategories counts the documents of the data stream per category.
+func storedCategories(ctx context.Context, c *client) (map[string]int, error) {
+	var got struct {
+		Aggregations struct {
+			Categories struct {
+				Buckets []struct {
+					Key   string
+					Count int `json:"doc_count"`
+				}
+			}
+		}
+	}
+	err := c.call(ctx, http.MethodPost, "/logs-fortinet.fortiems-*/_search?size=0", map[string]any{
+		"aggs": map[string]any{"categories": map[string]any{"terms": map[string]any{"field": "fortinet.ems.category", "size": 100}}},
+	}, &got)
+	counts := map[string]int{}
+	for _, b := range got.Aggregations.Categories.Buckets {
+		counts[b.Key] = b.Count
+	}
+	return counts, err
+}
+
+// corpusCategories counts the golden records of what is replayed.
+func corpusCategories(dir string) (map[string]int, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "expected.ndjson"))
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, name := range files {
+		if !replayed(filepath.Base(filepath.Dir(name))) {
+			continue
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		lines := bufio.NewScanner(f)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var r struct {
+				Fortinet struct{ EMS struct{ Category string } }
+			}
+			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			counts[r.Fortinet.EMS.Category]++
+		}
+		f.Close()
+		if err := lines.Err(); err != nil {
+			return nil, err
+		}
+	}
+	if len(counts) == 0 {
+		return nil, fmt.Errorf("no golden records in %s", dir)
+	}
+	return counts, nil
+}
