@@ -20,9 +20,9 @@ import (
 const received = "1733392800.123456789"
 
 // ship sends a case of the corpus through filter and output.
-func ship(t *testing.T, s *servers.Server, dir string) {
+func ship(t *testing.T, s *servers.Server, dir string, more ...string) {
 	t.Helper()
-	args := []string{"--input", filepath.Join(dir, "input.log"), "--tag", filepath.Base(dir), "--time", received}
+	args := append([]string{"--input", filepath.Join(dir, "input.log"), "--tag", filepath.Base(dir), "--time", received}, more...)
 	options := map[string]any{}
 	if text, err := os.ReadFile(filepath.Join(dir, "options.yaml")); err == nil {
 		if err := yaml.Unmarshal(text, &options); err != nil {
@@ -80,6 +80,42 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 	}
 	if n := s.Count(t, stream, ""); n != len(want) {
 		t.Errorf("%d documents after the same chunks came again, %d before", n, len(want))
+	}
+}
+
+// TestCorpusInElasticsearch stores the corpus in the real core of Elasticsearch 7.17,
+// in an index per year. The core has no data streams and none of the types of x-pack,
+// so the other variant of the template is used.
+func TestCorpusInElasticsearch(t *testing.T) {
+	if missing != "" {
+		t.Skip("not run: building the shared object needs " + missing)
+	}
+	s := servers.ForTest(t, servers.Elasticsearch)
+	dirs, err := filepath.Glob("../corpus/*")
+	if err != nil || len(dirs) < 30 {
+		t.Fatalf("%d cases, %v", len(dirs), err)
+	}
+	want := 0
+	options := []string{
+		"--output-prop", "index=fortiems-%Y", "--output-prop", "dead_letter=index:fortiems.dead",
+		"--output-prop", "product=opensearch",
+	}
+	for range 2 {
+		want = 0
+		for _, dir := range dirs {
+			records, err := golden(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want += len(records)
+			ship(t, s, dir, options...)
+		}
+	}
+	if stored, rejected := s.Count(t, "fortiems-*", ""), s.Count(t, "fortiems.dead", ""); stored != want || rejected != 0 {
+		t.Errorf("of %d documents, sent twice, %d are stored, %d rejected", want, stored, rejected)
+	}
+	if n := s.Count(t, "fortiems-*", `{"term":{"source.ip":"0.0.0.0/0"}}`); n == 0 {
+		t.Error("no address is found: the template did not apply")
 	}
 }
 

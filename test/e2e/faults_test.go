@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"fluent-bit-fortiems/test/servers"
 )
@@ -98,12 +100,21 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 			t.Parallel() // most of the time the host pauses
 			s := start(t)
 			const n = 40000
-			p := run(t, s.URL(), "--input", numbered(t, n), "--chunk", "5000", "--flush-threads", "2", "--output-prop", "bulk_max_docs=200")
-			until(t, "some are stored", func() bool { return s.Count(t, stream, "") > 500 })
+			var once sync.Once
+			some := make(chan struct{})
+			url := between(t, s, func() { time.Sleep(20 * time.Millisecond) }, func(bulk int) bool {
+				if bulk > 5 {
+					once.Do(func() { close(some) })
+				}
+				return true
+			})
+			p := run(t, url, "--input", numbered(t, n), "--chunk", "5000", "--flush-threads", "2", "--output-prop", "bulk_max_docs=200")
 			select {
+			case <-some: // 200 requests of 20 ms each are to come
 			case <-p.done:
 				t.Fatal("everything was delivered before the server went down")
-			default:
+			case <-time.After(patience):
+				t.Fatal("nothing is stored")
 			}
 			down(s)
 			if err := s.Start(context.Background()); err != nil {

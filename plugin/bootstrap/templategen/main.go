@@ -153,8 +153,8 @@ func (p product) template(name string, priority, version int, mappings object, a
 // rules that keep what others add from being rejected.
 func (p product) mappings(types map[string]ecs.Field) (object, error) {
 	root := object{}
-	// A data stream's clock must be exact, all others must not cost a document.
-	put(root, "@timestamp", object{"type": "date", "ignore_malformed": false})
+	// Servers accept few attributes on the clock of a data stream.
+	put(root, "@timestamp", object{"type": "date"})
 	for _, name := range parser.Fields {
 		f, ok := types[name]
 		if !ok {
@@ -280,7 +280,7 @@ func put(properties object, name string, m object) {
 func (p product) deadLetterMappings() object {
 	root := object{}
 	keyword := object{"type": "keyword", "ignore_above": ignoreAbove}
-	put(root, "@timestamp", object{"type": "date", "ignore_malformed": false})
+	put(root, "@timestamp", object{"type": "date"})
 	for _, name := range []string{
 		"event.kind", "event.module", "event.dataset", "error.type",
 		"dead_letter.encoding", "dead_letter.target", "dead_letter.id", "dead_letter.tag",
