@@ -195,12 +195,21 @@ type compiler struct {
 	names   map[string]int
 }
 
+// compileRules compiles a file of the user, if one is named, in front of the
+// built-in rules, which are not even read when that file has mistakes.
 func compileRules(userFile string, userText []byte) (*Rules, error) {
+	return compileBoth(userFile, userText, builtinYAML)
+}
+
+func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
 	c := &compiler{rs: &Rules{actions: map[string]*action{}, outcomeValues: map[string]outcome{}}, consts: map[string]*Constant{}}
 	if userFile != "" {
 		c.load(userFile, userText, true)
+		if len(c.errs) > 0 {
+			return nil, errors.Join(c.errs...)
+		}
 	}
-	c.load("built-in rules", builtinYAML, false)
+	c.load("built-in rules", builtin, false)
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}

@@ -2,10 +2,12 @@ package parser
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // loadText loads rules from a text.
@@ -161,12 +163,87 @@ func TestPhrasesAgreeWithASlowSearch(t *testing.T) {
 	}
 }
 
+// fewBuiltins stand in for the built-in rules, which take a hundred times as long
+// to compile as the file of a user.
+const fewBuiltins = `version: 1
+outcome: {fields: [status], field_failure: [failed], field_success: [ok], failure: [failed], success: [done], ignore: [0 errors]}
+categories: {ems-vpn: {event_category: [network], event_type: [connection]}}
+actions: [{action: vpn-connect, in: [ems-vpn], event_category: [network], event_type: [connection, start]}]
+rules:
+  - {name: a vpn, when: {words: [vpn]}, set: {category: ems-vpn, action: vpn-connect}}
+`
+
+func TestFewBuiltinsCompile(t *testing.T) {
+	if _, err := compileBoth("", nil, []byte(fewBuiltins)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func FuzzLoadRules(f *testing.F) {
-	f.Add("version: 1\nrules:\n  - name: a\n    when: {type: x, words: [b, 'c*'], fields: {x: {regex: y}}}\n    set: {severity: 1}\n")
-	f.Add("a: &a [*a, *a]\nversion: 1\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		if rs, err := compileRules("rules.yaml", []byte(text)); err == nil && rs == nil || err != nil && rs != nil {
+	f.Add("version: 1\nrules:\n  - name: a\n    when: {type: x, words: [b, 'c*'], fields: {x: {regex: y}}}\n    set: {severity: 1}\n", "x=yy type=x msg=b")
+	f.Add("version: 1\nrules:\n  - {name: a, when: {writer: ems, not_words: [b], all_words: [c, d]}, set: {category: ems-vpn, action: x, outcome: failure}}\n", "msg=c d")
+	f.Add("version: 1\nrules:\n  - {name: a, when: {id: ['96900'], endpoint: true, fields: {x: {exists: false}, y: {contains: [z]}}}, set: {kind: alert}}\n", "id=96900 y=az")
+	f.Add("a: &a [*a, *a]\nversion: 1\n", "")
+	f.Fuzz(func(t *testing.T, text, line string) {
+		rs, err := compileBoth("rules.yaml", []byte(text), []byte(fewBuiltins))
+		if err == nil && rs == nil || err != nil && rs != nil {
 			t.Fatal("neither rules nor an error")
 		}
+		if rs == nil {
+			return
+		}
+		var ev Event
+		if !New(Options{Rules: rs}).Parse(&ev, []byte("emsserial=1 "+line), received, 0) || !ev.Set.Has(EMSCategory) || !ev.Set.Has(EventKind) {
+			t.Fatal("the line is not categorised")
+		}
 	})
+}
+
+// TestHostileRulesFiles holds files that cost a careless reader its memory or
+// its time. Each must be refused, or accepted and harmless, at once.
+func TestHostileRulesFiles(t *testing.T) {
+	rule := func(regex string) string {
+		return "version: 1\nrules:\n  - {name: a, when: {fields: {x: {regex: '" + regex + "'}}}, set: {severity: 1}}\n"
+	}
+	bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 10; i++ {
+		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	inRule := "version: 1\nrules:\n  - name: a\n    set: {severity: 1}\n    when:\n      words:\n        - &b0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 10; i++ {
+		inRule += fmt.Sprintf("        - &b%d [%s]\n", i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d, ", i-1), 10), ", "))
+	}
+	for name, c := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"aliases of aliases":           {bomb + "version: 1\nrules: *a9\n", false},
+		"aliases of aliases in a rule": {inRule, false},
+		"a rule in itself":             {"version: 1\nrules: &r [*r]\n", false},
+		"deep nesting":                 {"version: 1\nrules: " + strings.Repeat("[", 100_000) + "\n", false},
+		"repeats of repeats":           {rule("((((a{1000}){1000}){1000}){1000})"), false},
+		"a huge class":                 {rule("(" + strings.Repeat("[a-z0-9]|", 50_000) + "x)"), true},
+		"back-tracking for ever":       {rule("^(a+)+$|(x+x+)+y|(.*)*z"), true},
+		"a back reference":             {rule(`(a)\1`), false},
+		"a look-ahead":                 {rule(`(?=a)b`), false},
+		"ten thousand words":           {"version: 1\nrules:\n  - {name: a, when: {words: [" + strings.Repeat("w, ", 10_000) + "x]}, set: {severity: 1}}\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun := time.Now()
+			rs, err := compileRules("rules.yaml", []byte(c.text))
+			if (err == nil) != c.ok {
+				t.Fatalf("%v", err)
+			}
+			if err == nil {
+				var ev Event
+				p := New(Options{Rules: rs})
+				p.Parse(&ev, []byte("emsserial=1 x="+strings.Repeat("a", 64<<10)+"!"), received, 0)
+			} else if len(err.Error()) > 2000 {
+				t.Errorf("a reason of %d bytes", len(err.Error()))
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
 }
