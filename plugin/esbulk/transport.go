@@ -61,15 +61,19 @@ func newTransport(c *option.OutputConfig, userAgent string) (*transport, error) 
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	client, err := elastictransport.New(elastictransport.Config{
-		URLs:         urls,
-		Username:     secrets["username"],
-		Password:     secrets["password"],
-		APIKey:       encodeKey(secrets["api_key"]),
-		UserAgent:    userAgent,
-		Transport:    &witness{next: t},
-		DisableRetry: true,
-	})
+	opts := []elastictransport.Option{
+		elastictransport.WithURLs(urls...),
+		elastictransport.WithUserAgent(userAgent),
+		elastictransport.WithTransport(&witness{next: t}),
+		elastictransport.WithDisableRetry(),
+	}
+	switch {
+	case secrets["api_key"] != "":
+		opts = append(opts, elastictransport.WithAPIKey(encodeKey(secrets["api_key"])))
+	case secrets["username"] != "":
+		opts = append(opts, elastictransport.WithBasicAuth(secrets["username"], secrets["password"]))
+	}
+	client, err := elastictransport.NewClient(opts...)
 	if err != nil {
 		return nil, errors.New("hosts: " + err.Error())
 	}
