@@ -92,6 +92,7 @@ fuzz: ## fuzz every target for FUZZTIME
 bench: build ## benchmarks, and the pipeline of Fluent Bit with this and other filters side by side
 	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
 	go run ./test/bench/pipeline
+	go run ./test/bench/ship
 
 profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
 	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched)$$' -benchtime 3s -cpu 1 -pgo=off \

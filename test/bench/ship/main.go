@@ -1,0 +1,199 @@
+// Command ship measures what outputs cost inside Fluent Bit: tail of the corpus, the
+// filter, one output, to a server that answers at once and keeps nothing. The figure is
+// the CPU time of the Fluent Bit process (user and system) less that of the same
+// pipeline with the output null, per document, median of the runs.
+//
+//	go run ./test/bench/ship [-lines 200000] [-runs 3]
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+)
+
+// variants are the outputs, the first one being the pipeline without any. PORT
+// stands for the port of the server.
+var variants = []struct{ name, output string }{
+	{"null", `{name: "null", match: '*'}`},
+	{"es", "{name: es, match: '*', host: 127.0.0.1, port: PORT, index: bench, suppress_type_name: on, generate_id: on, workers: 1}"},
+	{"fortiems_es", "{name: fortiems_es, match: '*', hosts: 'http://127.0.0.1:PORT', bootstrap: off, product: elasticsearch, compress: off, workers: 1}"},
+	{"es, gzip", "{name: es, match: '*', host: 127.0.0.1, port: PORT, index: bench, suppress_type_name: on, generate_id: on, compress: gzip, workers: 1}"},
+	{"fortiems_es, gzip", "{name: fortiems_es, match: '*', hosts: 'http://127.0.0.1:PORT', bootstrap: off, product: elasticsearch, compress: gzip, workers: 1}"},
+}
+
+func main() {
+	lines := flag.Int("lines", 200_000, "lines of one run")
+	runs := flag.Int("runs", 3, "runs of each output")
+	flag.Parse()
+	if err := run(*lines, *runs); err != nil {
+		fmt.Fprintln(os.Stderr, "ship:", err)
+		os.Exit(1)
+	}
+}
+
+// fluentBit finds the real one as make run does.
+func fluentBit() string {
+	if list := os.Getenv("FLUENT_BIT"); list != "" {
+		first, _, _ := strings.Cut(list, ":")
+		return first
+	}
+	for _, name := range []string{"fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+func run(lines, runs int) error {
+	program := fluentBit()
+	if program == "" {
+		fmt.Println("not run: outputs side by side inside Fluent Bit (set $FLUENT_BIT)")
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "fortiems-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := writeInput(filepath.Join(dir, "input.log"), lines); err != nil {
+		return err
+	}
+	s, err := newSink()
+	if err != nil {
+		return err
+	}
+	costs := make([][]time.Duration, len(variants))
+	// Runs of one round are next to each other in time, so that a slow minute of the
+	// machine falls on all alike.
+	for range runs {
+		for i, v := range variants {
+			s.documents.Store(0)
+			cpu, err := measure(program, dir, strings.ReplaceAll(v.output, "PORT", s.port))
+			if err != nil {
+				return fmt.Errorf("%s: %w", v.name, err)
+			}
+			if got := s.documents.Load(); i > 0 && got != int64(lines) {
+				return fmt.Errorf("%s: %d documents arrived, want %d", v.name, got, lines)
+			}
+			costs[i] = append(costs[i], cpu)
+		}
+	}
+	fmt.Printf("\n%d lines of the corpus, median of %d runs\n\n", lines, runs)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "output\tµs/document\t\n")
+	for i, v := range variants[1:] {
+		net := median(costs[i+1]) - median(costs[0])
+		fmt.Fprintf(w, "%s\t%.2f\t\n", v.name, float64(net.Nanoseconds())/1e3/float64(lines))
+	}
+	return w.Flush()
+}
+
+func median(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+// writeInput repeats the lines of the corpus that are ordinary text.
+func writeInput(path string, lines int) error {
+	files, err := filepath.Glob("test/corpus/*/input.log")
+	if err != nil || len(files) == 0 {
+		return errors.Join(err, errors.New("no corpus: start it at the top of the project"))
+	}
+	var all [][]byte
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		for line := range bytes.Lines(text) {
+			if len(line) > 20 && len(line) < 4096 && line[len(line)-1] == '\n' && !bytes.ContainsAny(line, "\x00\r") {
+				all = append(all, line)
+			}
+		}
+	}
+	var b bytes.Buffer
+	for i := range lines {
+		b.Write(all[i%len(all)])
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}
+
+// measure runs one pipeline to its end.
+func measure(program, dir, output string) (time.Duration, error) {
+	object, err := filepath.Abs("build/out/flb-filter_fortiems.so")
+	if err != nil {
+		return 0, err
+	}
+	conf := fmt.Sprintf(`service: {flush: 1, grace: 30, log_level: error, coro_stack_size: 131072}
+pipeline:
+  inputs:
+    - {name: tail, path: %s/input.log, key: message, read_from_head: on, exit_on_eof: on, buffer_chunk_size: 512k, buffer_max_size: 1m}
+  filters:
+    - {name: fortiems, match: '*'}
+  outputs:
+    - %s
+`, dir, output)
+	file := filepath.Join(dir, "bench.yaml")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(program, "-e", object, "-e", filepath.Join(filepath.Dir(object), "out_fortiems_es.so"), "-c", file)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, out)
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
+}
+
+// sink answers bulk requests with 201 for every document.
+type sink struct {
+	port      string
+	documents atomic.Int64
+}
+
+func newSink() (*sink, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	s := &sink{port: port}
+	go func() { _ = http.Serve(l, s) }() // until the process ends
+	return s, nil
+}
+
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body = z
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	n := bytes.Count(text, []byte("\n")) / 2
+	s.documents.Add(int64(n))
+	items := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, n), ",")
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"took":1,"errors":false,"items":[%s]}`, items)
+}
