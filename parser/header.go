@@ -121,7 +121,8 @@ func (h *header) parse5424(s []byte) (rest []byte, ok bool) {
 var utf8BOM = []byte("\xEF\xBB\xBF")
 
 // sdataEnd returns the length of the structured data at the start of s, or 0
-// when it is not well formed. Quotes are honoured: a "]" inside one is text.
+// when it is not well formed. Quotes are honoured: a "]" inside one is text. The
+// blank behind it may be missing before a pair.
 func sdataEnd(s []byte) int {
 	i := 0
 	for i < len(s) && s[i] == '[' {
@@ -131,7 +132,7 @@ func sdataEnd(s []byte) int {
 		}
 		i += n
 	}
-	if i < len(s) && s[i] != ' ' {
+	if i < len(s) && s[i] != ' ' && keyEnd(s, i) < 0 {
 		return 0
 	}
 	return i

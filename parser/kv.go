@@ -135,7 +135,7 @@ func (ev *Event) scanQuoted(s []byte, i int) (value []byte, next span) {
 		if n == 1 {
 			value = nil
 		} else if value[n-1] == '"' {
-			value = value[1 : n-1]
+			value = ev.undoubleQuotes(value[1 : n-1])
 		}
 	}
 	if escaped {
@@ -143,6 +143,25 @@ func (ev *Event) scanQuoted(s []byte, i int) (value []byte, next span) {
 	}
 	return value, next
 }
+
+// undoubleQuotes turns "" into ": whatever doubled the quotes around a value did
+// so with those in it.
+func (ev *Event) undoubleQuotes(v []byte) []byte {
+	if bytes.Index(v, doubledQuote) < 0 {
+		return v
+	}
+	b := ev.scratch(len(v))
+	n := len(b)
+	for i := 0; i < len(v); i++ {
+		b = append(b, v[i])
+		if v[i] == '"' && i+1 < len(v) && v[i+1] == '"' {
+			i++
+		}
+	}
+	return ev.keep(b, n)
+}
+
+var doubledQuote = []byte(`""`)
 
 // unescapeQuotes turns \" into ". Other backslashes are part of the value: a
 // Windows path holds them.

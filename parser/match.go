@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// outcome is event.outcome; noOutcome in a rule keeps the words from being read.
+// outcome is event.outcome. In a rule noOutcome keeps fields and words from being
+// read, fieldOutcome the words.
 type outcome uint8
 
 const (
@@ -14,6 +15,7 @@ const (
 	success
 	failure
 	noOutcome
+	fieldOutcome
 )
 
 var outcomeConstants = [...]*Constant{success: constText("success"), failure: constText("failure")}
@@ -372,8 +374,8 @@ func (rs *Rules) apply(ev *Event) {
 		e.fill(&r.set)
 	}
 	rs.fillDefaults(&e, ev.Category)
-	if e.outcome == unsetOutcome {
-		e.outcome = rs.readOutcome(ev)
+	if e.outcome == unsetOutcome || e.outcome == fieldOutcome {
+		e.outcome = rs.readOutcome(ev, e.outcome == unsetOutcome)
 	}
 	ev.setEffects(&e)
 }
@@ -413,9 +415,9 @@ func (ev *Event) setEffects(e *effects) {
 	}
 }
 
-// readOutcome reads success or failure from the line: fields first, then words,
-// failure before success.
-func (rs *Rules) readOutcome(ev *Event) outcome {
+// readOutcome reads success or failure from the line: fields first, then words if
+// they are to be read, failure before success.
+func (rs *Rules) readOutcome(ev *Event, words bool) outcome {
 	for i := range rs.outcomeFields {
 		f := &rs.outcomeFields[i]
 		if v, ok := ev.lookup([]byte(f.key), f.id); ok {
@@ -425,6 +427,7 @@ func (rs *Rules) readOutcome(ev *Event) outcome {
 		}
 	}
 	switch {
+	case !words:
 	case ev.words.failed():
 		return failure
 	case ev.words.success:

@@ -113,17 +113,18 @@ func (ev *Event) parseBody() {
 	}
 	for i := 0; i < len(s); {
 		k := nextKey(s, i)
+		if k.end < 0 && bytes.HasPrefix(s[k.start:], cefPrefix) {
+			// Before glued keys: the header of CEF may be one word with the first key.
+			ev.head.stray = trimRight(s[:k.start])
+			ev.parseCEF(s[k.start:])
+			return
+		}
 		if k.end < 0 {
 			k = gluedKey(s, k.start)
 		}
 		if k.end >= 0 {
 			ev.head.stray = trimRight(s[:k.start])
 			ev.scanPairs(s, k)
-			return
-		}
-		if bytes.HasPrefix(s[k.start:], cefPrefix) {
-			ev.head.stray = trimRight(s[:k.start])
-			ev.parseCEF(s[k.start:])
 			return
 		}
 		i = k.start + wordEnd(s[k.start:])

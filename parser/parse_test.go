@@ -26,6 +26,7 @@ func TestPairs(t *testing.T) {
 		"mixed quoting":                      {`a=event b="x y" c=1.2.3.4`, `a=event|b=x y|c=1.2.3.4`},
 		"double blanks":                      {`a=1  b="2"   c=3 `, `a=1|b=2|c=3`},
 		"doubled quotes":                     {`a=""v"" b=""w x""`, `a=v|b=w x`},
+		"quotes in doubled quotes":           {`a=""say ""hi"" now"" b=1`, `a=say "hi" now|b=1`},
 		"empty values":                       {`a="" b= c=`, `a=|b=|c=`},
 		"escaped quote":                      {`a="say \"hi\" now" b=1`, `a=say "hi" now|b=1`},
 		"backslash before the closing quote": {`a="C:\dir\" b=1`, `a=C:\dir\|b=1`},
@@ -79,6 +80,7 @@ func TestHeader(t *testing.T) {
 		"RFC 5424 BOM":          {"<13>1 - h - - - - \xEF\xBB\xBFa=1", want{13, "h", "", "", "", "", "a=1"}},
 		"RFC 5424 cut":          {`<13>1 2024-10-01T22:17:30Z h`, want{13, "h", "", "", "", "", ""}},
 		"RFC 5424 open SD":      {`<13>1 - h - - - [a b="`, want{13, "h", "", "", "", "", `[a b="`}},
+		"RFC 5424 glued SD":     {`<13>1 - h - - - [a b="c"]d=1`, want{13, "h", "", "", "", `[a b="c"]`, "d=1"}},
 		"octet count":           {`12 <13>a=1`, want{13, "", "", "", "", "", "a=1"}},
 		"token without a colon": {`<13>Oct 11 22:17:30 h ems-vpn a=1`, want{13, "h", "ems-vpn", "", "", "", "a=1"}},
 	} {

@@ -554,8 +554,10 @@ func (c *compiler) effects(line int, src *effectsSource, isRule bool) (e effects
 		e.outcome = failure
 	case "none":
 		e.outcome = noOutcome
+	case "fields":
+		e.outcome = fieldOutcome
 	default:
-		c.fail(line, "outcome %q: success, failure or none is expected", src.Outcome)
+		c.fail(line, "outcome %q: success, failure, none or fields is expected", src.Outcome)
 	}
 	switch src.Kind {
 	case "":
