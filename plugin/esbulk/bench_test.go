@@ -204,31 +204,3 @@ func plainMap(m map[any]any) map[string]any {
 	}
 	return out
 }
-
-// TestCostsAtMostHalf: at most half the processor time of decoded maps and a
-// BulkIndexer, measured in turns in one run.
-func TestCostsAtMostHalf(t *testing.T) {
-	if testing.Short() {
-		t.Skip("not run: a measurement of some seconds")
-	}
-	chunk := corpusChunk(t, benchDocs)
-	srv := newHTTP(t, &sink{})
-	s, _ := shipper(t, map[string]string{"hosts": srv, "compress": "off"})
-	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{srv}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ours, theirs time.Duration
-	for range 5 {
-		start := cpu()
-		if s.Flush(context.Background(), "tag", chunk) != OK {
-			t.Fatal("not delivered")
-		}
-		between := cpu()
-		indexWithMaps(t, client, chunk)
-		ours, theirs = ours+between-start, theirs+cpu()-between
-	}
-	if ours*2 > theirs {
-		t.Errorf("%v, the BulkIndexer takes %v", ours, theirs)
-	}
-}
