@@ -237,8 +237,15 @@ func startWith(t *testing.T, bin, file, from string, port int, load ...string) *
 			t.Fatal(err)
 		}
 	}
+	return run(t, bin, append(load, "-c", filepath.Join(dir, file))...)
+}
+
+// run starts a Fluent Bit and returns what it prints. It is ended with SIGTERM when
+// the test ends.
+func run(t *testing.T, bin string, args ...string) *output {
+	t.Helper()
 	var out output
-	cmd := exec.Command(bin, append(load, "-c", filepath.Join(dir, file))...)
+	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
