@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -110,9 +113,15 @@ func TestFlushAnswersOfTheOutput(t *testing.T) {
 func TestShipmentsDeliver(t *testing.T) {
 	es := fakees.New()
 	defer es.Close()
-	set := map[string]string{"hosts": es.URL, "bootstrap": "off", "product": "elasticsearch"}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	set := map[string]string{"hosts": es.URL, "bootstrap": "off", "product": "elasticsearch", "metrics_listen": addr}
 	log, lines := testLog()
-	o, err := newShipment("x", func(k string) string { return set[k] }, log)
+	o, err := newShipment("es.7", func(k string) string { return set[k] }, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,5 +141,28 @@ func TestShipmentsDeliver(t *testing.T) {
 	wg.Wait()
 	if n := len(es.Stored("logs-fortinet.fortiems-default")); n != 10 || len(es.Faults()) > 0 {
 		t.Errorf("%d documents, %q", n, es.Faults())
+	}
+	if !o.flush("a", chunk) { // the same once more
+		t.Error("not delivered")
+	}
+	response, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`fortiems_output_documents_total{name="es.7",result="stored"} 10`,
+		`fortiems_output_documents_total{name="es.7",result="duplicate"} 1`,
+		`fortiems_output_bulk_requests_total{name="es.7",status="2xx"} 11`,
+		`fortiems_output_flushes_total{name="es.7",result="ok"} 12`,
+		`fortiems_output_flushes_in_flight{name="es.7"} 0`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
 	}
 }
