@@ -147,7 +147,7 @@ func (ev *Event) scanQuoted(s []byte, i int) (value []byte, next span) {
 // undoubleQuotes turns "" into ": whatever doubled the quotes around a value did
 // so with those in it.
 func (ev *Event) undoubleQuotes(v []byte) []byte {
-	if bytes.Index(v, doubledQuote) < 0 {
+	if !bytes.Contains(v, doubledQuote) {
 		return v
 	}
 	b := ev.scratch(len(v))
