@@ -11,7 +11,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test sigma test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -64,6 +64,9 @@ stack-down: ## stop the stack; VOLUMES=1 forgets its data as well
 
 stack-test: ## wait until the replayed corpus is stored, count documents per category (PROFILE as for stack)
 	go run ./test/stack count -product $(if $(filter opensearch,$(PROFILE)),opensearch,elasticsearch)
+
+redact: ## make lines from standard input fit to be shown: make -s redact < line
+	@go run ./test/redact
 
 SIGMA := pysigma==1.5.1 pysigma-backend-elasticsearch==2.1.1
 sigma: ## a Sigma engine in build/out/sigma, for the tests of conf/detections (python3 with venv, PyPI)
