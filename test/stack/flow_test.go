@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fluent-bit-fortiems/test/servers"
+)
+
+// TestFlowWithoutContainers runs what the stack runs, with real programs instead of
+// containers: the collector's configuration in Fluent Bit, templates from setup, lines
+// from the sender over TLS, a real OpenSearch, and the count at its end. Accounts and
+// front ends are not in it.
+func TestFlowWithoutContainers(t *testing.T) {
+	bin, _, _ := strings.Cut(os.Getenv("FLUENT_BIT"), ":")
+	if bin == "" {
+		var err error
+		if bin, err = exec.LookPath("fluent-bit"); err != nil {
+			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT)")
+		}
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("make", "-s", "build")
+	build.Dir = root
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	s := servers.ForTest(t, servers.OpenSearch)
+	ctx, dir := t.Context(), t.TempDir()
+	if err := runEnv(ctx, []string{"-file", dir + "/.env", "-dir", dir + "/stack"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SEARCH_URL", s.URL())
+	t.Setenv("SEARCH_USER", "admin")
+	t.Setenv("SEARCH_PASSWORD", "unused")
+	t.Setenv("FORTIEMS_PASSWORD", "unused")
+	if err := runSetup(ctx, []string{"-product", "opensearch"}); err != nil {
+		t.Fatal(err)
+	}
+	syslog, health := freePort(t), freePort(t)
+	text, err := os.ReadFile("fluent-bit.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := strings.NewReplacer("/tls/", dir+"/stack/tls/", "/buffer", dir+"/stack/buffer", "/conf/", root+"/conf/", "6514", fmt.Sprint(syslog),
+		"2020", fmt.Sprint(health), "0.0.0.0", "127.0.0.1", "grace: 40", "grace: 5").Replace(string(text))
+	if err := os.WriteFile(dir+"/fluent-bit.yaml", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startCollector(t, bin, "-e", root+"/build/out/flb-filter_fortiems.so", "-e", root+"/build/out/out_fortiems_es.so", "-c", dir+"/fluent-bit.yaml")
+	begin := time.Now()
+	addr := fmt.Sprintf("127.0.0.1:%d", syslog)
+	err = eventually(ctx, 30*time.Second, 200*time.Millisecond, func(ctx context.Context) error {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runSend(ctx, []string{"-addr", addr, "-ca", dir + "/stack/tls/ca.crt", "-corpus", "../corpus", "-rate", "1000"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := runCount(ctx, []string{"-env", dir + "/.env", "-url", s.URL(), "-ca", dir + "/stack/tls/ca.crt", "-corpus", "../corpus", "-product", "opensearch", "-limit", "1m"}); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := corpusLines("../corpus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Count(t, "logs-fortinet.fortiems-default", ""); n != len(lines) {
+		t.Errorf("%d documents of %d lines", n, len(lines))
+	}
+	// Dashboards show the last 24 hours: every document is of now.
+	old := fmt.Sprintf(`{"bool":{"must_not":{"range":{"@timestamp":{"gte":%d,"lte":%d}}}}}`, begin.Add(-5*time.Second).UnixMilli(), time.Now().Add(5*time.Second).UnixMilli())
+	if n := s.Count(t, "logs-fortinet.fortiems-default", old); n != 0 {
+		t.Errorf("%d documents are not of now", n)
+	}
+	if err := runProbe(ctx, []string{fmt.Sprintf("http://127.0.0.1:%d/api/v1/health", health)}); err != nil {
+		t.Error(err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// startCollector runs Fluent Bit until the end of the test.
+func startCollector(t *testing.T, bin string, args ...string) {
+	t.Helper()
+	out := &lockedBuffer{}
+	cmd := exec.Command(bin, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Errorf("Fluent Bit: %v\n%s", err, out)
+		}
+	})
+}
+
+// lockedBuffer collects what a process prints.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
