@@ -1,0 +1,113 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/parser"
+)
+
+func readAll(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestReadmeNamesEveryFile: what lies in these folders is described.
+func TestReadmeNamesEveryFile(t *testing.T) {
+	text := readAll(t, readme)
+	for _, pattern := range []string{"../../conf/topologies/*", "../../conf/detections/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, f := range files {
+			if !strings.Contains(text, "`"+filepath.Base(f)+"`") {
+				t.Errorf("README.md does not name %s", f)
+			}
+		}
+	}
+	var d struct{ Pages []struct{ Title string } }
+	if err := yaml.Unmarshal([]byte(readAll(t, "../../conf/dashboards/dashboards.yaml")), &d); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range d.Pages {
+		if !strings.Contains(text, "| "+p.Title+" |") {
+			t.Errorf("README.md does not name the page %s", p.Title)
+		}
+	}
+}
+
+// TestReadmeCommandsExist: every make target and file path that the README names.
+func TestReadmeCommandsExist(t *testing.T) {
+	text := readAll(t, readme)
+	makefile := readAll(t, "../../Makefile") + readAll(t, "../../build/package.mk")
+	targets := regexp.MustCompile("(?m)(?:^|`|&& )make (?:-s )?([a-z][a-z0-9-]*)").FindAllStringSubmatch(text, -1)
+	if len(targets) < 8 {
+		t.Fatalf("only %d targets", len(targets))
+	}
+	for _, m := range targets {
+		if !regexp.MustCompile(`(?m)^` + m[1] + `:`).MatchString(makefile) {
+			t.Errorf("no target %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("[ `@=]((?:conf|test|build|parser|plugin)/[A-Za-z0-9_./-]*[A-Za-z0-9_/])").FindAllStringSubmatch(text, -1) {
+		path := "../../" + m[1]
+		if strings.HasPrefix(m[1], "build/out") || m[1] == "test/.env" {
+			continue // made
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("README.md names %s: %v", m[1], err)
+		}
+	}
+}
+
+// TestReadmeLinksWithin: every link to a heading finds one.
+func TestReadmeLinksWithin(t *testing.T) {
+	text := readAll(t, readme)
+	headings := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^##+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		anchor := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		headings[strings.ReplaceAll(anchor, " ", "-")] = true
+	}
+	for _, m := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(text, -1) {
+		if !headings[m[1]] {
+			t.Errorf("no heading %s", m[1])
+		}
+	}
+}
+
+// TestUnknownLineExample: the rule that the README gives for an unknown line makes the
+// line known, which it is not without.
+func TestUnknownLineExample(t *testing.T) {
+	text := readAll(t, readme)
+	_, text, ok := strings.Cut(text, "### A line that is classified unknown")
+	_, text, ok2 := strings.Cut(text, "```yaml\n")
+	rule, _, ok3 := strings.Cut(text, "```")
+	if !ok || !ok2 || !ok3 {
+		t.Fatal("no rule")
+	}
+	file := t.TempDir() + "/rules.yaml"
+	if err := os.WriteFile(file, []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := parser.LoadRules(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := []byte(`emsserial=FCTEMS0000000001 type=event subtype=system msg="nightly digest sent"`)
+	var before, after parser.Event
+	parser.New(parser.Options{}).Parse(&before, line, 1727821050, 0)
+	parser.New(parser.Options{Rules: rules}).Parse(&after, line, 1727821050, 0)
+	if before.Category != parser.Unknown || after.Category != parser.SystemEvent {
+		t.Errorf("%s without the rule, %s with it", before.Category, after.Category)
+	}
+}
