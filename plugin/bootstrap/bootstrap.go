@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,9 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 	if b.config.Index != "" {
 		return nil
 	}
+	if !b.config.Bootstrap && s.product == elasticsearch && strings.HasPrefix(b.config.DataStream, builtinPrefix) {
+		return nil
+	}
 	return b.checkTarget(ctx, s, why)
 }
 
@@ -134,6 +138,10 @@ const (
 	elasticsearch = "elasticsearch"
 	opensearch    = "opensearch"
 )
+
+// builtinPrefix begins the data streams for which every Elasticsearch has a
+// template, logs-*-*. OpenSearch has none.
+const builtinPrefix = "logs-"
 
 // server asks for the product unless the operator has said it.
 func (b *Bootstrap) server(ctx context.Context) (server, error) {
@@ -154,7 +162,8 @@ func (b *Bootstrap) server(ctx context.Context) (server, error) {
 		return server{opensearch, info.Version.Number}, nil
 	case a.ok() && info.Version.Number != "", a.header.Get("X-Elastic-Product") == "Elasticsearch":
 		return server{elasticsearch, info.Version.Number}, nil
-	case a.status == http.StatusForbidden:
+	case a.status == http.StatusForbidden, a.status == http.StatusNotFound, a.ok():
+		// A gateway may hide the version. What the target is decides then.
 		return server{}, nil
 	}
 	return server{}, fmt.Errorf("GET / is not answered as Elasticsearch or OpenSearch would (%s); set product if a gateway hides them", shown(a))

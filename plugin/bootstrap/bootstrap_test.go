@@ -433,6 +433,59 @@ func TestBootstrapOff(t *testing.T) {
 	if err := b.Ready(t.Context()); err != nil {
 		t.Error("the operator has said that it is there:", err)
 	}
+	f = newFake(t, elasticsearch)
+	b, _ = instance(t, f, off())
+	if err := b.Ready(t.Context()); err != nil || !slices.Equal(f.seen, []string{"GET /"}) {
+		t.Errorf("Elasticsearch makes a data stream of logs-*: %v %q", err, f.seen)
+	}
+}
+
+func TestGatewayThatHidesAllButBulk(t *testing.T) {
+	hide := func(f *fake, status int) {
+		for _, r := range []string{
+			"GET /", "GET /_ilm/policy/logs-fortinet.fortiems", "PUT /_ilm/policy/logs-fortinet.fortiems",
+			"GET /_index_template/logs-fortinet.fortiems", "PUT /_index_template/logs-fortinet.fortiems",
+			"GET /_index_template/logs-fortinet.fortiems.dead_letter", "PUT /_index_template/logs-fortinet.fortiems.dead_letter",
+			"GET /_data_stream/logs-fortinet.fortiems-default", "HEAD /logs-fortinet.fortiems-default", "GET /_index_template",
+		} {
+			f.answers[r] = scripted{status: status, body: "{}"}
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		product string
+		options map[string]string
+		status  int
+		goesOn  bool
+	}{
+		{"bootstrap off", "other", map[string]string{"bootstrap": "off"}, 404, true},
+		{"bootstrap off, every path is fine", "other", map[string]string{"bootstrap": "off"}, 200, true},
+		{"every path is fine", "other", nil, 200, true},
+		{"nothing is known", "other", nil, 404, false},
+		{"nothing is known of Elasticsearch", elasticsearch, nil, 404, true},
+		{"Elasticsearch by option", "other", map[string]string{"product": "elasticsearch"}, 404, true},
+		{"OpenSearch by option", "other", map[string]string{"product": "opensearch"}, 404, false},
+		{"OpenSearch by option, bootstrap off", "other", map[string]string{"product": "opensearch", "bootstrap": "off"}, 404, false},
+	} {
+		f := newFake(t, c.product)
+		hide(f, c.status)
+		for _, m := range []string{"GET", "PUT"} {
+			f.answers[m+" /_plugins/_ism/policies/logs-fortinet.fortiems"] = scripted{status: c.status, body: "{}"}
+		}
+		b, _ := instance(t, f, c.options)
+		if err := b.Ready(t.Context()); (err == nil) != c.goesOn {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestStrangePolicyIsLeftAlone(t *testing.T) {
+	f := newFake(t, elasticsearch)
+	f.answers["GET /_ilm/policy/logs-fortinet.fortiems"] = scripted{status: 200, body: `{"logs-fortinet.fortiems":[1],"other":true}`}
+	b, _ := instance(t, f, nil)
+	if err := b.Ready(t.Context()); err != nil || slices.ContainsFunc(f.writes(), func(w string) bool { return strings.Contains(w, "_ilm") }) {
+		t.Errorf("%v %q", err, f.writes())
+	}
 }
 
 func TestFlushesShareOneAttempt(t *testing.T) {

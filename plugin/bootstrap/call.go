@@ -64,7 +64,7 @@ func (a answer) reason() string {
 }
 
 // call sends a request and reads the whole answer. An error means that it is worth
-// trying again: no or half an answer, 401, 408, 429, 3xx or 5xx.
+// trying again: no or half an answer, 401, 408, 429, 3xx or 5xx but 501.
 func (b *Bootstrap) call(ctx context.Context, method, path string, body []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
@@ -88,6 +88,7 @@ func (b *Bootstrap) call(ctx context.Context, method, path string, body []byte) 
 	}
 	a := answer{resp.StatusCode, resp.Header, text}
 	switch s := a.status; {
+	case s == http.StatusNotImplemented: // it will not be later, either
 	case s == http.StatusUnauthorized, s == http.StatusRequestTimeout, s == http.StatusTooManyRequests, s/100 == 5, s/100 == 3:
 		return a, fmt.Errorf("%s %s: %s", method, req.URL.Path, a.reason())
 	}

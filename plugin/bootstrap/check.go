@@ -14,7 +14,7 @@ import (
 // guessed types, which nothing turns into a data stream later.
 func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error {
 	target := b.config.DataStream
-	state, err := b.targetState(ctx, target)
+	state, err := b.targetState(ctx, s, target)
 	if err != nil {
 		return err
 	}
@@ -25,8 +25,8 @@ func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error
 		return fmt.Errorf("data stream %s does not exist and no index template would make one: %s", target, why)
 	case !b.config.Bootstrap:
 		return nil // the operator has said that everything is in place
-	case s.product == elasticsearch && strings.HasPrefix(target, "logs-"):
-		return nil // every Elasticsearch has a template for logs-*-*
+	case s.product == elasticsearch && strings.HasPrefix(target, builtinPrefix):
+		return nil
 	}
 	return fmt.Errorf("it cannot be told whether the data stream %s exists (the user may not look): %s; give the user the privilege view_index_metadata (OpenSearch: indices:admin/data_stream/get, indices:admin/get), or set bootstrap off once it does", target, why)
 }
@@ -35,13 +35,13 @@ type targetState int
 
 const (
 	unusable targetState = iota
-	unknown              // the user may not look
+	unknown              // the user may not look, or the server does not say
 	usable
 )
 
 // targetState looks for the data stream, an index or alias of that name, and the
 // template that would apply.
-func (b *Bootstrap) targetState(ctx context.Context, target string) (targetState, error) {
+func (b *Bootstrap) targetState(ctx context.Context, s server, target string) (targetState, error) {
 	var streams struct {
 		DataStreams []struct {
 			Name string `json:"name"`
@@ -67,7 +67,7 @@ func (b *Bootstrap) targetState(ctx context.Context, target string) (targetState
 	case a.status == http.StatusForbidden:
 		state = unknown
 	}
-	made, err := b.templateMakes(ctx, target)
+	made, err := b.templateMakes(ctx, s, target)
 	if err != nil {
 		return unusable, err
 	}
@@ -76,7 +76,7 @@ func (b *Bootstrap) targetState(ctx context.Context, target string) (targetState
 
 // templateMakes tells whether the template that the server would choose for the
 // target makes a data stream.
-func (b *Bootstrap) templateMakes(ctx context.Context, target string) (targetState, error) {
+func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) (targetState, error) {
 	var list struct {
 		Templates []struct {
 			Template struct {
@@ -91,8 +91,8 @@ func (b *Bootstrap) templateMakes(ctx context.Context, target string) (targetSta
 	switch {
 	case err != nil:
 		return unusable, err
-	case a.status == http.StatusForbidden:
-		return unknown, nil
+	case a.status == http.StatusForbidden, !a.ok() && s.product != opensearch:
+		return unknown, nil // OpenSearch answers, and has no template of its own
 	case !a.ok():
 		return unusable, nil
 	}

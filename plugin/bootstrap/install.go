@@ -24,7 +24,7 @@ type found struct {
 // is not. An error means: later.
 func (b *Bootstrap) install(ctx context.Context, s server) (why string, err error) {
 	if s.product == "" {
-		why = "the user may not read the server's version, so the product is unknown: set product"
+		why = "the server does not tell its version, so the product is unknown: set product"
 		b.refused("product", why)
 		return why, nil
 	}
@@ -167,11 +167,7 @@ func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	var list map[string]struct {
-		Policy struct {
-			Meta meta `json:"_meta"`
-		} `json:"policy"`
-	}
+	var list map[string]json.RawMessage
 	a, err := b.get(ctx, path, &list)
 	if err != nil {
 		return false, err
@@ -181,7 +177,13 @@ func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) 
 		return false, nil
 	}
 	var f found
-	if p, ok := list[dataName]; ok {
+	if text, ok := list[dataName]; ok {
+		var p struct {
+			Policy struct {
+				Meta meta `json:"_meta"`
+			} `json:"policy"`
+		}
+		_ = json.Unmarshal(text, &p) // what we cannot read is not ours
 		f = p.Policy.Meta.found()
 	}
 	what := "lifecycle policy " + dataName

@@ -106,6 +106,7 @@ var trouble = map[string]struct {
 	"503 with Retry-After":                {script: first(1, &fakees.Reply{Status: 503, Header: map[string]string{"Retry-After": "1"}}), retries: 1, log: "answered 503"},
 	"redirect":                            {script: first(1, &fakees.Reply{Status: 302, Header: map[string]string{"Location": "http://127.0.0.1:1/"}}), retries: 1, log: "a redirect is not followed"},
 	"page of a proxy":                     {script: first(4, &fakees.Reply{Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Sign in</html>"}), retries: 1, log: "web page"},
+	"page of a proxy with 403":            {script: first(1, &fakees.Reply{Status: 403, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), retries: 1, log: "403 with a web page"},
 	"page of a proxy with 502":            {script: first(1, &fakees.Reply{Status: 502, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), retries: 1, log: "502 with a web page"},
 	"400 for the request":                 {script: first(1, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), retries: 1, log: "400 parse_exception"},
 	"401 for the request":                 {script: first(1, &fakees.Reply{Status: 401}), retries: 1, log: "credentials are not accepted"},

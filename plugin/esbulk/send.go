@@ -192,6 +192,8 @@ func explain(host string, code int, kind string, page bool) string {
 		what += " " + kind
 	}
 	switch {
+	case page && code >= 400 && code != http.StatusProxyAuthRequired:
+		return what + " with a web page: is there a proxy in front of the server?"
 	case code == http.StatusUnauthorized:
 		return what + ": the credentials are not accepted, check api_key or username and password"
 	case code == http.StatusForbidden && strings.Contains(kind, "block"):
@@ -204,8 +206,6 @@ func explain(host string, code int, kind string, page bool) string {
 		return what + ": a proxy wants credentials"
 	case code >= 300 && code < 400:
 		return what + ": a redirect is not followed, put the address it leads to into hosts"
-	case page:
-		return what + " with a web page: is there a proxy in front of the server?"
 	case code >= 500:
 		return what + ": the server or a proxy in front of it cannot take requests now"
 	}

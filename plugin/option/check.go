@@ -164,7 +164,7 @@ func checkCount(s string) error {
 
 // parseTime reads a Go duration, or whole seconds when there is no unit.
 func parseTime(s string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 {
+	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 && n <= 24*60*60 {
 		return time.Duration(n) * time.Second, nil
 	}
 	d, err := time.ParseDuration(strings.ToLower(s))
@@ -196,6 +196,22 @@ func checkURLs(s string) error {
 		}
 	}
 	return nil
+}
+
+// withoutLogin hides everything before the last @ but the scheme: somebody may have
+// put a password there.
+func withoutLogin(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	scheme := ""
+	for _, p := range []string{"http://", "https://"} {
+		if strings.HasPrefix(s, p) {
+			scheme = p
+		}
+	}
+	return scheme + "***" + s[at:]
 }
 
 // checkFingerprint takes a SHA-256 sum in hex, with or without colons.

@@ -57,6 +57,8 @@ type Option struct {
 	Valid   string // what a value may be, as it stands in the error message
 	Secret  bool   // the value never appears in a log or an error
 
+	// show is what of a refused value may appear in an error; nil: all of it.
+	show func(value string) string
 	// check reports whether value, which is never empty, is valid. A nil error
 	// is valid; errNotValid says no more than Valid does; any other error gives
 	// the reason as well.
@@ -120,6 +122,9 @@ func values(table []Option, get func(string) string) (map[string]string, error) 
 		}
 		if err := o.check(v); err != nil {
 			bad := &Error{Key: o.Key, Value: v, Valid: o.Valid, Secret: o.Secret}
+			if o.show != nil {
+				bad.Value = o.show(v)
+			}
 			if !errors.Is(err, errNotValid) {
 				bad.Reason = err
 			}

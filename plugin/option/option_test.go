@@ -231,7 +231,7 @@ func TestOutputBadValues(t *testing.T) {
 		"bulk_max_bytes":   {"0", "-1", "5T", "many", "3G"},
 		"bulk_max_docs":    {"0", "-1", "1.5", "many"},
 		"compress":         {"zstd"},
-		"flush_timeout":    {"0", "-1s", "1ms", "25h", "soon"},
+		"flush_timeout":    {"0", "-1s", "1ms", "25h", "86401", "999999999", "soon"},
 		"dead_letter":      {"on", "index:", "file:", "topic:x", "index:a b"},
 		"bootstrap":        {"once"},
 		"product":          {"solr"},
@@ -250,7 +250,9 @@ func TestOutputPairs(t *testing.T) {
 		"user without password":      {map[string]string{"username": "u"}, "password"},
 		"API key and user":           {map[string]string{"api_key": "s3cret", "username": "u", "password": "s3cret"}, "api_key and username"},
 		"credentials in a host":      {map[string]string{"hosts": "http://h"}, ""},
-		"credentials in a host URL ": {map[string]string{"hosts": "http://u:pw@h"}, "credentials belong"},
+		"credentials in a host URL":  {map[string]string{"hosts": "http://u:s3cret@h"}, `"http://***@h" is not valid (credentials belong`},
+		"credentials in a bad URL":   {map[string]string{"hosts": "https://a,ftp://u:s3cret,s3cret@h"}, `"https://***@h" is not valid`},
+		"credentials without scheme": {map[string]string{"hosts": "u:s3cret@h"}, `"***@h" is not valid`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseOutput(from(c.set))

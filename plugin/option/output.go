@@ -32,7 +32,7 @@ var outputTable = []Option{
 		Key: "hosts", Type: List, Default: "http://127.0.0.1:9200",
 		Text:  "Servers, used in turn; one that fails is rested.",
 		Valid: "http:// or https:// URLs separated by commas",
-		check: checkURLs,
+		check: checkURLs, show: withoutLogin,
 	},
 	{
 		Key: "cloud_id", Type: Text,
