@@ -120,9 +120,11 @@ func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 // and module fields, the syslog app name and the name of a CEF header. marked
 // tells whether it has its ems- prefix. A bare token counts only in subtype and
 // type of a line that EMS wrote, and the words event, error and client, which
-// mean other things there, never do; it does not make a line one of FortiEMS.
+// mean other things there, never do; it does not make a line one of FortiEMS, and
+// a token with its prefix wins wherever it stands.
 func (ev *Event) lineToken() (found token, marked bool) {
 	found = noToken
+	bare := noToken
 	for _, id := range [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule} {
 		v := ev.value(id)
 		if v == nil {
@@ -133,10 +135,10 @@ func (ev *Event) lineToken() (found token, marked bool) {
 			return t, true
 		}
 		found = max(found, t)
-		if t == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
+		if t == noToken && bare == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
 			t = bareToken(v)
 			if c := Category(t); t >= 0 && c != SystemEvent && c != SystemError && c != Client {
-				return t, found == anyToken
+				bare = t
 			}
 		}
 	}
@@ -149,20 +151,29 @@ func (ev *Event) lineToken() (found token, marked bool) {
 			found = max(found, t)
 		}
 	}
-	return found, found != noToken
+	marked = found != noToken
+	if bare != noToken {
+		found = bare
+	}
+	return found, marked
 }
 
 // identify decides whether the line belongs to FortiEMS and who wrote it.
 func (ev *Event) identify() bool {
+	// A relay may add an id of its own, so the first that means something counts.
 	ev.id = nil
 	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
-		if v := ev.value(id); v != nil {
+		v := ev.value(id)
+		if isClientID(v) || isGateID(v) {
 			ev.id = v
 			break
 		}
+		if ev.id == nil {
+			ev.id = v
+		}
 	}
-	clientID := len(ev.id) == 5 && ev.id[0] == '9' && (ev.id[1] == '6' || ev.id[1] == '8') && allDigits(ev.id)
-	gateID := len(ev.id) == 10 && allDigits(ev.id) && (string(ev.id[:4]) == "0107" || string(ev.id[:4]) == "0112")
+	fiveDigits, gateID := isClientID(ev.id), isGateID(ev.id)
+	clientID := fiveDigits && (ev.id[1] == '6' || ev.id[1] == '8')
 	devid := ev.value(keyDevid)
 	if devid == nil {
 		devid = ev.value(keyDeviceID)
@@ -170,7 +181,7 @@ func (ev *Event) identify() bool {
 	switch {
 	case gateID || hasPrefixFold(devid, "fg") && len(devid) > 8:
 		ev.by = byGate
-	case ev.has(keyFctver) || ev.has(keyFctsn) || clientID || isClientID(ev.id):
+	case ev.has(keyFctver) || ev.has(keyFctsn) || fiveDigits:
 		ev.by = byClient
 	default:
 		ev.by = byEMS
@@ -185,6 +196,11 @@ func (ev *Event) identify() bool {
 
 // isClientID reports whether an id is a five-digit one of FortiClient, 9xxxx.
 func isClientID(id []byte) bool { return len(id) == 5 && id[0] == '9' && allDigits(id) }
+
+// isGateID reports whether an id is one of FortiGate about its endpoints or tags.
+func isGateID(id []byte) bool {
+	return len(id) == 10 && (string(id[:4]) == "0107" || string(id[:4]) == "0112") && allDigits(id)
+}
 
 func allDigits(v []byte) bool {
 	for _, c := range v {

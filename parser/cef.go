@@ -87,6 +87,9 @@ func (ev *Event) cefHeaderField(s []byte) (v, rest []byte, more bool) {
 // end before the next key whose "=" is not escaped.
 func (ev *Event) cefExtension(s []byte) {
 	k := nextKey(s, 0)
+	for k.end < 0 && k.start < len(s) {
+		k = nextKey(s, k.start+wordEnd(s[k.start:]))
+	}
 	for k.end >= 0 {
 		key, i := s[k.start:k.end], k.end+1
 		last := len(s)

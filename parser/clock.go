@@ -261,7 +261,10 @@ type clocks struct {
 
 	offset  int32 // seconds east of UTC
 	hasZone bool  // named by tz= or proved by another clock
-	named   bool  // by tz=
+	named   bool  // by tz= or behind the time of day
+
+	tzRead      bool // tz= is an offset
+	contradicts bool // the offset behind the time of day is not that of tz=
 }
 
 type epoch struct {
@@ -290,9 +293,10 @@ func (ev *Event) readClocks() {
 	c.event, c.stamp, c.insert = ev.epochOf(keyEventtime), ev.epochOf(keyTimestamp), ev.epochOf(keyItime)
 	c.local = civil{}
 	c.hasLocal, c.fromDate, c.hasZone, c.named, c.offset = false, false, false, false, 0
+	c.tzRead, c.contradicts = false, false
 	if tz := ev.value(keyTz); tz != nil {
 		if offset, ok := parseZone(tz); ok {
-			c.offset, c.hasZone, c.named = offset, true, true
+			c.offset, c.hasZone, c.named, c.tzRead = offset, true, true, true
 		}
 	}
 	if d, t := ev.value(keyDate), ev.value(keyTime); d != nil && t != nil {
@@ -327,6 +331,7 @@ func (c *clocks) parseRest(t []byte) bool {
 	if ok && !c.named {
 		c.offset, c.hasZone, c.named = offset, true, true
 	}
+	c.contradicts = ok && offset != c.offset
 	return ok
 }
 
@@ -387,7 +392,7 @@ func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
 	}
 	if c.hasZone {
 		ev.setText(EventTimezone, ev.appendOffset(c.offset))
-		if c.named {
+		if c.tzRead {
 			ev.represented(keyTz)
 		}
 	}
@@ -402,7 +407,7 @@ func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
 // record and its zone do.
 func (ev *Event) representTimes(localSec int64) {
 	c := &ev.clocks
-	if c.hasZone && localSec == ev.Sec && (c.local.nsec == 0 || c.local.nsec == ev.Nsec) {
+	if c.hasZone && !c.contradicts && localSec == ev.Sec && (c.local.nsec == 0 || c.local.nsec == ev.Nsec) {
 		if c.fromDate {
 			ev.represented(keyDate)
 			ev.represented(keyTime)

@@ -132,7 +132,7 @@ const maxList = 64
 
 // add enters a pair. key must be in its written form if id is 0.
 func (ev *Event) add(key, value []byte, id keyID) {
-	null := isNull(value)
+	null := isNull(value) || value[0] == '0' && portKeys.has(id) && isZero(value)
 	n := len(ev.Pairs)
 	if id != 0 {
 		if !ev.seen.has(id) {
@@ -296,4 +296,14 @@ func isNull(v []byte) bool {
 		return string(v) == "(null)"
 	}
 	return false
+}
+
+// isZero reports whether a value, which is not empty, is the number 0.
+func isZero(v []byte) bool {
+	for _, c := range v {
+		if c != '0' {
+			return false
+		}
+	}
+	return true
 }

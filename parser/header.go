@@ -249,6 +249,9 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 		h.hasTime, h.stamp = true, t
 	}
 	end := n + wordEnd(s[n:])
+	if bytes.IndexByte(s[n:end], '=') >= 0 {
+		return n, false // a pair without the blank before it
+	}
 	if end == n+1 && s[n] == ':' {
 		return end, false
 	}

@@ -294,6 +294,17 @@ var targets = func() (t [numWriters][256]target) {
 	return t
 }()
 
+// portKeys are the keys of ports, where 0 is a null marker.
+var portKeys = func() (s keySet) {
+	for id, t := range targets[byEMS] {
+		if t.how == asPort {
+			s.add(keyID(id))
+		}
+	}
+	s.add(keyGatewayport)
+	return s
+}()
+
 // FieldRow is a row of the field table, for documents and index templates.
 type FieldRow struct{ Key, WrittenBy, Field, Note string }
 

@@ -138,6 +138,7 @@ func TestTimes(t *testing.T) {
 		"too early":                  {Options{}, `itime=123456`, receipt, ""},
 		"after 2038":                 {Options{}, `eventtime=4102444800`, receipt, ""},
 		"timestamp before itime":     {Options{}, `itime=1708624600 timestamp=1708624605`, "2024-02-22T17:56:45Z", ""},
+		"two zones":                  {Options{}, `date=2024-10-01 time=22:17:30+05:00 tz="+0100"`, "2024-10-01T21:17:30Z", "+01:00"},
 		"event_time off":             {Options{ReceiptTime: true}, `eventtime=1727821050 tz="+0100"`, receipt, "+01:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +159,7 @@ func TestWhatIsFortiEMS(t *testing.T) {
 	for line, want := range map[string]bool{
 		`emsserial=x`: true, `emshostname=""`: true, `fctver=1`: true, `fctsn=1`: true, `fctuid=1`: true, `fctemssn="(null)"`: true,
 		`devid=FCT1`: true, `devname="FCTEMS1"`: true, `subtype=EMS_VPN`: true, `type=ems-quux`: true, `module=ems-vpn`: true,
-		`<13>Oct  1 22:17:30 h ems-client: hello`: true, `id=96900`: true, `logid="0107045057"`: true, `logid="0112053203"`: true,
+		`<13>Oct  1 22:17:30 h ems-client: hello`: true, `id=96900`: true, `id=7123 logid="0107045057"`: true, `subtype=policy type=ems-event`: true, `logid="0107045057"`: true, `logid="0112053203"`: true,
 		`CEF:0|Fortinet|FortiClient EMS|7|1|x|5|`: true, `{"emsserial":"x"}`: true,
 		`devid=FG100 logid="0000000020" type=traffic`: false, `type=vpn`: false, `id=12345`: false, `hello ems-vpn`: false,
 		`CEF:0|Acme|FortiClient|7|1|x|5|`: false, `<38>Oct  1 22:17:30 h sshd[1]: x`: false, ``: false,
@@ -177,6 +178,8 @@ func TestTokensAndBareWords(t *testing.T) {
 		`emsserial=1 subtype=adconnector`: "ems-adconnector", `emsserial=1 fctver=1 subtype=adconnector`: "fct-event",
 		`<13>Oct  1 22:17:30 h ems-update: emsserial=1 logtype=ems-error`: "ems-error",
 		`<13>Oct  1 22:17:30 h ems-update: emsserial=1`:                   "ems-update",
+		`<13>Oct  1 22:17:30 h ems-update: emsserial=1 subtype=policy`:    "ems-update",
+		`subtype=policy type=ems-vpn`:                                     "ems-vpn",
 	} {
 		var ev Event
 		if New(Options{}).Parse(&ev, []byte(line), received, 0); ev.Category.String() != want {
@@ -215,6 +218,15 @@ func TestWhatStaysUnderTheVendorPrefix(t *testing.T) {
 		"user is an address":        {`emsserial=1 user=192.0.2.1 eapuser=bob`, `user=192.0.2.1`},
 		"text before the pairs":     {`<13>Oct  1 22:17:30 h app: hello world emsserial=1 msg=x`, `header_text=hello world`},
 		"a CRC32":                   {`fctver=1 checksum=deadbeef`, `fctver=1|checksum=deadbeef`},
+		"port 0 and another":        {`emsserial=1 srcport=0 srcport=80 dstport=00 gatewayport=0`, ``},
+		"a zone that is none":       {`emsserial=1 tz=CET dtime=2024-10-01T22:17:30Z`, `tz=CET`},
+		"two zones":                 {`emsserial=1 tz="+0100" dtime=2024-10-01T22:17:30Z`, `dtime=2024-10-01T22:17:30Z`},
+		"only separators":           {`emsserial=1 vulncat=","`, `vulncat=,`},
+		"a list too long":           {`emsserial=1 vulncat=` + strings.Repeat("a,", 65), `vulncat=` + strings.Repeat("a,", 65)},
+		"text and a null message":   {`hello world emsserial=1 msg=N/A`, ``},
+		"a pair glued to a stamp":   {`<13>Oct  1 22:17:30x=1 emsserial=1`, `x=1`},
+		"CEF with text before":      {`CEF:0|Fortinet|FortiClient|7|1|x|5|some words y=2`, `cef_device_vendor=Fortinet|cef_device_product=FortiClient|cef_device_version=7|cef_signature_id=1|cef_name=x|cef_severity=5|y=2`},
+		"one MAC as a list":         {`emsserial=1 devicemac=a1b2c34d38a6;`, ``},
 		"a second serial":           {`emsserial=1 devid=FCT2 fctsn=FCT3 fctver=1`, `fctsn=FCT3|fctver=1`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,6 +241,7 @@ func TestMAC(t *testing.T) {
 	for v, want := range map[string]string{
 		"a1-b2-c3-4d-38-a6": "A1-B2-C3-4D-38-A6", "A1:B2:C3:4D:38:A6": "A1-B2-C3-4D-38-A6", "a1b2c34d38a6": "A1-B2-C3-4D-38-A6",
 		"a1b2.c34d.38a6": "A1-B2-C3-4D-38-A6", "": "", "a1-b2": "", "a1-b2-c3-4d-38-g6": "", "a1--b2c34d38a6": "", "a1b2c34d38a6ff": "",
+		"a1:-b2c34d38a6": "",
 	} {
 		got, ok := appendMAC(nil, []byte(v))
 		if ok != (want != "") || ok && string(got) != want {

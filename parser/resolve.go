@@ -128,7 +128,7 @@ func (ev *Event) resolveMessage() {
 	if len(ev.msg) > 0 {
 		ev.setText(Message, ev.msg)
 	}
-	if len(ev.head.stray) > 0 && (ev.has(keyMsg) || ev.has(keyLogdesc)) {
+	if len(ev.head.stray) > 0 && (ev.valued.has(keyMsg) || ev.valued.has(keyLogdesc)) {
 		ev.add([]byte("header_text"), ev.head.stray, 0)
 	}
 }
@@ -185,7 +185,7 @@ func (ev *Event) assign(t target, pair *Pair) bool {
 	case asIP:
 		return isIP(v) && ev.offer(t.to, v)
 	case asPort:
-		return ev.setPort(t.to, pair)
+		return ev.setPort(t.to, v)
 	case asLong:
 		n, ok := parseUint(v)
 		return ok && ev.offerInt(t.to, n)
@@ -244,12 +244,17 @@ func (ev *Event) assignByLine(t target, v []byte) bool {
 		}
 		return bytes.Contains(v, []byte("://")) && ev.offer(VulnReference, v)
 	case asVulnCat:
-		return splitList(v, func(part []byte) bool {
+		some := false
+		if !splitList(v, func(part []byte) bool { some = some || len(part) > 0; return true }) {
+			return false
+		}
+		splitList(v, func(part []byte) bool {
 			if len(part) > 0 {
 				ev.addList(VulnCategory, listVulnCategory, part)
 			}
 			return true
 		})
+		return some
 	case asScore:
 		f, ok := parseScore(v)
 		if !ok || ev.Set.Has(VulnScore) {
@@ -300,7 +305,9 @@ func (ev *Event) setHostMACs(v []byte) bool {
 		if ok {
 			ev.addList(HostMAC, listHostMAC, ev.keep(b, n))
 		}
-		return ok
+		if ok || bytes.IndexByte(v, ';') < 0 && bytes.IndexByte(v, ',') < 0 {
+			return ok
+		}
 	}
 	var check [32]byte
 	if !splitList(v, func(part []byte) bool { _, ok := appendMAC(check[:0], part); return ok }) {
@@ -322,12 +329,8 @@ func (ev *Event) setMAC(f Field, v []byte) bool {
 	return ok && ev.offer(f, ev.keep(b, n))
 }
 
-// setPort takes a port. Port 0 is a null marker.
-func (ev *Event) setPort(f Field, pair *Pair) bool {
-	n, ok := parseUint(pair.Value)
-	if ok && n == 0 {
-		return true
-	}
+func (ev *Event) setPort(f Field, v []byte) bool {
+	n, ok := parseUint(v)
 	return ok && n <= 65535 && ev.offerInt(f, n)
 }
 

@@ -97,7 +97,7 @@ func appendMAC(dst, v []byte) ([]byte, bool) {
 			if hex++; hex > 12 {
 				return dst[:n], false
 			}
-		case (c == '-' || c == ':' || c == '.') && hex%2 == 0 && i > 0 && i < len(v)-1 && v[i-1] != c:
+		case (c == '-' || c == ':' || c == '.') && hex%2 == 0 && i > 0 && i < len(v)-1 && upperHex[v[i-1]] != 0:
 		default:
 			return dst[:n], false
 		}
