@@ -441,21 +441,22 @@ func (e *encoder) structuredData(s []byte) {
 	var elements []element
 	index := map[string]int{}
 	cur := 0
-	parser.EachSD(s, func(id []byte) {
-		i, ok := index[string(id)]
+	parser.EachSD(s, func(sent []byte) {
+		id := nameOr(sent)
+		i, ok := index[id]
 		if !ok {
 			i = len(elements)
-			index[string(id)] = i
-			elements = append(elements, element{id: nameOr(id), index: map[string]int{}})
+			index[id] = i
+			elements = append(elements, element{id: id, index: map[string]int{}})
 		}
 		cur = i
-	}, func(name, value []byte) {
-		el := &elements[cur]
-		i, ok := el.index[string(name)]
+	}, func(sent, value []byte) {
+		el, name := &elements[cur], nameOr(sent)
+		i, ok := el.index[name]
 		if !ok {
 			i = len(el.params)
-			el.index[string(name)] = i
-			el.params = append(el.params, param{name: nameOr(name)})
+			el.index[name] = i
+			el.params = append(el.params, param{name: name})
 		}
 		el.params[i].values = append(el.params[i].values, parser.UnescapeSD(nil, value))
 	})

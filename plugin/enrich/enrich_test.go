@@ -198,6 +198,15 @@ func TestFlatSchema(t *testing.T) {
 	}
 }
 
+func TestStructuredDataWithoutNames(t *testing.T) {
+	line := `<13>1 2024-10-01T22:17:30Z h ems-vpn - - [x ="a" _="b"][_ c="d"][ e="f"] emsserial=1`
+	out, _ := run(t, Options{}, eventOf(pair{"log", bin(line)}))
+	const want = `"structured_data":{"x":{"_":["a","b"]},"_":{"c":"d","e":"f"}}`
+	if got := jsonOf(t, out); !strings.Contains(got, want) {
+		t.Errorf("%s is missing in %s", want, got)
+	}
+}
+
 // TestTree checks what the encoder builds on: objects are visited once and small.
 func TestTree(t *testing.T) {
 	children := map[int8]int{}
