@@ -11,7 +11,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory fuzz bench profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory differential fuzz bench profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -85,11 +85,16 @@ test-pure: ## everything but the object itself, without cgo
 test-memory: ## objects built with address checks and with cgocheck2, in the stand-in host with address checks
 	FORTIEMS_VARIANTS=1 go test -v -count 1 -timeout 30m -run 'Memory|PointersBetween' ./test/abi
 
+LINES ?= 1000000
+SEED ?= 1
+differential: ## the filter against a slow reference over LINES random lines of SEED
+	FORTIEMS_DIFFERENTIAL=$(LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run SameRecords ./test/reference
+
 FUZZTIME ?= 5m
 fuzz: ## fuzz every target for FUZZTIME
 	@for p in ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk; do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
 
 # The object is built with plugin/default.pgo, so the benchmarks are as well.
 bench: build ## benchmarks, and the pipeline of Fluent Bit with this and other filters side by side

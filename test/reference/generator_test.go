@@ -1,0 +1,194 @@
+package reference
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"fluent-bit-fortiems/parser"
+)
+
+// generator makes incoming records: lines of a grammar, lines of the corpus, and
+// either with mutations.
+type generator struct {
+	*rand.Rand
+	corpus []string
+}
+
+func pick[T any](g *generator, from []T) T { return from[g.IntN(len(from))] }
+
+// one reports true once in n times.
+func (g *generator) one(n int) bool { return g.IntN(n) == 0 }
+
+func (g *generator) sample() sample {
+	line := ""
+	switch g.IntN(3) {
+	case 0:
+		line = pick(g, g.corpus)
+	default:
+		line = g.grammar()
+	}
+	if !g.one(3) {
+		for n := 1 + g.IntN(4); n > 0; n-- {
+			line = g.mutate(line)
+		}
+	}
+	s := sample{in: []Incoming{{"message", line}}}
+	if g.one(2) {
+		s.in[0] = Incoming{"log", []byte(line)}
+	}
+	for _, p := range []Incoming{
+		{"source", "192.0.2.1"}, {"host", map[string]any{"a": "b"}}, {"event", []byte(line)}, {"n", int64(7)}, {"labels", []any{"x", int64(1)}},
+		{"fortinet_ems_x", true}, {"labels_y", "z"}, {"event_code", 1.5}, {"tag", []byte("\xff")}, {"user", "a\xffb"}, {"url", nil},
+	} {
+		if g.one(12) {
+			s.in = append(s.in, p)
+		}
+	}
+	if g.one(2) && len(s.in) > 1 {
+		s.raw = len(s.in) - 1
+		s.in[0], s.in[s.raw] = s.in[s.raw], s.in[0]
+	}
+	return s
+}
+
+var headers = []string{
+	"", "", "<134>", "<0>", "<191>", "<192>", "<999>", "<>", "12 <13>", "123456789 <13>", "  ",
+	"<134>Oct  1 22:17:30 emshost ", "<134>Oct 11 22:17:30 192.0.2.1 ems[42]: ", "Oct  1 22:17:30s ", "Feb 29 01:02:03 h ",
+	"<13>oct 1 22:17:30 h ems-vpn: ", "<13>Oct 01 2023 22:17:30.25 h app: ", "<13>Oct 11 22:17:30 ems_client ", "Oct 32 22:17:30 ",
+	"2024-10-01T22:17:30.112143+00:00 Oct  1 22:17:30s ", "2024-10-01T22:17:30Z host app: ", "2024-10-01 22:17:30 ",
+	"2024/10/01 22:17:30,5-0330 ", "2024-10-01T22:17:30+02:00 ", "2024-10-01T24:17:30Z ", "2024-10-01T22:17:30: x ",
+	"<134>1 2024-10-01T22:17:30.112143Z emshost.example.com ems 42 ID47 - ", "<134>1 - - - - - - ", "<134>1 - h - - -",
+	`<134>1 2024-10-01T22:17:30+02:00 emshost ems - - [ems@1 note="a \"q\" \] \\" iut="3"][meta a="1" a="2"] `,
+	`<13>1 2024-10-01T22:17:30+02:00 h ems-error 1 2 [x][y z][x ="e" _="f"]`, "1 2024-10-01T22:17:30Z h ", "1 - h a ",
+	"<13>1 2024-10-01T22:17:30Z h a p m \uFEFF", "<13>1 2024-10-01T22:17:30Z  h a", "ems-vpn ", "app[]: ", "[x]", "some words before ",
+	"@cee:", "@cee: ", "<13>Oct  1 22:17:30 h @cee: ", "a: b: ", "1999-12-31 23:59:59 ", "Jan  1 00:00:00 ", "Dec 31 23:59:59 h t: ",
+}
+
+var marks = []string{
+	"emsserial=FCTEMS0000000001", `emsserial="FCTEMS0000000001"`, `emshostname=""`, `fctver="7.2.8.1140"`, "fctsn=FCT8000000000001",
+	"fctuid=A10B23C53766789D8B95D4EAC96B1921", "devid=FCT8000000000001", `devname="FCTEMS0000000001"`, "subtype=ems-vpn", "type=EMS_Policy",
+	"id=96900", "id=96501", "id=98000", `logid="0107045057"`, `logid="0112053203"`, `log_id=0107045071`, "id=712345678 logid=0107045057",
+	`devid="FG100ETK20000000"`, "", "module=x.ems-client", "subtype=policy type=ems-event",
+}
+
+var times = []string{
+	`dtime="2024-10-01 22:17:30"`, `dtime=2024-10-01T22:17:30Z`, `date=2024-10-01 time=22:17:30`, `date="2024-10-27" time="02:30:00"`,
+	`date=2024-03-31 time=02:30:00`, `date=2024-02-30 time=10:00:00`, `date=2024-10-01 time=22:17:30+05:00`, "timestamp=1727821050",
+	"itime=1727821050", "itime=1727813850", "timestamp=1727801250", "eventtime=1727821050123456789", "eventtime=1727821050123", "eventtime=1727821050.5",
+	"eventtime=17278210501234567890", "itime=123456", `tz="+0100"`, `tz="-0330"`, "tz=UTC", "tz=CET", `tz="GMT+1"`, "tz=+05:45", "tz=Z",
+	`dtime="2024-10-01 22:17:30.250"`, `dtime="1999-10-01 22:17:30"`, "eventtime=4102444800", `time=22:17:30`, `date=2024-10-01`,
+	`dtime="2024-10-01 22:17:30 x"`, "timestamp=1727821050000", "timestamp=1727821054", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
+}
+
+var values = []string{
+	"", `""`, "N/A", `"N/A"`, "(null)", "-", "0", "00", "1", "7", "443", "65535", "65536", "-1", "007", "99999999999999999999", "6", "17", "TCP",
+	"192.0.2.1", "192.0.2.01", "2001:db8::1", "fe80::1%eth0", "::ffff:192.0.2.1", "192.0.2.1,192.0.2.2", `"192.0.2.1; 2001:db8::1;"`, "192.0.2.1,,",
+	"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A6", "a1b2.c34d.38a6", "a1b2c34d38a6", "a1b2c34d38a6;", "a1-b2-c3-4d-38-a6;00:00:5E:00:53:01", "a1:-b2c34d38a6",
+	"a1-b2:c3-4d-38-a6", "host", `"PC-0001"`, "alice", `"DOM\alice"`, "alice@example.com", "alice@DOM", `"a\b@c"`, `\x`, `x\`, "@x", "x@",
+	`"macOS 14.1.1"`, `"Microsoft Windows 11 Professional Edition, 64-bit (build 22000)"`, "Windows Server 2019", "Ubuntu 22.04.3 LTS", "iOS 17,", "Linux",
+	"https://u:p@example.com:8443/a/b?c=d#e", "/a?b=1&c=2", "http://", "ftp://[2001:db8::1]:21/x", "://x", "example.com/x", `"/a?"`, "http://h?q", "a/b://c",
+	`"C:\Program Files\a.exe"`, "/usr/bin/x", `C:\dir\`, "chrome.exe", "deadbeef", "d41d8cd98f00b204e9800998ecf8427e", "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "CVE-2024-1234", "7.5", "1.2.3", ".", "a,b;c", ",", ";", "outbound", "Incoming", "unknown",
+	"webfilter", "system", "Info", "warning", "CRITICAL", "event", "admin", "FCT8000000000001", "FCTEMS0000000002", "FG100ETK20000000", "fg1", "200", "600",
+	`"a "b" c"`, `"a \"b\" c"`, `""v""`, `"""`, `"x=1 y=2"`, `"said "user=alice" and"`, "two words", " lead", `"é ü"`, `"open`, "'single'", "a=b", `"a" `,
+	`<a b="c"/>`, `<a b="c"><d e='f'/></a>`, `<a></a> x`, "<1>", `{"x":1}`, "  ", `"\"`, `"\\"`, `\"q\"`, "ems-vpn", "adconnector", "0x000178f4",
+}
+
+var oddKeys = []string{"x", "X.Y-z", "_a", "9z", "raw_type", "raw_category", "header_text", "cs1", "CS1Label", "é", "", strings.Repeat("k", 70), "a b", "-a", ".a", "FTNTFGTuser", "src", "dst", "cat", "act", "rt"}
+
+func (g *generator) key() string {
+	if g.one(5) {
+		return pick(g, oddKeys)
+	}
+	return pick(g, keys)
+}
+
+var keys = append(parser.VendorKeys(), "msg", "msg", "user", "ip", "hostname", "type", "subtype", "level", "url", "remotename", "srcport")
+
+// grammar makes a line: header, then a body in one of the forms of the wire.
+func (g *generator) grammar() string {
+	head := pick(g, headers)
+	if g.one(15) {
+		head += pick(g, headers)
+	}
+	switch g.IntN(10) {
+	case 0:
+		return head + g.json()
+	case 1:
+		return head + g.cef()
+	case 2:
+		return head + `<Event xmlns="x y=1"><System a="b"/></Event> ` + g.pairs()
+	}
+	return head + g.pairs()
+}
+
+func (g *generator) pairs() string {
+	parts := []string{pick(g, marks)}
+	for n := g.IntN(12); n > 0; n-- {
+		if g.one(4) {
+			parts = append(parts, pick(g, times))
+		} else {
+			parts = append(parts, g.key()+"="+pick(g, values))
+		}
+	}
+	g.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+	line := strings.Join(parts, pick(g, []string{" ", " ", " ", "  ", "\t", " \r\n", "\v"}))
+	return line + pick(g, []string{"", "", " ", "\n", "\r\n", "\x00", " \x00\n", "\t"})
+}
+
+func (g *generator) json() string {
+	parts := []string{`"emsserial":"FCTEMS1"`}
+	for n := g.IntN(8); n > 0; n-- {
+		v := pick(g, []string{fmt.Sprintf("%q", pick(g, []string{"x", "N/A", "192.0.2.1", "a=b", "ems-vpn", "443"})), "1", "1.50", "true", "null", `{"a": [1, {"b":null}]}`, "[ ]", `"\u00e4\ud800"`, `"a\nb"`, "1e3"})
+		parts = append(parts, fmt.Sprintf("%q: %s", g.key(), v))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+func (g *generator) cef() string {
+	head := []string{"CEF:0", pick(g, []string{"Fortinet", "fortinet", "Acme"}), pick(g, []string{"FortiClient EMS", "FortiClient", "FortiEMS", "Fortigate"}), "7.4",
+		pick(g, []string{"96900", "0107045057", "", "x"}), pick(g, []string{"ems-vpn a", `a \| b \\`, "offline", ""}), "5"}
+	if g.one(6) {
+		head = head[:1+g.IntN(len(head))]
+	}
+	parts := []string{""}
+	for n := g.IntN(8); n > 0; n-- {
+		k := pick(g, []string{"src", "spt", "dst", "suser", "shost", "cat", "rt", "act", "fileHash", "FTNTFGTlevel", "FortinetFortiClientEMSos", "msg", "deviceExternalId", "cs1", "in", "request"})
+		parts = append(parts, k+"="+pick(g, []string{"x", "192.0.2.1", "1727821050123", `a\=b c`, `\\ \| \n\r \q`, "", "ems-policy", "two words ", "443", `end\`}))
+	}
+	return strings.Join(head, "|") + "|" + strings.Join(parts[min(1, len(parts)-1):], " ")
+}
+
+var insertions = []string{
+	`"`, `\"`, `""`, `" `, ` "`, `\`, `\\`, " ", "  ", "\t", "=", "= ", " =", "\r", "\n", "\x00", "\xff", "\xc3", "\xe2\x82", "é", "<", ">", "]", "[", "|", "{", "}",
+	"CEF:", "CEF:0|Fortinet|FortiClient|", "ems-vpn", " ems_x ", " a=", " b=\"", " srcport=0", " user=bob", " type=event", ` msg="x`, ` tz="+0100"`, "</a>", "<a ", ":", ",", ";", "-",
+	" N/A", "0", "9", "Z", "<13>", "1 ",
+}
+
+func (g *generator) mutate(s string) string {
+	at := g.IntN(len(s) + 1)
+	switch g.IntN(8) {
+	case 0: // another byte
+		if at < len(s) {
+			return s[:at] + string([]byte{byte(g.IntN(256))}) + s[at+1:]
+		}
+	case 1: // a bit
+		if at < len(s) {
+			return s[:at] + string([]byte{s[at] ^ 1<<g.IntN(8)}) + s[at+1:]
+		}
+	case 2: // a piece less
+		return s[:at] + s[min(len(s), at+1+g.IntN(20)):]
+	case 3: // cut short
+		return s[:at]
+	case 4: // a pair once more
+		if words := strings.Split(s, " "); len(words) > 1 {
+			i := g.IntN(len(words))
+			key, _, _ := strings.Cut(words[i], "=")
+			return s + " " + key + "=" + pick(g, values)
+		}
+	case 5: // another header
+		return pick(g, headers) + s
+	}
+	return s[:at] + pick(g, insertions) + s[at:]
+}

@@ -1,0 +1,236 @@
+package reference
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What separates words, and what a key looks like.
+const (
+	space = `[ \t\r\n\v\f]`
+	key   = `[A-Za-z0-9_][A-Za-z0-9_.-]*=`
+)
+
+const spaces = " \t\r\n\v\f"
+
+var (
+	octetCount = regexp.MustCompile(`^[0-9]{1,8} <`)
+	priority   = regexp.MustCompile(`^<([0-9]{1,3})>`)
+	version    = regexp.MustCompile(`^[1-9] `)
+	isoStamp   = regexp.MustCompile(`^(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})/(\d\d)/(\d\d))[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
+	bsdStamp   = regexp.MustCompile(`^([A-Za-z]{3}) ( \d|\d\d|\d) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
+	offsetForm = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
+	sdata      = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
+	startsKey  = regexp.MustCompile(`^` + key)
+	startsBody = regexp.MustCompile(`^(?:$|[{<"\[]|CEF:|` + key + `)`)
+	hostWord   = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
+	tagWord    = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
+	tagPID     = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
+	emsToken   = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
+)
+
+// stamp is a time as written: fields of a calendar, perhaps an offset.
+type stamp struct {
+	year, month, day, hour, min, sec, nsec int
+	hasZone                                bool
+	offset                                 int // seconds
+}
+
+func (s stamp) in(loc *time.Location) time.Time {
+	return time.Date(s.year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
+}
+
+// possible reports whether a calendar has the moment; year 0 is any year.
+func (s stamp) possible() bool {
+	year := s.year
+	if year == 0 {
+		year = 2000
+	}
+	t := time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, 0, time.UTC)
+	return int(t.Month()) == s.month && t.Day() == s.day && t.Hour() == s.hour && t.Minute() == s.min && t.Second() == s.sec
+}
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+// nanoseconds reads the digits behind a decimal point.
+func nanoseconds(digits string) int { return atoi((digits + "000000000")[:9]) }
+
+// readISO reads an ISO 8601 stamp at the start of s and returns its length.
+func readISO(s string) (t stamp, n int) {
+	m := isoStamp.FindStringSubmatch(s)
+	if m == nil {
+		return t, 0
+	}
+	d := m[1:4]
+	if m[1] == "" {
+		d = m[4:7]
+	}
+	t = stamp{year: atoi(d[0]), month: atoi(d[1]), day: atoi(d[2]), hour: atoi(m[7]), min: atoi(m[8]), sec: atoi(m[9]), nsec: nanoseconds(m[10])}
+	if !t.possible() {
+		return t, 0
+	}
+	n = len(m[0])
+	if offset, z := readOffset(s[n:]); z > 0 {
+		t.hasZone, t.offset = true, offset
+		n += z
+	}
+	return t, n
+}
+
+var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+
+// readBSD reads the stamp of RFC 3164, also with a year or a fraction.
+func readBSD(s string) (t stamp, n int) {
+	m := bsdStamp.FindStringSubmatch(s)
+	if m == nil {
+		return t, 0
+	}
+	for i, name := range months {
+		if sameASCII(m[1], name) {
+			t = stamp{year: atoi(m[3]), month: i + 1, day: atoi(strings.TrimSpace(m[2])), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
+			if t.possible() {
+				return t, len(m[0])
+			}
+		}
+	}
+	return t, 0
+}
+
+// readOffset reads Z, +01:00, +0100 or -5 at the start of s.
+func readOffset(s string) (seconds, n int) {
+	m := offsetForm.FindStringSubmatch(s)
+	if m == nil {
+		return 0, 0
+	}
+	n = len(m[0])
+	if m[1] == "" {
+		return 0, n
+	}
+	h, min := atoi(m[2]), atoi(m[3]+m[4])
+	if len(m[2]) == 1 && m[4] != "" || h > 14 || min > 59 || n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		return 0, 0
+	}
+	seconds = h*3600 + min*60
+	if m[1] == "-" {
+		seconds = -seconds
+	}
+	return seconds, n
+}
+
+// header is what a line says before its text.
+type header struct {
+	pri                                     int // -1 without
+	hostname, appname, procid, msgid, sdata string
+	stamp                                   *stamp
+	stray                                   string
+}
+
+// readHeader returns the header of a line and the text behind it.
+func readHeader(s string) (h header, text string) {
+	h.pri = -1
+	if octetCount.MatchString(s) {
+		_, s, _ = strings.Cut(s, " ")
+	}
+	if m := priority.FindStringSubmatch(s); m != nil && atoi(m[1]) <= 191 {
+		h.pri = atoi(m[1])
+		s = s[len(m[0]):]
+	}
+	if rest, ok := h.read5424(s); ok {
+		return h, rest
+	}
+	return h, h.read3164(s)
+}
+
+func (h *header) read5424(s string) (string, bool) {
+	if !version.MatchString(s) {
+		return s, false
+	}
+	s = s[2:]
+	switch {
+	case strings.HasPrefix(s, "- ") && h.pri >= 0:
+		s = s[2:]
+	default:
+		t, n := readISO(s)
+		if n == 0 || !strings.HasPrefix(s[n:], " ") {
+			return s, false
+		}
+		h.stamp = &t
+		s = s[n+1:]
+	}
+	for _, field := range []*string{&h.hostname, &h.appname, &h.procid, &h.msgid} {
+		word, rest, _ := strings.Cut(s, " ")
+		if startsKey.MatchString(word) || len(word) > 255 {
+			return s, true // a header cut short
+		}
+		if word != "-" {
+			*field = word
+		}
+		s = rest
+	}
+	if m := sdata.FindStringSubmatch(s); m != nil {
+		h.sdata = m[1]
+		s = s[len(m[1]):]
+	} else if s == "-" || strings.HasPrefix(s, "- ") {
+		s = s[1:]
+	}
+	return strings.TrimPrefix(strings.TrimLeft(s, spaces), "\uFEFF"), true
+}
+
+func firstWord(s string) string {
+	if i := strings.IndexAny(s, spaces); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// read3164 reads any number of stamps, a host behind a whole one, and a tag.
+func (h *header) read3164(s string) string {
+	whole := false
+	for {
+		s = strings.TrimLeft(s, spaces)
+		t, n := readISO(s)
+		if n == 0 {
+			t, n = readBSD(s)
+		}
+		if n == 0 {
+			break
+		}
+		if h.stamp == nil || t.hasZone && !h.stamp.hasZone {
+			h.stamp = &t
+		}
+		glued := firstWord(s[n:])
+		if strings.Contains(glued, "=") {
+			glued = "" // a pair without the space before it
+		}
+		whole = glued == "" || glued == ":"
+		s = s[n+len(glued):]
+	}
+	if w := firstWord(s); whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && !emsToken.MatchString(w) {
+		h.hostname = w
+		s = strings.TrimLeft(s[len(w):], spaces)
+	}
+	return h.readTag(s)
+}
+
+// readTag reads "app[pid]:", "app:", "app[pid]", or a word that is an ems- token.
+func (h *header) readTag(s string) string {
+	if startsBody.MatchString(s) {
+		return s
+	}
+	w := firstWord(s)
+	name, colon := strings.CutSuffix(w, ":")
+	pid, hasPID := "", false
+	if m := tagPID.FindStringSubmatch(name); m != nil {
+		name, pid, hasPID = m[1], m[2], true
+	}
+	if !tagWord.MatchString(name) || !colon && !hasPID && !emsToken.MatchString(name) {
+		return s
+	}
+	h.appname, h.procid = name, pid
+	return strings.TrimLeft(s[len(w):], spaces)
+}
