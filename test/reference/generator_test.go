@@ -62,7 +62,9 @@ var headers = []string{
 	`<134>1 2024-10-01T22:17:30+02:00 emshost ems - - [ems@1 note="a \"q\" \] \\" iut="3"][meta a="1" a="2"] `,
 	`<13>1 2024-10-01T22:17:30+02:00 h ems-error 1 2 [x][y z][x ="e" _="f"]`, "1 2024-10-01T22:17:30Z h ", "1 - h a ",
 	"<13>1 2024-10-01T22:17:30Z h a p m \uFEFF", "<13>1 2024-10-01T22:17:30Z  h a", "ems-vpn ", "app[]: ", "[x]", "some words before ",
-	"@cee:", "@cee: ", "<13>Oct  1 22:17:30 h @cee: ", "a: b: ", "1999-12-31 23:59:59 ", "Jan  1 00:00:00 ", "Dec 31 23:59:59 h t: ",
+	"@cee:", "@cee: ", "<13>Oct  1 22:17:30 h @cee: ", strings.Repeat("t", 48) + ": ", strings.Repeat("t", 49) + ": ", "<13>Oct  1 22:17:30 " + strings.Repeat("h", 255) + " ",
+	"<13>Oct  1 22:17:30 " + strings.Repeat("h", 256) + " ", "<13>1 - " + strings.Repeat("h", 255) + " a p m - ", "<13>1 - " + strings.Repeat("h", 256) + " a p m - ",
+	"12345678 <13>", "a: b: ", "1999-12-31 23:59:59 ", "Jan  1 00:00:00 ", "Dec 31 23:59:59 h t: ",
 }
 
 var marks = []string{
@@ -78,7 +80,7 @@ var times = []string{
 	"itime=1727821050", "itime=1727813850", "timestamp=1727801250", "eventtime=1727821050123456789", "eventtime=1727821050123", "eventtime=1727821050.5",
 	"eventtime=17278210501234567890", "itime=123456", `tz="+0100"`, `tz="-0330"`, "tz=UTC", "tz=CET", `tz="GMT+1"`, "tz=+05:45", "tz=Z",
 	`dtime="2024-10-01 22:17:30.250"`, `dtime="1999-10-01 22:17:30"`, "eventtime=4102444800", `time=22:17:30`, `date=2024-10-01`,
-	`dtime="2024-10-01 22:17:30 x"`, "timestamp=1727821050000", "timestamp=1727821054", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
+	`dtime="2024-10-01 22:17:30 x"`, "timestamp=1727821050000", "timestamp=1727821045", "itime=1727821044", "timestamp=1727821055", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
 }
 
 var values = []string{
@@ -95,7 +97,51 @@ var values = []string{
 	`<a b="c"/>`, `<a b="c"><d e='f'/></a>`, `<a></a> x`, "<1>", `{"x":1}`, "  ", `"\"`, `"\\"`, `\"q\"`, "ems-vpn", "adconnector", "0x000178f4",
 }
 
-var oddKeys = []string{"x", "X.Y-z", "_a", "9z", "raw_type", "raw_category", "header_text", "cs1", "CS1Label", "é", "", strings.Repeat("k", 70), "a b", "-a", ".a", "FTNTFGTuser", "src", "dst", "cat", "act", "rt"}
+var oddKeys = []string{"x", "X.Y-z", "_a", "9z", "raw_type", "raw_category", "header_text", "cs1", "CS1Label", "é", "", strings.Repeat("k", 64), strings.Repeat("k", 65), strings.Repeat("K", 70), "a b", "-a", ".a", "FTNTFGTuser", "src", "dst", "cat", "act", "rt"}
+
+// typed are values that fit keys, so that fields meet one another.
+var typed = func() map[string][]string {
+	all := map[string][]string{}
+	for names, values := range map[string][]string{
+		"srcip locip dstip deviceip regip ip user":           {"192.0.2.1", "192.0.2.2", "2001:db8::1", "alice", "192.0.2.1;192.0.2.2", strings.Repeat("192.0.2.1,", 64), strings.Repeat("192.0.2.1,", 65)},
+		"remotename hostname srcname destaddr remotegw name": {"www.example.com", "PC-0001", "192.0.2.9", "2001:db8::9", `C:\x\y.exe`, "/bin/z"},
+		"srcport dstport destport gatewayport":               {"0", "443", "80", "00", "70000", "x"},
+		"sentbyte rcvdbyte filesize httpcode":                {"0", "1", "200", "404", "99", "1.5", "999999999999999999", "1000000000000000000"},
+		"devicemac srcmac":                                   {"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A7", "a1b2c34d38a6", "a1-b2-c3-4d-38-a6,00-00-5e-00-53-01", "x"},
+		"user eapuser vpnuser username domain pcdomain":      {"alice", `DOM\alice`, "alice@example.com", "bob", "EXAMPLE"},
+		"url vendorurl":                                      {"https://www.example.com/a?b=c#d", "/a?b", "http://u@192.0.2.9:80", "x://y:z/w", "abcdefghijklmno://h/p", "abcdefghijklmnop://h/p", "#", "?"},
+		"file path app srcname":                              {`C:\a\b.exe`, "/a/b", "b.exe", `C:\a\`, "/"},
+		"checksum analyticscksum":                            {"d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E", "d41d8cd98f00b204e9800998ecf8427f", "deadbeef", strings.Repeat("aB", 64), strings.Repeat("0g", 20)},
+		"vulnref cveid vulncat vulncvss vulnseverity":        {"CVE-2024-1", "cve-2024-2", "https://example.com/x", "a, b;c", "9.8", "9", "x", strings.Repeat("a,", 64), strings.Repeat("a,", 65)},
+		"proto":     {"1", "6", "17", "58", "47", "256", "TCP", "udp", "a b"},
+		"direction": {"inbound", "Outgoing", "up", "unknown"},
+		"os":        {"macOS 14.1.1", "Windows Server 2019 x", "Microsoft Windows 11 Pro", "microsoft linux", "Ubuntu", "ios 17;", "Linux Mint 21", "Windowsx"},
+		"devid device_id fctsn emsserial fctemssn":      {"FCT8000000000001", "FCTEMS0000000001", "FG100ETK20000000", "FCTEMS0000000002", "fct1", "x"},
+		"emshostname fctemsname devname":                {"ems1", "ems2", "FCTEMS0000000001"},
+		"type subtype logtype log_type module utmevent": {"event", "ems-vpn", "EMS_update.x", "adconnector", "webfilter", "system", "ems-quux", "client"},
+		"level":           {"info", "Warning", "emerg", "x", "3"},
+		"id logid log_id": {"96900", "96501", "97001", "0107045057", "0107100000", "0112053203", "712345678", "0000000013"},
+		"virus vid sigid viruscat ruleuuid reason failed_reason service": {"HTTPS", "a", "b"},
+		"msg logdesc": {"offline", `"user \"x\" failed"`, "N/A", `"a b=c d"`},
+	} {
+		for _, k := range strings.Fields(names) {
+			all[k] = append(all[k], values...)
+		}
+	}
+	return all
+}()
+
+// pair is one key=value pair, half of the time of a value that fits.
+func (g *generator) pair() string {
+	k := g.key()
+	v := pick(g, values)
+	if fitting := typed[k]; fitting != nil && g.one(2) {
+		if v = pick(g, fitting); g.one(2) && v[0] != '"' {
+			v = `"` + v + `"`
+		}
+	}
+	return k + "=" + v
+}
 
 func (g *generator) key() string {
 	if g.one(5) {
@@ -109,6 +155,9 @@ var keys = append(parser.VendorKeys(), "msg", "msg", "user", "ip", "hostname", "
 // grammar makes a line: header, then a body in one of the forms of the wire.
 func (g *generator) grammar() string {
 	head := pick(g, headers)
+	if g.one(10) {
+		head = fmt.Sprintf("<%d>%s %2d %02d:%02d:%02d h ", g.IntN(200), pick(g, months), g.IntN(33), g.IntN(25), g.IntN(61), g.IntN(61))
+	}
 	if g.one(15) {
 		head += pick(g, headers)
 	}
@@ -129,8 +178,16 @@ func (g *generator) pairs() string {
 		if g.one(4) {
 			parts = append(parts, pick(g, times))
 		} else {
-			parts = append(parts, g.key()+"="+pick(g, values))
+			parts = append(parts, g.pair())
 		}
+	}
+	if g.one(50) { // more keys than a small table holds, some twice
+		for n := 20 + g.IntN(150); n > 0; n-- {
+			parts = append(parts, fmt.Sprintf("k%d=%d", g.IntN(120), n))
+		}
+	}
+	if g.one(200) {
+		parts = append(parts, g.key()+`="`+strings.Repeat(pick(g, []string{"x", "é", "a ", "a=", `\"`}), 1<<g.IntN(16))+`"`)
 	}
 	g.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	line := strings.Join(parts, pick(g, []string{" ", " ", " ", "  ", "\t", " \r\n", "\v"}))
@@ -147,7 +204,7 @@ func (g *generator) json() string {
 }
 
 func (g *generator) cef() string {
-	head := []string{"CEF:0", pick(g, []string{"Fortinet", "fortinet", "Acme"}), pick(g, []string{"FortiClient EMS", "FortiClient", "FortiEMS", "Fortigate"}), "7.4",
+	head := []string{"CEF:0", pick(g, []string{"Fortinet", "fortinet", "Acme"}), pick(g, []string{"FortiClient EMS", "FORTICLIENT", "FortiEMS", "Fortigate"}), "7.4",
 		pick(g, []string{"96900", "0107045057", "", "x"}), pick(g, []string{"ems-vpn a", `a \| b \\`, "offline", ""}), "5"}
 	if g.one(6) {
 		head = head[:1+g.IntN(len(head))]
