@@ -104,6 +104,18 @@ func TestMoreChunksThanTheQueueHolds(t *testing.T) {
 	}
 }
 
+func TestGraceEndsFlushInFlight(t *testing.T) {
+	s := start(t, nil, "--syslog-udp", "127.0.0.1:0", "--output", plugin("out_probe.so"),
+		"--output-prop", "together=2", "--output-prop", "answer=2", "--grace", "0", "--stats")
+	s.send(t, "udp", "a")
+	s.wantLines(t, "a")
+	s.wantLog(t, "flush waits for 2")
+	s.signal(t, syscall.SIGTERM)
+	s.wantEnd(t, 3)
+	s.wantLog(t, "flush ended by exit of 1")
+	s.wantLog(t, "undelivered=1")
+}
+
 func TestGraceEndsHopelessDeliveries(t *testing.T) {
 	for name, c := range map[string]struct {
 		grace   string

@@ -36,7 +36,7 @@ struct output {
     struct proxy_context context;
     struct go_output_plugin plugin;
     struct flb_output_instance ins;
-    bool initialized;
+    bool initialized, exited;
     const char *tag;
     long retry_pause_ms;
 
@@ -339,20 +339,47 @@ void output_submit(struct output *o, unsigned char *data, size_t len)
     pthread_mutex_unlock(&o->lock);
 }
 
-/* Ends by itself once the grace time is over, because then the flush threads give up what is left. */
+/* Ends the plugin's instance, once. Flushes may be in flight: it is for the plugin to end those. */
+static void exit_plugin(struct output *o, bool hot_reloading)
+{
+    void (*pre_exit)(int) = NULL;
+
+    if (!o->initialized || o->exited) {
+        return;
+    }
+    o->exited = true;
+    SYMBOL(o, "FLBPluginOutputPreExit", pre_exit);
+    if (pre_exit != NULL) {
+        pre_exit(hot_reloading);
+    }
+    if (o->plugin.cb_exit_ctx != NULL) {
+        o->plugin.cb_exit_ctx(o->context.remote_context);
+    } else if (o->plugin.cb_exit != NULL) {
+        o->plugin.cb_exit();
+    }
+}
+
+/*
+ * Waits until nothing is left to deliver. Once the grace time is over the flush threads give up what
+ * is left, and the plugin is told to exit so that a flush in flight ends, too.
+ */
 void output_drain(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
     while (o->waiting + o->busy > 0) {
         wait_slice(o);
-        grace_over(); /* starts the clock after a signal, even if no thread is in a pause */
+        /* Asking starts the clock after a signal, even if no thread is in a pause. */
+        if (grace_over() && o->busy > 0 && !o->exited) {
+            pthread_mutex_unlock(&o->lock);
+            exit_plugin(o, false);
+            pthread_mutex_lock(&o->lock);
+        }
     }
     pthread_mutex_unlock(&o->lock);
 }
 
 void output_close(struct output *o, bool hot_reloading, struct output_stats *add_to)
 {
-    void (*pre_exit)(int) = NULL;
     void (*unregister)(struct proxy_def *) = NULL;
 
     if (o == NULL) {
@@ -365,17 +392,7 @@ void output_close(struct output *o, bool hot_reloading, struct output_stats *add
     for (long i = 0; i < o->thread_count; i++) {
         pthread_join(o->threads[i], NULL);
     }
-    if (o->initialized) {
-        SYMBOL(o, "FLBPluginOutputPreExit", pre_exit);
-        if (pre_exit != NULL) {
-            pre_exit(hot_reloading);
-        }
-        if (o->plugin.cb_exit_ctx != NULL) {
-            o->plugin.cb_exit_ctx(o->context.remote_context);
-        } else if (o->plugin.cb_exit != NULL) {
-            o->plugin.cb_exit();
-        }
-    }
+    exit_plugin(o, hot_reloading);
     if (o->handle != NULL) {
         SYMBOL(o, "FLBPluginUnregister", unregister);
         if (unregister != NULL && o->def.name != NULL) {

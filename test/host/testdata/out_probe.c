@@ -4,7 +4,7 @@
  *   file=PATH     every flush appends a line: tag, a space, the bytes as hex digits
  *   retries=N     the first N flushes are answered with FLB_RETRY
  *   answer=N      all later ones with N (default 1, FLB_OK)
- *   together=N    a flush waits, at most 10 s, until N of them run at once
+ *   together=N    a flush waits, at most 10 s, until N of them run at once or the instance exits
  *   init=fail
  */
 #include <pthread.h>
@@ -36,7 +36,7 @@ struct plugin {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static char path[4096];
-static int retries, answer = 1, together, running, most, instances;
+static int retries, answer = 1, together, running, most, instances, exited;
 
 static void note(const char *what, int number)
 {
@@ -86,6 +86,7 @@ int FLBPluginInit(struct plugin *p)
     retries = number(p, "retries", 0);
     answer = number(p, "answer", 1);
     together = number(p, "together", 1);
+    exited = 0;
     p->context->remote_context = malloc(sizeof(int));
     *(int *)p->context->remote_context = ++instances;
     p->api->log_print(3, __FILE__, __LINE__, "[out_probe] init %d host=%s debug=%d", instances,
@@ -110,17 +111,24 @@ static void wait_for_others(void)
     running++;
     most = running > most ? running : most;
     pthread_cond_broadcast(&changed);
-    while (most < together && pthread_cond_timedwait(&changed, &lock, &until) == 0) {
+    if (most < together) {
+        note("flush waits for", together);
+    }
+    while (most < together && !exited && pthread_cond_timedwait(&changed, &lock, &until) == 0) {
     }
     running--;
+    if (exited) {
+        note("flush ended by exit of", exited);
+    }
 }
 
 int FLBPluginFlushCtx(void *context, const void *data, size_t size, char *tag)
 {
     FILE *f;
-    int result;
+    int result, instance;
 
     pthread_mutex_lock(&lock);
+    instance = *(int *)context; /* gone after an exit */
     wait_for_others();
     f = path[0] != '\0' ? fopen(path, "a") : NULL;
     if (f != NULL) {
@@ -131,7 +139,7 @@ int FLBPluginFlushCtx(void *context, const void *data, size_t size, char *tag)
         fputc('\n', f);
         fclose(f);
     }
-    result = *(int *)context != instances ? 0 : retries > 0 ? 2 : answer;
+    result = instance != instances ? 0 : retries > 0 ? 2 : answer;
     retries -= retries > 0;
     pthread_mutex_unlock(&lock);
     tag[0] = 'X'; /* its own copy: the next flush must see the right tag again */
@@ -148,6 +156,10 @@ int FLBPluginExitCtx(void *context)
 {
     note("exit", *(int *)context);
     note("most at once", most);
+    pthread_mutex_lock(&lock);
+    exited = *(int *)context;
     free(context);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
     return 1;
 }
