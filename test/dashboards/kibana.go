@@ -187,7 +187,7 @@ func dashboard(d *description, p page, to product) object {
 		n := fmt.Sprint(len(panels) + 1)
 		ref := "panel_" + n
 		panels = append(panels, object{"version": "7.10.0", "gridData": object{"x": x, "y": y, "w": w, "h": h, "i": n},
-			"panelIndex": n, "embeddableConfig": object{}, "panelRefName": ref})
+			"panelIndex": n, "type": kind, "embeddableConfig": object{}, "panelRefName": ref})
 		refs = append(refs, reference{ref, kind, id})
 	}
 	if to == opensearchDashboards {

@@ -127,8 +127,9 @@ func importObjects(ctx context.Context, c *client, name string, text []byte) err
 		SuccessCount int
 		Errors       []struct{ ID, Type string }
 	}
-	// Each product asks for a header of its own against forged requests.
-	header := map[string]string{"kbn-xsrf": "true", "osd-xsrf": "true"}
+	// Each product asks for a header of its own against forged requests. The tenant is
+	// OpenSearch's: without it the objects would be private to the user.
+	header := map[string]string{"kbn-xsrf": "true", "osd-xsrf": "true", "securitytenant": "global"}
 	err = c.send(ctx, http.MethodPost, "/api/saved_objects/_import?overwrite=true", form.FormDataContentType(), body.Bytes(), header, &got)
 	if err != nil {
 		return err

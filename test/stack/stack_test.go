@@ -269,7 +269,7 @@ func TestImport(t *testing.T) {
 			return
 		}
 		f, h, err := r.FormFile("file")
-		if err != nil || h.Filename != "a.ndjson" || r.Header.Get("kbn-xsrf") == "" || r.Header.Get("osd-xsrf") == "" || r.URL.RequestURI() != "/api/saved_objects/_import?overwrite=true" {
+		if err != nil || h.Filename != "a.ndjson" || r.Header.Get("kbn-xsrf") == "" || r.Header.Get("osd-xsrf") == "" || r.Header.Get("securitytenant") != "global" || r.URL.RequestURI() != "/api/saved_objects/_import?overwrite=true" {
 			t.Errorf("%v %v %v", err, r.URL, r.Header)
 			return
 		}
