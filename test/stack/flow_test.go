@@ -64,11 +64,7 @@ func TestFlowWithoutContainers(t *testing.T) {
 	begin := time.Now()
 	addr := fmt.Sprintf("127.0.0.1:%d", syslog)
 	err = eventually(ctx, 30*time.Second, 200*time.Millisecond, func(ctx context.Context) error {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err
+		return runProbe(ctx, []string{fmt.Sprintf("http://127.0.0.1:%d/", health)}) // up after the inputs
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -141,6 +142,13 @@ func (s *sender) pass(ctx context.Context) error {
 	// The end of the context ends a write that the other side holds up.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	// What the other side sends has to be read: closing a connection with unread bytes,
+	// such as the session tickets of TLS 1.3, resets it, and the last lines are lost.
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		_, _ = io.Copy(io.Discard, conn) // ends with the connection
+	}()
 	tick := time.NewTicker(s.pause)
 	defer tick.Stop()
 	for _, line := range s.lines {
@@ -154,8 +162,21 @@ func (s *sender) pass(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		if err := half.CloseWrite(); err != nil {
+			return errors.Join(err, conn.Close())
+		}
+	}
+	select {
+	case <-drained: // it has read everything, and closed
+	case <-ctx.Done():
+	case <-time.After(closeLimit):
+	}
 	return conn.Close()
 }
+
+// closeLimit is how long the collector may take to read the rest and close.
+const closeLimit = 10 * time.Second
 
 // stale is how long ago the last line may have been for the sender to be healthy.
 const stale = 30 * time.Second

@@ -160,6 +160,10 @@ func TestSendOverTLS(t *testing.T) {
 		defer conn.Close()
 		var lines []string
 		for s := bufio.NewScanner(conn); s.Scan(); {
+			if len(lines) == 0 {
+				// Slow to read: the sender is done long before, and must not cut it off.
+				time.Sleep(300 * time.Millisecond)
+			}
 			lines = append(lines, s.Text())
 		}
 		received <- lines
