@@ -105,7 +105,7 @@ func (ev *Event) cefExtension(s []byte) {
 			}
 			j = k.start
 		}
-		v := bytes.TrimRight(s[i:last], " \t\r\n")
+		v := trimRight(s[i:last])
 		ev.addRaw(cefKey(key), ev.cefUnescape(v, bytes.IndexByte(v, '\\') >= 0))
 	}
 }
