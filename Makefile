@@ -92,7 +92,7 @@ differential: ## the filter against a slow reference over LINES random lines of 
 
 FUZZTIME ?= 5m
 fuzz: ## fuzz every target for FUZZTIME
-	@for p in ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk; do \
+	@for p in ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference; do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
 

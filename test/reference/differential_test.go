@@ -49,7 +49,7 @@ type side struct {
 	fast *enrich.Enricher
 }
 
-func sides(t *testing.T) (all []side) {
+func sides(t testing.TB) (all []side) {
 	t.Helper()
 	zone := func(name string) *time.Location {
 		loc, err := time.LoadLocation(name)
