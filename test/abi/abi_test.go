@@ -6,7 +6,6 @@
 package abi_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,10 +15,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // patience bounds every wait.
@@ -91,28 +91,10 @@ func file(t *testing.T, text string) string {
 	return name
 }
 
-// buffer is a bytes.Buffer that may be read while a process writes to it.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // process is a running or ended program.
 type process struct {
 	cmd      *exec.Cmd
-	out, log buffer
+	out, log rig.Output
 	done     chan struct{} // closed at its end
 	code     int           // exit status, valid when done is closed; -1 after a signal
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/plugin/option"
+	"fluent-bit-fortiems/test/rig"
 )
 
 // reloads is how often the reload test reloads; FORTIEMS_RELOADS changes it.
@@ -178,7 +179,7 @@ func TestRealRecordsOverSyslog(t *testing.T) {
 				n++
 			}
 		}
-		port := freePort(t)
+		port := rig.FreePort(t)
 		p := fb.start(t, strings.Replace(service, "{", fmt.Sprintf("{parsers_file: %q, ", parsers(t)), 1)+fmt.Sprintf(`pipeline:
   inputs: [{name: syslog, tag: a, mode: tcp, listen: 127.0.0.1, port: %d, parser: fortiems_raw, buffer_chunk_size: 256k, buffer_max_size: 1m}]
   filters: [{name: fortiems, match: '*'}]
@@ -362,17 +363,6 @@ func TestRealRefusesDaemonMode(t *testing.T) {
 	})
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // api is the HTTP server of a Fluent Bit with hot reload.
 type api struct {
 	url string
@@ -383,7 +373,7 @@ type api struct {
 // configuration too.
 func (fb fluentBit) reloadable(t *testing.T, pipeline string) (a api, config string) {
 	t.Helper()
-	port := freePort(t)
+	port := rig.FreePort(t)
 	config = filepath.Join(t.TempDir(), "fluent-bit.yaml")
 	text := fmt.Sprintf("service: {flush: 0.2, grace: 5, log_level: info, hot_reload: on, http_server: on, http_listen: 127.0.0.1, http_port: %d, parsers_file: %q}\n",
 		port, parsers(t)) + pipeline
@@ -534,7 +524,7 @@ func TestRealReloadsUnderTraffic(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer log.Close()
-		port := freePort(t)
+		port := rig.FreePort(t)
 		a, _ := fb.reloadable(t, fmt.Sprintf(`pipeline:
   inputs:
     - {name: tail, tag: file, path: %q, db: %q, key: message, read_from_head: on, refresh_interval: 1}

@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +28,7 @@ import (
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/fakees"
+	"fluent-bit-fortiems/test/rig"
 )
 
 const line = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
@@ -123,7 +123,7 @@ func TestOutputConfigurationsShip(t *testing.T) {
 			t.Setenv("ES_USERNAME", "u")
 			t.Setenv("ES_PASSWORD", "p")
 			t.Setenv("ES_CA_FILE", file)
-			port := freePort(t)
+			port := rig.FreePort(t)
 			out := startWith(t, bin, name, "5514", port, "-e", object, "-e", filepath.Join(filepath.Dir(object), "out_fortiems_es.so"))
 			send := sendTo("tcp", port, net.Dial)
 			var last error
@@ -171,54 +171,16 @@ func fluentBit(t *testing.T) (bin, object string) {
 	return bin, filepath.Join(root, "build/out/flb-filter_fortiems.so")
 }
 
-// freePort returns a port that is free for udp and tcp.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
-// output collects what Fluent Bit prints.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // start runs a configuration with its port replaced and returns what it prints.
 // It is ended with SIGTERM when the test ends.
-func start(t *testing.T, file, from string, port int) *output {
+func start(t *testing.T, file, from string, port int) *rig.Output {
 	t.Helper()
 	bin, object := fluentBit(t)
 	return startWith(t, bin, file, from, port, "-e", object)
 }
 
 // startWith is start with the arguments that load our plugins.
-func startWith(t *testing.T, bin, file, from string, port int, load ...string) *output {
+func startWith(t *testing.T, bin, file, from string, port int, load ...string) *rig.Output {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{file, "parsers_fortiems.conf"} {
@@ -242,9 +204,9 @@ func startWith(t *testing.T, bin, file, from string, port int, load ...string) *
 
 // run starts a Fluent Bit and returns what it prints. It is ended with SIGTERM when
 // the test ends.
-func run(t *testing.T, bin string, args ...string) *output {
+func run(t *testing.T, bin string, args ...string) *rig.Output {
 	t.Helper()
-	var out output
+	var out rig.Output
 	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -262,7 +224,7 @@ func run(t *testing.T, bin string, args ...string) *output {
 }
 
 // eventually sends until the output holds n records of the line.
-func eventually(t *testing.T, out *output, n int, send func() error) {
+func eventually(t *testing.T, out *rig.Output, n int, send func() error) {
 	t.Helper()
 	var last error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
@@ -289,7 +251,7 @@ func sendTo(network string, port int, dial func(network, addr string) (net.Conn,
 func TestUDPAndTCPBecomeRecords(t *testing.T) {
 	for _, file := range []string{"fluent-bit.yaml", "fluent-bit.conf", "full.yaml"} {
 		t.Run(file, func(t *testing.T) {
-			port := freePort(t)
+			port := rig.FreePort(t)
 			out := start(t, file, "5514", port)
 			eventually(t, out, 1, sendTo("tcp", port, net.Dial))
 			before := strings.Count(out.String(), `"action":"vpn-connect"`)
@@ -317,7 +279,7 @@ func TestTLSBecomesRecords(t *testing.T) {
 	certificate(t)
 	for _, file := range []string{"fluent-bit-tls.yaml", "fluent-bit-tls.conf"} {
 		t.Run(file, func(t *testing.T) {
-			port := freePort(t)
+			port := rig.FreePort(t)
 			out := start(t, file, "6514", port)
 			eventually(t, out, 1, sendTo("tcp", port, func(network, addr string) (net.Conn, error) {
 				return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // FortiEMS does not verify either

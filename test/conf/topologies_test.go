@@ -23,6 +23,7 @@ import (
 
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/fakees"
+	"fluent-bit-fortiems/test/rig"
 )
 
 const topologies = "../../conf/topologies/"
@@ -86,7 +87,7 @@ func TestTopologiesAreSafe(t *testing.T) {
 
 // startTopology writes a file of conf/topologies with the replacements made, and the
 // parsers where it looks for them, and starts it with both plugins.
-func startTopology(t *testing.T, file string, replace ...string) *output {
+func startTopology(t *testing.T, file string, replace ...string) *rig.Output {
 	t.Helper()
 	text, err := os.ReadFile(topologies + file)
 	if err != nil {
@@ -95,7 +96,7 @@ func startTopology(t *testing.T, file string, replace ...string) *output {
 	return startText(t, "topologies/"+file, string(text), replace...)
 }
 
-func startText(t *testing.T, name, text string, replace ...string) *output {
+func startText(t *testing.T, name, text string, replace ...string) *rig.Output {
 	t.Helper()
 	bin, object := fluentBit(t)
 	dir := t.TempDir()
@@ -120,7 +121,7 @@ func startText(t *testing.T, name, text string, replace ...string) *output {
 }
 
 // until sends lines until done holds.
-func until(t *testing.T, outs []*output, send func() error, done func() bool) {
+func until(t *testing.T, outs []*rig.Output, send func() error, done func() bool) {
 	t.Helper()
 	var last error
 	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
@@ -181,10 +182,10 @@ func TestEdgeForwardsToAggregator(t *testing.T) {
 			} {
 				t.Setenv(name, value)
 			}
-			in, between := freePort(t), fmt.Sprint(freePort(t))
+			in, between := rig.FreePort(t), fmt.Sprint(rig.FreePort(t))
 			second := startTopology(t, aggregator, "24224", between)
 			first := startTopology(t, edge, "5514", fmt.Sprint(in), "24224", between)
-			until(t, []*output{first, second}, sendLine(in, line), func() bool { return shipped(es) })
+			until(t, []*rig.Output{first, second}, sendLine(in, line), func() bool { return shipped(es) })
 			if f := es.Faults(); len(f) > 0 {
 				t.Errorf("faults %q", f)
 			}
@@ -245,10 +246,10 @@ func TestGraylogGetsFlatFields(t *testing.T) {
 	fluentBit(t)
 	graylog, got := listen(t, 0)
 	t.Setenv("GRAYLOG_HOST", "127.0.0.1")
-	in := freePort(t)
+	in := rig.FreePort(t)
 	out := startTopology(t, "graylog-gelf.yaml", "5514", fmt.Sprint(in), "12201", fmt.Sprint(graylog))
 	var o map[string]any
-	until(t, []*output{out}, sendLine(in, endpointLine), func() bool { o = take(t, got); return o != nil })
+	until(t, []*rig.Output{out}, sendLine(in, endpointLine), func() bool { o = take(t, got); return o != nil })
 	for key, want := range map[string]any{
 		"version": "1.1", "short_message": "Endpoint quarantined", "host": "PC-0001", "level": 4.0,
 		"_fortinet_ems_category": "ems-client", "_event_action": "endpoint-quarantine", "_observer_serial_number": "FCTEMS0000000001",
@@ -287,10 +288,10 @@ func TestLokiGetsFewLabels(t *testing.T) {
 	}))
 	defer loki.Close()
 	t.Setenv("LOKI_HOST", "127.0.0.1")
-	in := freePort(t)
+	in := rig.FreePort(t)
 	out := startTopology(t, "loki.yaml", "5514", fmt.Sprint(in), "3100", loki.URL[strings.LastIndexByte(loki.URL, ':')+1:])
 	var p push
-	until(t, []*output{out}, sendLine(in, endpointLine), func() bool {
+	until(t, []*rig.Output{out}, sendLine(in, endpointLine), func() bool {
 		select {
 		case p = <-pushes:
 			return true
@@ -320,20 +321,20 @@ func TestWazuhManagerGetsJSONLines(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
 		manager, got := listen(t, '\n')
 		t.Setenv("WAZUH_HOST", "127.0.0.1")
-		in := freePort(t)
+		in := rig.FreePort(t)
 		out := startTopology(t, "wazuh-manager-tcp.yaml", "port: 5514", fmt.Sprintf("port: %d", in), "port: 514\n", fmt.Sprintf("port: %d\n", manager))
 		var o map[string]any
-		until(t, []*output{out}, sendLine(in, endpointLine), func() bool { o = take(t, got); return o != nil })
+		until(t, []*rig.Output{out}, sendLine(in, endpointLine), func() bool { o = take(t, got); return o != nil })
 		check(t, o)
 		if _, err := time.Parse("2006-01-02T15:04:05.999999Z", fmt.Sprint(o["@timestamp"])); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("file", func(t *testing.T) {
-		dir, in := t.TempDir(), freePort(t)
+		dir, in := t.TempDir(), rig.FreePort(t)
 		out := startTopology(t, "wazuh-manager-file.yaml", "5514", fmt.Sprint(in), "/var/log/fortiems", dir)
 		var text []byte
-		until(t, []*output{out}, sendLine(in, endpointLine), func() bool {
+		until(t, []*rig.Output{out}, sendLine(in, endpointLine), func() bool {
 			text, _ = os.ReadFile(dir + "/fortiems.json") // made with the first record
 			return bytes.IndexByte(text, '\n') > 0
 		})
@@ -436,11 +437,11 @@ func TestKubernetesValues(t *testing.T) {
 	if err := os.WriteFile(parsers, []byte(v.Config.CustomParsers), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := freePort(t)
-	out := startText(t, "fluent-bit.conf", config, "6514", fmt.Sprint(in), "0.0.0.0", "127.0.0.1", "2020", fmt.Sprint(freePort(t)),
+	in := rig.FreePort(t)
+	out := startText(t, "fluent-bit.conf", config, "6514", fmt.Sprint(in), "0.0.0.0", "127.0.0.1", "2020", fmt.Sprint(rig.FreePort(t)),
 		"custom_parsers.conf", parsers, "/es-ca/ca.crt", os.Getenv("FORTIEMS_TLS_CERT"), "/tls/tls.crt", os.Getenv("FORTIEMS_TLS_CERT"), "/tls/tls.key", os.Getenv("FORTIEMS_TLS_KEY"))
 	send := sendTo("tcp", in, func(network, addr string) (net.Conn, error) {
 		return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true}) // FortiEMS does not verify either
 	})
-	until(t, []*output{out}, send, func() bool { return shipped(es) })
+	until(t, []*rig.Output{out}, send, func() bool { return shipped(es) })
 }

@@ -10,34 +10,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // patience bounds every wait.
 const patience = 60 * time.Second
 
 const vpnLine = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
-
-// output is what a process prints, readable while it does.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
 
 // build makes the object and the host.
 func build(t *testing.T) {
@@ -182,33 +165,13 @@ func wantTable(t *testing.T, table string, lines int) {
 	}
 }
 
-// freePort returns a port that is free for udp and tcp.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
 func TestRun(t *testing.T) {
 	eachProgram(t, func(t *testing.T, env []string, says string) {
 		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(signal.String(), func(t *testing.T) {
-				port := freePort(t)
+				port := rig.FreePort(t)
 				t.Cleanup(func() { os.RemoveAll(fmt.Sprintf("../../build/out/run-%d", port)) })
-				var out, log output
+				var out, log rig.Output
 				cmd := exec.Command("sh", "../../test/demo/run.sh")
 				cmd.Env = append(os.Environ(), append(env, fmt.Sprint("FORTIEMS_PORT=", port), "ES_HOSTS=")...)
 				cmd.Stdout, cmd.Stderr = &out, &log
@@ -250,7 +213,7 @@ func TestRun(t *testing.T) {
 }
 
 // until polls for a condition.
-func until(t *testing.T, what string, log *output, holds func() bool) {
+func until(t *testing.T, what string, log *rig.Output, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

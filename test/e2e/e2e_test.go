@@ -13,11 +13,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"fluent-bit-fortiems/test/rig"
 	"fluent-bit-fortiems/test/servers"
 )
 
@@ -66,7 +66,7 @@ func start(t *testing.T, settings ...string) *servers.Server {
 // process is a host in flight.
 type process struct {
 	cmd  *exec.Cmd
-	log  *output
+	log  *rig.Output
 	done chan struct{}
 	err  error
 }
@@ -78,7 +78,7 @@ func run(t *testing.T, url string, args ...string) *process {
 		"--quiet", "--stats", "--filter", filterObject, "--output", outputObject, "--key", "message",
 		"--output-prop", "hosts=" + url, "--output-prop", "flush_timeout=10s",
 	}, args...)
-	p := &process{cmd: exec.Command(host, all...), log: &output{}, done: make(chan struct{})}
+	p := &process{cmd: exec.Command(host, all...), log: &rig.Output{}, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -105,24 +105,6 @@ func (p *process) wait(t *testing.T) {
 	if p.err != nil {
 		t.Fatalf("host: %v\n%s", p.err, p.log)
 	}
-}
-
-// output is what a process has printed so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // until polls for a fact.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // kills is how often a host is killed.
@@ -141,7 +143,7 @@ func TestFluentBitKilled(t *testing.T) {
 // agent is a Fluent Bit in flight.
 type agent struct {
 	cmd        *exec.Cmd
-	log        *output
+	log        *rig.Output
 	syslog     string
 	monitoring string
 	storage    string
@@ -152,7 +154,7 @@ type agent struct {
 // with buffers in storage.
 func startFluentBit(t *testing.T, binary, url, storage, tail string) *agent {
 	t.Helper()
-	a := &agent{log: &output{}, syslog: freePort(t), monitoring: freePort(t), storage: storage}
+	a := &agent{log: &rig.Output{}, syslog: freeAddr(t), monitoring: freeAddr(t), storage: storage}
 	parsers, err := filepath.Abs("../../conf/parsers_fortiems.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -279,13 +281,5 @@ func (a *agent) idle() bool {
 	return err == nil && len(chunks) == 0
 }
 
-// freePort is an address that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// freeAddr is an address that was free a moment ago.
+func freeAddr(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)) }

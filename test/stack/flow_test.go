@@ -1,19 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"fluent-bit-fortiems/test/rig"
 	"fluent-bit-fortiems/test/servers"
 )
 
@@ -50,7 +48,7 @@ func TestFlowWithoutContainers(t *testing.T) {
 	if err := runSetup(ctx, []string{"-product", "opensearch"}); err != nil {
 		t.Fatal(err)
 	}
-	syslog, health := freePort(t), freePort(t)
+	syslog, health := rig.FreePort(t), rig.FreePort(t)
 	text, err := os.ReadFile("fluent-bit.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -92,20 +90,10 @@ func TestFlowWithoutContainers(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // startCollector runs Fluent Bit until the end of the test.
 func startCollector(t *testing.T, bin string, args ...string) {
 	t.Helper()
-	out := &lockedBuffer{}
+	out := &rig.Output{}
 	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -119,22 +107,4 @@ func startCollector(t *testing.T, bin string, args ...string) {
 			t.Errorf("Fluent Bit: %v\n%s", err, out)
 		}
 	})
-}
-
-// lockedBuffer collects what a process prints.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
