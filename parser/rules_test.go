@@ -116,7 +116,7 @@ func TestOutcomeWords(t *testing.T) {
 	p := New(Options{})
 	for msg, want := range map[string]string{
 		"failed to connect": "failure", "unsuccessful": "failure", "sync completed with 0 errors": "success",
-		"finished, no error": "success", "completed with 10 errors": "failure", "error: 0, completed": "success",
+		"finished, no error": "success", "not locked, interrupted": "failure", "completed with 10 errors": "failure", "error: 0, completed": "success",
 		"offline": "", "can't reach it": "failure", "CONNECTED": "success", "disconnected": "",
 	} {
 		var ev Event

@@ -270,7 +270,8 @@ func (a *automaton) hit(state uint16, pos int32, h *wordHits) {
 		if p.role&roleSuccess != 0 {
 			h.success = true
 		}
-		if p.role&roleFailure != 0 && start > h.ignoreEnd {
+		// Two phrases in a row share the boundary between them.
+		if p.role&roleFailure != 0 && start >= h.ignoreEnd {
 			if h.n == len(h.starts) {
 				h.failure = true
 			} else {
