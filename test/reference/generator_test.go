@@ -131,8 +131,62 @@ var typed = func() map[string][]string {
 	return all
 }()
 
+// wordings are the phrases of the built-in rules.
+var wordings = func() (all []string) {
+	rs, err := ReadRules(builtinRules)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range rs.Rules {
+		all = append(append(append(all, r.When.Words...), r.When.AllWords...), r.When.NotWords...)
+	}
+	for range 3 {
+		all = append(append(append(all, rs.Outcome.Ignore...), rs.Outcome.Failure...), rs.Outcome.Success...)
+	}
+	return all
+}()
+
+// message makes a text of phrases that rules look for.
+func (g *generator) message() string {
+	s := ""
+	for n := 1 + g.IntN(5); n > 0; n-- {
+		p := strings.TrimPrefix(pick(g, wordings), " ")
+		if g.one(4) {
+			p = strings.ToUpper(p)
+		}
+		if !strings.HasSuffix(p, " ") {
+			p += pick(g, []string{"s ", "ed ", " ", "é ", ""})
+		}
+		s += p + pick(g, []string{"", "", "x ", "- ", "0 ", "\\\"", "user "})
+	}
+	return strings.TrimSuffix(s, " ")
+}
+
+var stateValues = func() (all []string) {
+	rs, err := ReadRules(builtinRules)
+	if err != nil {
+		panic(err)
+	}
+	all = append(rs.Outcome.FieldFailure, rs.Outcome.FieldSuccess...)
+	for _, r := range rs.Rules {
+		for _, f := range r.When.Fields {
+			all = append(append(all, f.Equals...), f.Contains...)
+		}
+	}
+	return all
+}()
+
+// states are the fields that tell of an outcome or of an action.
+var states = []string{"status", "action", "result", "vpnstate", "utmaction", "threat", "eventtype", "utmevent"}
+
 // pair is one key=value pair, half of the time of a value that fits.
 func (g *generator) pair() string {
+	switch g.IntN(20) {
+	case 0, 1:
+		return `msg="` + g.message() + `"`
+	case 2:
+		return pick(g, states) + "=" + pick(g, stateValues)
+	}
 	k := g.key()
 	v := pick(g, values)
 	if fitting := typed[k]; fitting != nil && g.one(2) {
