@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -171,7 +172,13 @@ func shipped(es *fakees.Server) bool {
 
 // TestEdgeForwardsToAggregator runs both pairs: the filter at either end.
 func TestEdgeForwardsToAggregator(t *testing.T) {
-	fluentBit(t)
+	bin, _ := fluentBit(t)
+	replace := []string{}
+	if help, err := exec.Command(bin, "-i", "forward", "-h").CombinedOutput(); err != nil {
+		t.Fatal(err)
+	} else if bytes.Contains(help, []byte("tls.verify_client_cert")) {
+		replace = []string{"# tls.verify_client_cert: on", "tls.verify_client_cert: on"}
+	}
 	for edge, aggregator := range map[string]string{"edge-filter.yaml": "aggregator.yaml", "edge-raw.yaml": "aggregator-filter.yaml"} {
 		t.Run(edge, func(t *testing.T) {
 			es := secureES(t, certificate(t))
@@ -183,7 +190,7 @@ func TestEdgeForwardsToAggregator(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			in, between := rig.FreePort(t), fmt.Sprint(rig.FreePort(t))
-			second := startTopology(t, aggregator, "24224", between)
+			second := startTopology(t, aggregator, append(replace, "24224", between)...)
 			first := startTopology(t, edge, "5514", fmt.Sprint(in), "24224", between)
 			until(t, []*rig.Output{first, second}, sendLine(in, line), func() bool { return shipped(es) })
 			if f := es.Faults(); len(f) > 0 {
