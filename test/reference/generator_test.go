@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"fluent-bit-fortiems/parser"
@@ -128,6 +129,25 @@ var typed = func() map[string][]string {
 			all[k] = append(all[k], values...)
 		}
 	}
+	for name := range logTypes {
+		for _, k := range []string{"type", "subtype", "module"} {
+			all[k] = append(all[k], name, "EMS_"+name)
+		}
+	}
+	rs, err := ReadRules(builtinRules)
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range rs.Rules {
+		for k, forms := range map[string][]string{"type": r.When.Type, "subtype": r.When.Subtype, "id": r.When.ID, "logid": r.When.ID} {
+			for _, f := range forms {
+				all[k] = append(all[k], strings.Replace(f, "*", "7", 1), strings.Replace(f, "*", "045057", 1))
+			}
+		}
+	}
+	for _, list := range all { // which were filled in the order of maps
+		slices.Sort(list)
+	}
 	return all
 }()
 
@@ -167,12 +187,13 @@ var stateValues = func() (all []string) {
 	if err != nil {
 		panic(err)
 	}
-	all = append(rs.Outcome.FieldFailure, rs.Outcome.FieldSuccess...)
+	all = slices.Concat(rs.Outcome.FieldFailure, rs.Outcome.FieldSuccess)
 	for _, r := range rs.Rules {
 		for _, f := range r.When.Fields {
 			all = append(append(all, f.Equals...), f.Contains...)
 		}
 	}
+	slices.Sort(all) // conditions are a map
 	return all
 }()
 
