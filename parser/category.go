@@ -164,6 +164,9 @@ func (ev *Event) identify() bool {
 	ev.id = nil
 	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
 		v := ev.value(id)
+		if v == nil {
+			continue
+		}
 		if isClientID(v) || isGateID(v) {
 			ev.id = v
 			break
