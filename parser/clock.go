@@ -99,7 +99,8 @@ func (c *civil) utc() int64 {
 }
 
 // in returns the Unix seconds of the moment in a zone. In the hour that a zone
-// repeats the first of both is meant, as in package time.
+// repeats the choice is that of package time: east of Greenwich the second of both,
+// west of it the first.
 func (c *civil) in(loc *time.Location) int64 {
 	if loc == time.UTC {
 		return c.utc()
