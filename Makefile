@@ -91,8 +91,9 @@ differential: ## the filter against a slow reference over LINES random lines of 
 	FORTIEMS_DIFFERENTIAL=$(LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run SameRecords ./test/reference
 
 FUZZTIME ?= 5m
-fuzz: ## fuzz every target for FUZZTIME
-	@for p in ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference; do \
+FUZZ     ?= ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference
+fuzz: ## fuzz every target of the packages FUZZ for FUZZTIME
+	@for p in $(FUZZ); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
 

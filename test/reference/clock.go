@@ -194,7 +194,7 @@ func (l *line) headerTime() time.Time {
 	if t.hasZone {
 		zone = time.FixedZone("", t.offset)
 	}
-	if t.year != 0 {
+	if !t.noYear {
 		return t.in(zone)
 	}
 	for t.year = l.received.UTC().Year() + 1; t.year > l.received.UTC().Year()-8; t.year-- {

@@ -34,6 +34,7 @@ var (
 // stamp is a time as written: fields of a calendar, perhaps an offset.
 type stamp struct {
 	year, month, day, hour, min, sec, nsec int
+	noYear                                 bool // RFC 3164 names none
 	hasZone                                bool
 	offset                                 int // seconds
 }
@@ -93,6 +94,7 @@ func readBSD(s string) (t stamp, n int) {
 	for i, name := range months {
 		if sameASCII(m[1], name) {
 			t = stamp{year: atoi(m[3]), month: i + 1, day: atoi(strings.TrimSpace(m[2])), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
+			t.noYear = t.year == 0
 			if t.possible() {
 				return t, len(m[0])
 			}
