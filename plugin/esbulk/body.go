@@ -34,9 +34,6 @@ func (b *batch) target(d *doc) []byte { return b.buf[d.action+len(actionHead) : 
 // document returns the JSON of a document without the newline.
 func (b *batch) document(d *doc) []byte { return b.buf[d.body : d.end-1] }
 
-// lines returns both lines of a document.
-func (b *batch) lines(d *doc) []byte { return b.buf[d.action:d.end] }
-
 // reader takes a chunk apart into batches.
 type reader struct {
 	enc    *encoder

@@ -28,7 +28,7 @@ func body(chunk []byte) (text []byte, docs int, bad []unfit) {
 			bad = append(bad, u)
 		}
 		for i := range b.docs {
-			text = append(text, b.lines(&b.docs[i])...)
+			text = append(text, b.buf[b.docs[i].action:b.docs[i].end]...)
 			docs++
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"fluent-bit-fortiems/test/bench"
 )
 
 // anchor is the filter that ratios are given against.
@@ -49,13 +51,13 @@ const regex = `^(?<header>.*?)dtime="(?<dtime>[^"]*)" type=(?<type>\S*) subtype=
 	`hostname="(?<hostname>[^"]*)" user="(?<user>[^"]*)" deviceip=(?<deviceip>\S*) devicemac=(?<devicemac>\S*) emsserial=(?<emsserial>\S*) ` +
 	`os="(?<os>[^"]*)" msg="(?<msg>[^"]*)" usingpolicy="(?<usingpolicy>[^"]*)" emshostname="(?<emshostname>[^"]*)" vd="(?<vd>[^"]*)"`
 
-type bench struct {
+type pipeline struct {
 	dir, object, copyObject, program string
 	lines, runs                      int
 }
 
 func main() {
-	b := bench{}
+	b := pipeline{}
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of one run")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each filter")
 	flag.StringVar(&b.object, "object", "build/out/flb-filter_fortiems.so", "the shared object")
@@ -66,7 +68,7 @@ func main() {
 	}
 }
 
-func (b *bench) run() (err error) {
+func (b *pipeline) run() (err error) {
 	if b.object, err = filepath.Abs(b.object); err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (b *bench) run() (err error) {
 	if err := b.writeInput(); err != nil {
 		return err
 	}
-	b.program = fluentBit()
+	b.program = bench.FluentBit()
 	if b.program == "" {
 		fmt.Println("not run: the comparison inside Fluent Bit (set $FLUENT_BIT); the stand-in host instead")
 		return b.standIn()
@@ -88,22 +90,8 @@ func (b *bench) run() (err error) {
 	return b.table()
 }
 
-// fluentBit finds the real one as make run does.
-func fluentBit() string {
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		first, _, _ := strings.Cut(list, ":")
-		return first
-	}
-	for _, name := range []string{"fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
 // writeInput writes the real EMS line of the corpus, b.lines times.
-func (b *bench) writeInput() error {
+func (b *pipeline) writeInput() error {
 	text, err := os.ReadFile("test/corpus/real-wazuh-26094/input.log")
 	if err != nil {
 		return err
@@ -122,7 +110,7 @@ func (b *bench) writeInput() error {
 }
 
 // prepare builds the copying filter and writes what the configurations name.
-func (b *bench) prepare() error {
+func (b *pipeline) prepare() error {
 	b.copyObject = filepath.Join(b.dir, "flb-filter_copy.so")
 	cc := os.Getenv("CC")
 	if cc == "" {
@@ -153,7 +141,7 @@ type cost struct {
 	resident int64         // most resident memory, KiB
 }
 
-func (b *bench) table() error {
+func (b *pipeline) table() error {
 	version, err := exec.Command(b.program, "--version").Output()
 	if err != nil {
 		return err
@@ -193,7 +181,7 @@ func (b *bench) table() error {
 	return w.Flush()
 }
 
-func (b *bench) lineLength() int64 {
+func (b *pipeline) lineLength() int64 {
 	info, err := os.Stat(filepath.Join(b.dir, "input.log"))
 	if err != nil || b.lines == 0 {
 		return 0
@@ -206,12 +194,11 @@ func median(costs []cost) time.Duration {
 	for i, c := range costs {
 		all[i] = c.cpu
 	}
-	slices.Sort(all)
-	return all[len(all)/2]
+	return bench.Median(all)
 }
 
 // measure runs one pipeline to its end.
-func (b *bench) measure(v variant) (cost, error) {
+func (b *pipeline) measure(v variant) (cost, error) {
 	filters := ""
 	if v.filter != "" {
 		filters = "  filters:\n" + v.filter
@@ -255,7 +242,7 @@ func finish(cmd *exec.Cmd) (cost, error) {
 }
 
 // standIn measures the filter in the stand-in host.
-func (b *bench) standIn() error {
+func (b *pipeline) standIn() error {
 	host := filepath.Join(filepath.Dir(b.object), "fortiems-host")
 	var with, without []cost
 	for range b.runs {

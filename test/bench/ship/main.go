@@ -19,11 +19,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
+
+	"fluent-bit-fortiems/test/bench"
 )
 
 // variants are the outputs, the first one being the pipeline without any. PORT
@@ -46,22 +47,8 @@ func main() {
 	}
 }
 
-// fluentBit finds the real one as make run does.
-func fluentBit() string {
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		first, _, _ := strings.Cut(list, ":")
-		return first
-	}
-	for _, name := range []string{"fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
 func run(lines, runs int) error {
-	program := fluentBit()
+	program := bench.FluentBit()
 	if program == "" {
 		fmt.Println("not run: outputs side by side inside Fluent Bit (set $FLUENT_BIT)")
 		return nil
@@ -100,15 +87,10 @@ func run(lines, runs int) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "output\tµs/document\tdocuments/s\t\n")
 	for i, v := range variants[1:] {
-		net := median(costs[i+1]) - median(costs[0])
-		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, float64(net.Nanoseconds())/1e3/float64(lines), float64(lines)/median(took[i+1]).Seconds())
+		net := bench.Median(costs[i+1]) - bench.Median(costs[0])
+		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, float64(net.Nanoseconds())/1e3/float64(lines), float64(lines)/bench.Median(took[i+1]).Seconds())
 	}
 	return w.Flush()
-}
-
-func median(list []time.Duration) time.Duration {
-	slices.Sort(list)
-	return list[len(list)/2]
 }
 
 // writeInput repeats the lines of the corpus that are ordinary text.
