@@ -23,7 +23,7 @@ type Pair struct {
 type Event struct {
 	// Set tells which of Values are filled.
 	Set FieldSet
-	// Values by field; only those in Set have a meaning.
+	// Values by field; only those in Set have a meaning. See also [FixedValue].
 	Values [NumFields]Value
 	// Lists of the values of kind List.
 	Lists [numLists][][]byte
@@ -41,7 +41,7 @@ type Event struct {
 	head   header
 	text   []byte // after the header
 	plain  bool   // the space is the only white space of the line
-	by     writer
+	by     Writer
 	seen   keySet     // known keys of the line
 	valued keySet     // those whose value says something
 	byKey  [256]int32 // first pair of a known key, valid if it is in seen
@@ -88,6 +88,9 @@ func (ev *Event) keep(b []byte, n int) []byte {
 	ev.buf = b
 	return b[n:len(b):len(b)]
 }
+
+// Writer tells who wrote the line.
+func (ev *Event) Writer() Writer { return ev.by }
 
 // SetText fills a field with a text, which must be valid UTF-8 and stay as it is
 // until the event has been written.

@@ -1,10 +1,10 @@
 package parser
 
-// writer tells who wrote a line; the meaning of a key depends on it.
-type writer uint8
+// Writer tells who wrote a line; the meaning of a key depends on it.
+type Writer uint8
 
 const (
-	byEMS writer = iota
+	byEMS Writer = iota
 	byClient
 	byGate
 
@@ -285,7 +285,7 @@ var targets = func() (t [numWriters][256]target) {
 		ids[n] = keyID(id)
 	}
 	for _, m := range fieldTable {
-		for w := writer(0); w < numWriters; w++ {
+		for w := Writer(0); w < numWriters; w++ {
 			if m.by&(1<<w) != 0 {
 				t[w][ids[m.key]] = target{m.to, m.how}
 			}

@@ -22,6 +22,27 @@ var (
 	constICMPv6 = constText("ipv6-icmp")
 )
 
+// fixedValues holds the values that are the same in every line of a writer, and
+// fixedSet tells their fields.
+var fixedValues, fixedSet = func() (v [numWriters][NumFields]*Constant, set FieldSet) {
+	for w := range v {
+		v[w] = [NumFields]*Constant{
+			ECSVersion: constECS, EventModule: constFortinet, EventDataset: constDatasets[w],
+			ObserverVendor: constVendor, ObserverProduct: constProducts[w],
+		}
+	}
+	for f, c := range v[0] {
+		if c != nil {
+			set.Add(Field(f))
+		}
+	}
+	return v, set
+}()
+
+// FixedValue returns the value of a field that is the same in every line of w, nil
+// for other fields. [Event.Values] does not hold it.
+func FixedValue(w Writer, f Field) *Constant { return fixedValues[w][f] }
+
 // severities are the words of level with their syslog numbers (RFC 5424 6.2.1),
 // in the spellings of FortiClient and FortiGate.
 var severities = []struct {
@@ -35,11 +56,7 @@ var severities = []struct {
 
 // resolve fills the fields of the event from its pairs and its header.
 func (p *Parser) resolve(ev *Event) {
-	ev.setConst(ECSVersion, constECS)
-	ev.setConst(EventModule, constFortinet)
-	ev.setConst(EventDataset, constDatasets[ev.by])
-	ev.setConst(ObserverVendor, constVendor)
-	ev.setConst(ObserverProduct, constProducts[ev.by])
+	ev.Set = fixedSet
 	ev.resolveHeader()
 	ev.resolveMessage()
 	ev.resolveObserver()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -14,122 +13,6 @@ import (
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/event"
 )
-
-// object is a nested object of the record.
-type object struct {
-	parent   int8            // -1 for the record itself
-	key      packedKey       // MessagePack text
-	own      parser.FieldSet // its own fields
-	all      parser.FieldSet // its own fields and those of the objects in it
-	children []int8
-}
-
-// ownSize returns how many fields of set stand in the object itself.
-func (o *object) ownSize(set *parser.FieldSet) int {
-	n := 0
-	for i, word := range set {
-		n += bits.OnesCount64(word & o.own[i])
-	}
-	return n
-}
-
-// size returns the number of pairs the object has when the fields of set are
-// written.
-func (o *object) size(set *parser.FieldSet) int {
-	n := o.ownSize(set)
-	for _, c := range o.children {
-		if objects[c].isIn(set) {
-			n++
-		}
-	}
-	return n
-}
-
-// isIn reports whether any field of the object or below is in set.
-func (o *object) isIn(set *parser.FieldSet) bool {
-	any := uint64(0)
-	for i, word := range set {
-		any |= word & o.all[i]
-	}
-	return any != 0
-}
-
-// leaf is where a field stands.
-type leaf struct {
-	bit    uint64 // 1 << object
-	object int8
-	key    packedKey // MessagePack text of its last name
-	flat   packedKey // MessagePack text of all names joined by "_"
-}
-
-// wide is how many bytes are copied at once. Copying a fixed number of bytes and
-// then advancing by fewer is a few instructions; copying a few bytes is a call.
-const wide = 32
-
-// copyWide copies wide bytes through registers. Assigning arrays behind pointers
-// that may overlap would be a call of memmove.
-func copyWide(dst, src []byte) {
-	d, s := (*[wide]byte)(dst), (*[wide]byte)(src)
-	w0, w1 := binary.LittleEndian.Uint64(s[0:8]), binary.LittleEndian.Uint64(s[8:16])
-	w2, w3 := binary.LittleEndian.Uint64(s[16:24]), binary.LittleEndian.Uint64(s[24:32])
-	binary.LittleEndian.PutUint64(d[0:8], w0)
-	binary.LittleEndian.PutUint64(d[8:16], w1)
-	binary.LittleEndian.PutUint64(d[16:24], w2)
-	binary.LittleEndian.PutUint64(d[24:32], w3)
-}
-
-// packedKey is a short MessagePack text with room to be copied at once.
-type packedKey struct {
-	bytes [wide]byte
-	n     int
-}
-
-func packKey(name string) (k packedKey) {
-	b := msgp.AppendString(nil, name)
-	k.n = copy(k.bytes[:], b)
-	if k.n < len(b) {
-		panic("enrich: a field name longer than packedKey: " + name)
-	}
-	return k
-}
-
-// The tree of the record, from the dotted names of the fields.
-var objects, leaves, emsObject = buildTree()
-
-func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
-	index := map[string]int8{"": 0}
-	objs = []object{{parent: -1}}
-	var at func(path string) int8
-	at = func(path string) int8 {
-		if i, ok := index[path]; ok {
-			return i
-		}
-		parent, name := splitName(path)
-		p, i := at(parent), int8(len(objs))
-		objs = append(objs, object{parent: p, key: packKey(name)})
-		objs[p].children = append(objs[p].children, i)
-		index[path] = i
-		return i
-	}
-	for f, name := range parser.Fields {
-		path, last := splitName(name)
-		o := at(path)
-		ls[f] = leaf{1 << o, o, packKey(last), packKey(strings.ReplaceAll(name, ".", "_"))}
-		objs[o].own.Add(parser.Field(f))
-		for ; o >= 0; o = objs[o].parent {
-			objs[o].all.Add(parser.Field(f))
-		}
-	}
-	return objs, ls, index[parser.VendorPrefix]
-}
-
-// splitName splits a dotted name before its last part.
-func splitName(name string) (path, last string) {
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		return name[:i], name[i+1:]
-	}
-	return "", name
-}
 
 // topNames are the names that a record can hold at its top by schema. An
 // incoming key of such a name moves to labels in every record.
@@ -156,13 +39,11 @@ func isOurs(schema Schema, key []byte) bool {
 	return schema == Flat && (bytes.HasPrefix(key, flatVendor) || bytes.HasPrefix(key, flatLabels))
 }
 
-// encoder appends one record. Which fields an object will have is known before
-// it is begun, so its header is written once, with the final count; only the
+// encoder appends one record. A [plan] knows the headers of all objects; only the
 // record and fortinet.ems, which take more than fields, are counted on the way.
 type encoder struct {
 	b      []byte
 	schema Schema
-	begun  uint64 // the objects whose header is written
 	record openMap
 	vendor openMap  // fortinet.ems
 	values [][]byte // scratch of a key that repeats
@@ -170,7 +51,7 @@ type encoder struct {
 
 // openMap is a map 16 whose pairs are still being counted.
 type openMap struct {
-	at int // of its header
+	at int // of its header, 0 before it is written
 	n  int // pairs so far
 }
 
@@ -183,7 +64,6 @@ const (
 )
 
 func (e *encoder) begin() {
-	e.begun = 1
 	e.record = openMap{at: len(e.b)}
 	e.b = append(e.b, map16, 0, 0)
 }
@@ -203,120 +83,82 @@ func (e *encoder) endMap(m openMap) {
 
 // end closes the record.
 func (e *encoder) end() {
-	if e.begun&(1<<emsObject) != 0 {
+	if e.vendor.at != 0 {
 		e.endMap(e.vendor)
 	}
 	e.endMap(e.record)
 }
 
-// beginObject writes the header of an object, and before it those of the objects
-// that it stands in.
-func (e *encoder) beginObject(b []byte, i int8, set *parser.FieldSet) []byte {
-	o := &objects[i]
-	if o.parent == 0 {
-		e.record.n++
-	} else if e.begun&(1<<o.parent) == 0 {
-		b = e.beginObject(b, o.parent, set)
-	}
-	e.begun |= 1 << i
-	b = appendPacked(b, &o.key)
-	if i == emsObject {
-		e.vendor = openMap{at: len(b), n: o.size(set)}
-		return append(b, map16, 0, 0)
-	}
-	return append(b, fixMap|byte(o.size(set))) // at most 15, see TestTree
-}
-
-// room makes sure that n more bytes can be written behind b.
-func room(b []byte, n int) []byte {
-	if cap(b)-len(b) < n {
-		b = slices.Grow(b, n+4096)
-	}
-	return b
-}
-
-func appendPacked(b []byte, k *packedKey) []byte {
-	b = room(b, wide)
-	n := len(b)
-	copyWide(b[n:n+wide], k.bytes[:])
-	return b[:n+k.n]
-}
-
 // appendText appends a text. Bytes behind a short one in the same array are
 // copied with it and then overwritten.
 func appendText(b, v []byte) []byte {
-	if len(v) >= wide {
+	n := len(b)
+	if len(v) >= wide || cap(v) < wide || cap(b)-n < 1+wide {
 		return msgp.AppendStringFromBytes(b, v)
 	}
-	b = room(b, 1+wide)
-	n := len(b)
 	b = b[:n+1+wide]
 	b[n] = fixStr | byte(len(v))
-	if cap(v) >= wide {
-		copyWide(b[n+1:], v[:wide])
-	} else {
-		copy(b[n+1:], v)
-	}
+	copyWide(b[n+1:], v[:wide])
 	return b[:n+1+len(v)]
 }
 
 func (e *encoder) text(v []byte) { e.b = appendText(e.b, v) }
 
-// fieldRoom is what a key and a short value take at most, both copied wide.
-const fieldRoom = 2*wide + 1
-
-// fields writes the fields of ev in their order. The buffer stays in a local
-// variable: through e, every length would be a round trip to memory.
-func (e *encoder) fields(ev *parser.Event) {
-	flat := e.schema == Flat
-	if flat {
-		e.record.n += ev.Set.Len()
-	} else {
-		e.record.n += objects[0].ownSize(&ev.Set)
+// fields writes the fields of ev, which are those of p.
+func (e *encoder) fields(ev *parser.Event, p *plan) {
+	e.record.n += p.top
+	e.steps(ev, p.steps[:p.vendor])
+	if p.vendor < len(p.steps) {
+		e.vendor = openMap{at: len(e.b) + p.vendorHeader, n: p.vendorSize}
+		e.steps(ev, p.steps[p.vendor:])
 	}
+}
+
+// stepRoom is what the text of a step and a short value take at most, both copied
+// wide.
+const stepRoom = 2*wide + 1
+
+// steps writes the steps of a plan in their order. The buffer stays in a local
+// variable: through e, every length would be a round trip to memory.
+func (e *encoder) steps(ev *parser.Event, steps []step) {
 	b := e.b
-	for i, word := range ev.Set {
-		for ; word != 0; word &= word - 1 {
-			f := parser.Field(i*64 + bits.TrailingZeros64(word))
-			l := &leaves[f]
-			key := &l.key
-			if flat {
-				key = &l.flat
-			} else if e.begun&l.bit == 0 {
-				b = e.beginObject(b, l.object, &ev.Set)
+	for i := range steps {
+		s := &steps[i]
+		n := len(b)
+		if cap(b)-n < stepRoom {
+			b = slices.Grow(b, stepRoom+4096)
+		}
+		*(*[wide]byte)(b[n : n+wide]) = s.text
+		n += int(s.n)
+		if s.field >= parser.NumFields {
+			b = b[:n]
+			continue
+		}
+		switch v := &ev.Values[s.field]; v.Kind {
+		case parser.Text:
+			if t := v.Text; len(t) < wide && cap(t) >= wide {
+				to := b[n : n+1+wide]
+				to[0] = fixStr | byte(len(t))
+				copyWide(to[1:], t[:wide])
+				b = b[:n+1+len(t)]
+			} else {
+				b = appendText(b[:n], t)
 			}
-			n := len(b)
-			if cap(b)-n < fieldRoom {
-				b = slices.Grow(b, fieldRoom+4096)
+		case parser.Const:
+			packed := v.Const.Packed
+			if e.schema == Flat {
+				packed = v.Const.PackedFlat
 			}
-			copyWide(b[n:n+wide], key.bytes[:])
-			n += key.n
-			switch v := &ev.Values[f]; v.Kind {
-			case parser.Text:
-				if t := v.Text; len(t) < wide && cap(t) >= wide {
-					to := b[n : n+1+wide]
-					to[0] = fixStr | byte(len(t))
-					copyWide(to[1:], t[:wide])
-					b = b[:n+1+len(t)]
-				} else {
-					b = appendText(b[:n], t)
-				}
-			case parser.Const:
-				packed := v.Const.Packed
-				if flat {
-					packed = v.Const.PackedFlat
-				}
-				if len(packed) <= wide && cap(packed) >= wide {
-					copyWide(b[n:n+wide], packed[:wide])
-					b = b[:n+len(packed)]
-				} else {
-					b = append(b[:n], packed...)
-				}
-			default:
-				e.b = b[:n]
-				e.value(ev, v)
-				b = e.b
+			if len(packed) <= wide && cap(packed) >= wide {
+				copyWide(b[n:n+wide], packed[:wide])
+				b = b[:n+len(packed)]
+			} else {
+				b = append(b[:n], packed...)
 			}
+		default:
+			e.b = b[:n]
+			e.value(ev, v)
+			b = e.b
 		}
 	}
 	e.b = b
@@ -492,7 +334,7 @@ func (e *Enricher) appendEvent(out []byte, w *worker, in *event.Event, raw int) 
 	enc := encoder{b: appendHead(out, in, w.ev.Sec, w.ev.Nsec), schema: e.schema, values: w.values}
 	enc.begin()
 	w.incoming(&enc, raw)
-	enc.fields(&w.ev)
+	enc.fields(&w.ev, w.plans.of(&w.ev, e.schema))
 	enc.extras(&w.ev)
 	enc.end()
 	w.values = enc.values
@@ -514,7 +356,7 @@ func (e *Enricher) appendMarked(out []byte, w *worker, in *event.Event, raw int)
 	w.ev.SetText(parser.Message, w.ev.Clean)
 	w.ev.SetText(parser.EventKind, pipelineError)
 	w.ev.SetText(parser.ErrorMessage, notFortiEMS)
-	enc.fields(&w.ev)
+	enc.fields(&w.ev, w.plans.of(&w.ev, e.schema))
 	enc.end()
 	return enc.b
 }

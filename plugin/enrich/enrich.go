@@ -101,6 +101,7 @@ type worker struct {
 	in      event.Event
 	ev      parser.Event
 	pairs   []event.Pair // of the record at hand
+	plans   plans
 	created stamp
 	values  [][]byte
 	buf     []byte

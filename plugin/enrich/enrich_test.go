@@ -236,7 +236,7 @@ func TestTree(t *testing.T) {
 		}
 	}
 	if len(objects) > 64 {
-		t.Errorf("%d objects do not fit encoder.begun", len(objects))
+		t.Errorf("%d objects do not fit maker.begun", len(objects))
 	}
 	for o, n := range children {
 		if n > 15 && o != 0 && o != emsObject {
