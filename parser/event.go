@@ -1,22 +1,36 @@
 package parser
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Pair is one key=value pair as it stands in the line.
 type Pair struct {
-	// Key in the form in which it is written: lower case, odd characters "_",
-	// at most 64 bytes.
-	Key []byte
 	// Value without its quotes, `\"` undone.
 	Value []byte
 
+	key    []byte // of an unknown key, in its written form
+	next   int32  // next pair of the same key, 0 for none
+	last   int32  // last pair of the same key (first pair only, and only with a next)
 	id     keyID
-	null   bool  // a null marker: says nothing, is not written
-	mapped bool  // its value stands in a field
-	later  bool  // repeats the key of an earlier pair
-	next   int32 // next pair of the same key, 0 for none
-	last   int32 // last pair of the same key (first pair only)
+	null   bool // a null marker: says nothing, is not written
+	mapped bool // its value stands in a field
+	later  bool // repeats the key of an earlier pair
 }
+
+// Key returns the key in the form in which it is written: lower case, odd
+// characters "_", at most 64 bytes. It must not be changed.
+func (p *Pair) Key() []byte {
+	if p.id != 0 {
+		return keyBytes[p.id]
+	}
+	return p.key
+}
+
+// KnownKey returns the position in [KnownKeys] of the key, 0 for a key that is not
+// there.
+func (p *Pair) KnownKey() uint8 { return uint8(p.id) }
 
 // Event is what one line says. Reuse it: a parsed Event allocates nothing more
 // once its slices have grown. The zero value is ready. Not for concurrent use.
@@ -45,6 +59,7 @@ type Event struct {
 	seen   keySet     // known keys of the line
 	valued keySet     // those whose value says something
 	byKey  [256]int32 // first pair of a known key, valid if it is in seen
+	behind [256]keyID // the key that came behind a key in an earlier line
 	names  nameIndex
 	msg    []byte
 	words  wordHits
@@ -133,42 +148,42 @@ func (ev *Event) addList(f Field, list int, v []byte) {
 // maxList is the most values a list field takes; a longer list stays text.
 const maxList = 64
 
-// add enters a pair. key must be in its written form if id is 0.
-func (ev *Event) add(key, value []byte, id keyID) {
-	null := isNull(value) || value[0] == '0' && portKeys.has(id) && isZero(value)
-	n := len(ev.Pairs)
-	if id != 0 {
-		if !ev.seen.has(id) {
-			ev.seen.add(id)
-			ev.byKey[id] = int32(n)
-			if !null {
-				ev.valued.add(id)
-			}
-			ev.appendPair(key, value, id, null)
-			return
-		}
-		ev.repeat(int(ev.byKey[id]), Pair{Key: key, Value: value, id: id, null: null})
+// addKnown enters a pair with a known key.
+func (ev *Event) addKnown(id keyID, value []byte) {
+	null := len(value) == 0 || nullStart[value[0]] && isNullOf(id, value)
+	if ev.seen.has(id) {
+		ev.repeat(int(ev.byKey[id]), Pair{Value: value, id: id, null: null})
 		return
 	}
-	if first := ev.names.add(ev.Pairs, key, n); first >= 0 {
-		ev.repeat(first, Pair{Key: key, Value: value, null: null})
-		return
+	ev.seen.add(id)
+	if !null {
+		ev.valued.add(id)
 	}
-	ev.appendPair(key, value, 0, null)
+	ev.byKey[id] = int32(len(ev.Pairs))
+	p := ev.newPair()
+	p.Value = value
+	p.next, p.id, p.null, p.mapped, p.later = 0, id, null, false, false
 }
 
-// appendPair writes a pair where it stays: copying a made one costs more than
-// all the rest.
-func (ev *Event) appendPair(key, value []byte, id keyID, null bool) {
+// addUnknown enters a pair with a key in its written form.
+func (ev *Event) addUnknown(key, value []byte) {
+	null := isNull(value)
+	if first := ev.names.add(ev.Pairs, key, len(ev.Pairs)); first >= 0 {
+		ev.repeat(first, Pair{Value: value, key: key, null: null})
+		return
+	}
+	*ev.newPair() = Pair{Value: value, key: key, null: null}
+}
+
+// newPair appends a pair, to be filled where it stays: copying a made one costs
+// more than all the rest.
+func (ev *Event) newPair() *Pair {
 	n := len(ev.Pairs)
 	if n == cap(ev.Pairs) {
 		ev.Pairs = slices.Grow(ev.Pairs, max(32, n))
 	}
 	ev.Pairs = ev.Pairs[:n+1]
-	p := &ev.Pairs[n]
-	p.Key, p.Value = key, value
-	p.id, p.null, p.mapped, p.later = id, null, false, false
-	p.next, p.last = 0, int32(n)
+	return &ev.Pairs[n]
 }
 
 // repeat enters a pair whose key is that of the pair first.
@@ -188,7 +203,11 @@ func (ev *Event) repeat(first int, p Pair) {
 	}
 	p.later = true
 	n := int32(len(ev.Pairs))
-	ev.Pairs[f.last].next = n
+	if f.next == 0 {
+		f.next = n
+	} else {
+		ev.Pairs[f.last].next = n
+	}
 	f.last = n
 	ev.Pairs = append(ev.Pairs, p)
 }
@@ -196,7 +215,7 @@ func (ev *Event) repeat(first int, p Pair) {
 // addRaw enters a pair whose key is as sent.
 func (ev *Event) addRaw(key, value []byte) {
 	if id := lookupKey(key); id != 0 {
-		ev.add(key, value, id)
+		ev.addKnown(id, value)
 		return
 	}
 	if !isPlainKey(key) {
@@ -204,11 +223,11 @@ func (ev *Event) addRaw(key, value []byte) {
 		n := len(b)
 		key = ev.keep(appendKey(b, key), n)
 		if id := lookupKey(key); id != 0 {
-			ev.add(key, value, id)
+			ev.addKnown(id, value)
 			return
 		}
 	}
-	ev.add(key, value, 0)
+	ev.addUnknown(key, value)
 }
 
 // value returns the first value of a known key that says something, or nil.
@@ -268,18 +287,14 @@ func (ev *Event) AppendValues(dst [][]byte, p *Pair) [][]byte {
 // NeedsPrefix reports whether the name of an extra must be written with the
 // prefix "raw_", because the parser writes a field of that name itself, or
 // because the prefix itself would make it look like such a one.
-func (p *Pair) NeedsPrefix() bool {
-	if p.id != 0 {
-		return p.id == keyCategory || p.id == keyEndpointSerial || p.id == keyType || p.id == keySubtype
+func (p *Pair) NeedsPrefix() bool { return NeedsPrefix(string(p.Key())) }
+
+// NeedsPrefix is [Pair.NeedsPrefix] of a key in its written form.
+func NeedsPrefix(key string) bool {
+	for strings.HasPrefix(key, "raw_") {
+		key = key[len("raw_"):]
 	}
-	k := p.Key
-	if len(k) < 4 || string(k[:4]) != "raw_" {
-		return false
-	}
-	for len(k) >= 4 && string(k[:4]) == "raw_" {
-		k = k[4:]
-	}
-	switch string(k) {
+	switch key {
 	case "category", "endpoint_serial", "type", "subtype":
 		return true
 	}
@@ -299,6 +314,15 @@ func isNull(v []byte) bool {
 		return string(v) == "(null)"
 	}
 	return false
+}
+
+// nullStart tells the bytes that a null marker may begin with.
+var nullStart = [256]bool{'-': true, 'N': true, '(': true, '0': true}
+
+// isNullOf reports whether a value of a known key, which is not empty, is a null
+// marker.
+func isNullOf(id keyID, v []byte) bool {
+	return isNull(v) || v[0] == '0' && portKeys.has(id) && isZero(v)
 }
 
 // isZero reports whether a value, which is not empty, is the number 0.

@@ -98,16 +98,6 @@ func (x *textIndex) find(text []byte) int {
 	}
 }
 
-// findShort is find for a text of at most 16 bytes, by its print.
-func (x *textIndex) findShort(p keyPrint) int {
-	for i := x.slot(p); ; i++ {
-		at := int(x.slots[i&(len(x.slots)-1)]) - 1
-		if at < 0 || x.prints[at] == p {
-			return at
-		}
-	}
-}
-
 // keyIndex holds the known keys.
 var keyIndex = newTextIndex(keyNames)
 
@@ -119,24 +109,59 @@ func lookupKey(key []byte) keyID {
 	return 0
 }
 
-// equalSign finds the "=" among the first 16 bytes of s and returns the print of
-// what stands before it. ok is false when there is none.
-func equalSign(s []byte) (p keyPrint, ok bool) {
+// knownKey returns the length and the id of the known key that s begins with,
+// "=" behind it. The id is 0 when there is none of at most 15 bytes.
+func knownKey(s *[16]byte) (n int, id keyID) {
 	const ones, highs, equals = 0x0101010101010101, 0x8080808080808080, '=' * 0x0101010101010101
-	w := (*[16]byte)(s)
-	head := binary.LittleEndian.Uint64(w[:8])
-	x := head ^ equals
+	p := keyPrint{head: binary.LittleEndian.Uint64(s[:8])}
+	x := p.head ^ equals
 	if x = (x - ones) &^ x & highs; x != 0 {
-		n := bits.TrailingZeros64(x) / 8
-		return keyPrint{head & lowMask[n], 0, n}, true
+		p.n = bits.TrailingZeros64(x) / 8
+		p.head &= lowMask[p.n]
+	} else {
+		x = binary.LittleEndian.Uint64(s[8:]) ^ equals
+		if x = (x - ones) &^ x & highs; x == 0 {
+			return 0, 0
+		}
+		p.n = bits.TrailingZeros64(x)/8 + 8
+		p.tail = binary.LittleEndian.Uint64(s[p.n-8:])
 	}
-	x = binary.LittleEndian.Uint64(w[8:]) ^ equals
-	if x = (x - ones) &^ x & highs; x != 0 {
-		n := bits.TrailingZeros64(x)/8 + 8
-		return keyPrint{head, binary.LittleEndian.Uint64(s[n-8:]), n}, true
+	for i := keyIndex.slot(p); ; i++ {
+		at := int(keyIndex.slots[i&(len(keyIndex.slots)-1)]) - 1
+		if at <= 0 {
+			return 0, 0
+		}
+		if keyIndex.prints[at] == p {
+			return p.n, keyID(at)
+		}
 	}
-	return keyPrint{}, false
 }
+
+// keyText is a known key with the "=" behind it, to be compared with 16 bytes of
+// a line at once.
+type keyText struct {
+	head, tail, headMask, tailMask uint64
+	n                              int // of the key alone
+}
+
+// keyTexts holds the known keys of at most 15 bytes by id. The others match only 16
+// bytes that are no key.
+var keyTexts = func() (t [256]keyText) {
+	for id := range t {
+		t[id] = keyText{headMask: math.MaxUint64, tailMask: math.MaxUint64}
+		if id == 0 || id >= len(keyNames) || len(keyNames[id]) > 15 {
+			continue
+		}
+		var text, mask [16]byte
+		n := copy(text[:], keyNames[id]+"=")
+		for i := range n {
+			mask[i] = 0xff
+		}
+		word := binary.LittleEndian.Uint64
+		t[id] = keyText{word(text[:8]), word(text[8:]), word(mask[:8]), word(mask[8:]), n - 1}
+	}
+	return t
+}()
 
 // keyChars tells which bytes may stand in a key of a key=value line, and
 // plainKeyChars which of them are written as they are.
@@ -241,7 +266,7 @@ func (x *nameIndex) locate(pairs []Pair, key []byte, h uint64) (int, bool) {
 		if s.round != x.round {
 			return i, false
 		}
-		if s.hash == h && string(pairs[s.pair].Key) == string(key) {
+		if s.hash == h && string(pairs[s.pair].key) == string(key) {
 			return i, true
 		}
 	}

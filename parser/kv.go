@@ -40,10 +40,8 @@ func nextKey(s []byte, i int) span {
 		i++
 	}
 	if len(s)-i >= 16 {
-		if p, ok := equalSign(s[i:]); ok {
-			if at := keyIndex.findShort(p); at > 0 {
-				return span{i, i + p.n, keyID(at)}
-			}
+		if n, id := knownKey((*[16]byte)(s[i:])); id != 0 {
+			return span{i, i + n, id}
 		}
 	}
 	return span{i, keyEnd(s, i), 0}
@@ -53,17 +51,61 @@ func nextKey(s []byte, i int) span {
 // is read up to the white space before the next key, and that key, which the
 // search for the end of the value has found already, begins the next round. Each
 // byte is looked at a bounded number of times.
+//
+// Most values end at the first blank or at the first quote, and a known key
+// follows. That is tried first; scanValue reads whatever is different.
 func (ev *Event) scanPairs(s []byte, k span) {
 	for k.end >= 0 {
-		key, id := s[k.start:k.end], k.id
+		id, key := k.id, s[k.start:k.end]
 		var value []byte
-		value, k = ev.scanValue(s, k.end+1)
+		if value, k = ev.scanSimple(s, k); k.end < 0 {
+			value, k = ev.scanValue(s, k.start)
+		}
 		if id != 0 {
-			ev.add(key, value, id)
+			ev.addKnown(id, value)
 		} else {
 			ev.addRaw(key, value)
 		}
 	}
+}
+
+// scanSimple reads the value behind key k if it ends at the first blank or at the
+// first quote and a blank and a known key follow. Otherwise next has no end, and
+// the value starts at its start.
+func (ev *Event) scanSimple(s []byte, k span) (value []byte, next span) {
+	from, to, at := k.end+1, 0, 0 // of the value, and where the next key is
+	switch {
+	case from >= len(s):
+		return nil, span{from, -1, 0}
+	case s[from] == '"':
+		to = nextByte(s, from+1, '"')
+		value, at = s[from+1:max(to, from+1)], to+2
+	case ev.plain && s[from] != '<':
+		to = nextByte(s, from, ' ')
+		value, at = s[from:to], to+1
+	default:
+		return nil, span{from, -1, 0}
+	}
+	if len(s)-at >= 16 && s[at-1] == ' ' {
+		if n, id := ev.keyBehind(k.id, (*[16]byte)(s[at:])); id != 0 {
+			return value, span{at, at + n, id}
+		}
+	}
+	return nil, span{from, -1, 0}
+}
+
+// keyBehind is knownKey for the key behind a pair of key id. Senders write their
+// keys in the same order in every line, so the one that came last time is tried
+// first.
+func (ev *Event) keyBehind(id keyID, s *[16]byte) (n int, next keyID) {
+	t := &keyTexts[ev.behind[id]]
+	if (binary.LittleEndian.Uint64(s[:8])^t.head)&t.headMask|(binary.LittleEndian.Uint64(s[8:])^t.tail)&t.tailMask == 0 {
+		return t.n, ev.behind[id]
+	}
+	if n, next = knownKey(s); next != 0 {
+		ev.behind[id] = next
+	}
+	return n, next
 }
 
 // scanValue reads the value at s[i] and finds the next key.
@@ -97,8 +139,8 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 func nextByte(s []byte, i int, c byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	all := uint64(c) * ones
-	for end := min(len(s), i+64); end-i >= 8; i += 8 {
-		x := binary.LittleEndian.Uint64(s[i:]) ^ all
+	for limit := i + 64; i >= 0 && i+8 <= len(s) && i < limit; i += 8 {
+		x := binary.LittleEndian.Uint64(s[i:i+8]) ^ all
 		if x = (x - ones) &^ x & highs; x != 0 {
 			return i + bits.TrailingZeros64(x)/8
 		}

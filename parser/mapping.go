@@ -272,6 +272,14 @@ var keyNames = func() []string {
 	return names
 }()
 
+// keyBytes is keyNames to be read without a conversion.
+var keyBytes = func() (b [256][]byte) {
+	for id, n := range keyNames {
+		b[id] = []byte(n)
+	}
+	return b
+}()
+
 // target is what one key of one writer becomes.
 type target struct {
 	to  Field
@@ -320,6 +328,10 @@ func FieldRows() []FieldRow {
 	}
 	return rows
 }
+
+// KnownKeys returns the keys that the parser knows by [Pair.KnownKey]. The first
+// is none.
+func KnownKeys() []string { return append([]string(nil), keyNames...) }
 
 // VendorKeys returns every key of the FortiEMS field dictionary. Any of them can
 // stand under fortinet.ems: those of the field table when a value does not fit or

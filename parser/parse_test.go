@@ -16,7 +16,7 @@ func pairsOf(line string) string {
 	New(Options{}).Parse(&ev, []byte(line), received, 0)
 	var parts []string
 	for _, p := range ev.Pairs {
-		parts = append(parts, string(p.Key)+"="+string(p.Value))
+		parts = append(parts, string(p.Key())+"="+string(p.Value))
 	}
 	return strings.Join(parts, "|")
 }
@@ -198,7 +198,7 @@ func extrasOf(line string) string {
 		if !p.IsExtra() {
 			continue
 		}
-		name := string(p.Key)
+		name := string(p.Key())
 		if p.NeedsPrefix() {
 			name = "raw_" + name
 		}
@@ -277,8 +277,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("the line is not UTF-8")
 		}
 		for i := range ev.Pairs {
-			if !utf8.Valid(ev.Pairs[i].Value) || !isPlainKey(ev.Pairs[i].Key) || !bytes.Equal(ev.Pairs[i].Value, reused.Pairs[i].Value) {
-				t.Fatalf("pair %q=%q", ev.Pairs[i].Key, ev.Pairs[i].Value)
+			if !utf8.Valid(ev.Pairs[i].Value) || !isPlainKey(ev.Pairs[i].Key()) || !bytes.Equal(ev.Pairs[i].Value, reused.Pairs[i].Value) {
+				t.Fatalf("pair %q=%q", ev.Pairs[i].Key(), ev.Pairs[i].Value)
 			}
 		}
 	})

@@ -146,7 +146,7 @@ func (ev *Event) resolveMessage() {
 		ev.setText(Message, ev.msg)
 	}
 	if len(ev.head.stray) > 0 && (ev.valued.has(keyMsg) || ev.valued.has(keyLogdesc)) {
-		ev.add([]byte("header_text"), ev.head.stray, 0)
+		ev.addUnknown([]byte("header_text"), ev.head.stray)
 	}
 }
 

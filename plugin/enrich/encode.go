@@ -224,7 +224,16 @@ func (e *encoder) extras(ev *parser.Event) {
 		if !p.IsExtra() {
 			continue
 		}
-		e.extraKey(p)
+		if e.schema == ECS {
+			e.vendor.n++
+		} else {
+			e.record.n++
+		}
+		if k := p.KnownKey(); k != 0 {
+			e.b = append(e.b, extraKeys[e.schema][k]...)
+		} else {
+			e.b = appendExtraKey(e.b, e.schema, p.Key(), p.NeedsPrefix())
+		}
 		if !p.Repeated() {
 			e.text(p.Value)
 			continue
@@ -236,33 +245,34 @@ func (e *encoder) extras(ev *parser.Event) {
 
 const rawPrefix = "raw_"
 
-func (e *encoder) extraKey(p *parser.Pair) {
-	raw := p.NeedsPrefix()
-	if e.schema == ECS {
-		e.vendor.n++
-		if !raw {
-			e.text(p.Key)
-			return
-		}
-	} else {
-		e.record.n++
-	}
-	n := len(p.Key)
-	if raw {
+// appendExtraKey appends the name of an extra by its key in written form.
+func appendExtraKey(b []byte, schema Schema, key []byte, prefixed bool) []byte {
+	n := len(key)
+	if prefixed {
 		n += len(rawPrefix)
 	}
-	if e.schema == Flat {
+	if schema == Flat {
 		n += len(flatVendor)
 	}
-	e.b = appendStrHeader(e.b, n)
-	if e.schema == Flat {
-		e.b = append(e.b, flatVendor...)
+	b = appendStrHeader(b, n)
+	if schema == Flat {
+		b = append(b, flatVendor...)
 	}
-	if raw {
-		e.b = append(e.b, rawPrefix...)
+	if prefixed {
+		b = append(b, rawPrefix...)
 	}
-	e.b = append(e.b, p.Key...)
+	return append(b, key...)
 }
+
+// extraKeys are the names of the extras with a known key, by schema and key.
+var extraKeys = func() (names [2][256][]byte) {
+	for k, key := range parser.KnownKeys() {
+		for schema := range names {
+			names[schema][k] = appendExtraKey(nil, Schema(schema), []byte(key), parser.NeedsPrefix(key))
+		}
+	}
+	return names
+}()
 
 // structuredData writes RFC 5424 structured data as {id: {name: value}}, a list
 // where a name repeats. It is rare, so it allocates.
