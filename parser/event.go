@@ -10,13 +10,28 @@ type Pair struct {
 	// Value without its quotes, `\"` undone.
 	Value []byte
 
-	key    []byte // of an unknown key, in its written form
-	next   int32  // next pair of the same key, 0 for none
-	last   int32  // last pair of the same key (first pair only, and only with a next)
-	id     keyID
-	null   bool // a null marker: says nothing, is not written
-	mapped bool // its value stands in a field
-	later  bool // repeats the key of an earlier pair
+	key   []byte // of an unknown key, in its written form
+	next  int32  // next pair of the same key, 0 for none
+	last  int32  // last pair of the same key (first pair only, and only with a next)
+	id    keyID
+	state pairState
+}
+
+// pairState tells why a pair is not written under fortinet.ems; 0 if it is.
+type pairState uint8
+
+const (
+	null   pairState = 1 << iota // a marker that says nothing
+	later                        // repeats the key of an earlier pair
+	mapped                       // its value, the only one of the key, stands in a field
+)
+
+// represented notes that a field holds the value. All values of a key that
+// repeats are written together, so its first pair is written all the same.
+func (p *Pair) represented() {
+	if p.next == 0 {
+		p.state |= mapped
+	}
 }
 
 // Key returns the key in the form in which it is written: lower case, odd
@@ -150,29 +165,35 @@ const maxList = 64
 
 // addKnown enters a pair with a known key.
 func (ev *Event) addKnown(id keyID, value []byte) {
-	null := len(value) == 0 || nullStart[value[0]] && isNullOf(id, value)
+	state := pairState(0)
+	if len(value) == 0 || nullStart[value[0]] && isNullOf(id, value) {
+		state = null
+	}
 	if ev.seen.has(id) {
-		ev.repeat(int(ev.byKey[id]), Pair{Value: value, id: id, null: null})
+		ev.repeat(int(ev.byKey[id]), Pair{Value: value, id: id, state: state})
 		return
 	}
 	ev.seen.add(id)
-	if !null {
+	if state == 0 {
 		ev.valued.add(id)
 	}
 	ev.byKey[id] = int32(len(ev.Pairs))
 	p := ev.newPair()
 	p.Value = value
-	p.next, p.id, p.null, p.mapped, p.later = 0, id, null, false, false
+	p.next, p.id, p.state = 0, id, state
 }
 
 // addUnknown enters a pair with a key in its written form.
 func (ev *Event) addUnknown(key, value []byte) {
-	null := isNull(value)
+	state := pairState(0)
+	if isNull(value) {
+		state = null
+	}
 	if first := ev.names.add(ev.Pairs, key, len(ev.Pairs)); first >= 0 {
-		ev.repeat(first, Pair{Value: value, key: key, null: null})
+		ev.repeat(first, Pair{Value: value, key: key, state: state})
 		return
 	}
-	*ev.newPair() = Pair{Value: value, key: key, null: null}
+	*ev.newPair() = Pair{Value: value, key: key, state: state}
 }
 
 // newPair appends a pair, to be filled where it stays: copying a made one costs
@@ -190,18 +211,18 @@ func (ev *Event) newPair() *Pair {
 func (ev *Event) repeat(first int, p Pair) {
 	f := &ev.Pairs[first]
 	switch {
-	case p.null:
+	case p.state == null:
 		// A null marker adds nothing to what is there.
 		return
-	case f.null:
+	case f.state == null:
 		// The first value that says something takes the place of the marker.
-		f.Value, f.null = p.Value, false
+		f.Value, f.state = p.Value, 0
 		if f.id != 0 {
 			ev.valued.add(f.id)
 		}
 		return
 	}
-	p.later = true
+	p.state = later
 	n := int32(len(ev.Pairs))
 	if f.next == 0 {
 		f.next = n
@@ -244,7 +265,7 @@ func (ev *Event) has(id keyID) bool { return ev.seen.has(id) }
 // represented notes that the first pair of a key stands in a field.
 func (ev *Event) represented(id keyID) {
 	if ev.seen.has(id) {
-		ev.Pairs[ev.byKey[id]].mapped = true
+		ev.Pairs[ev.byKey[id]].represented()
 	}
 }
 
@@ -256,7 +277,7 @@ func (ev *Event) lookup(key []byte, id keyID) ([]byte, bool) {
 		return v, v != nil
 	}
 	n := ev.names.find(ev.Pairs, key)
-	if n < 0 || ev.Pairs[n].null {
+	if n < 0 || ev.Pairs[n].state == null {
 		return nil, false
 	}
 	return ev.Pairs[n].Value, true
@@ -264,9 +285,7 @@ func (ev *Event) lookup(key []byte, id keyID) ([]byte, bool) {
 
 // IsExtra reports whether the pair is written under fortinet.ems: one that says
 // something, is the first of its key, and does not stand in a field as it is.
-func (p *Pair) IsExtra() bool {
-	return !p.null && !p.later && (!p.mapped || p.next != 0)
-}
+func (p *Pair) IsExtra() bool { return p.state == 0 }
 
 // Repeated reports whether the key of the first pair of a key stands more than
 // once in the line, in which case all its values are written as a list.

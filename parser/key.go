@@ -45,6 +45,11 @@ type keySet [4]uint64
 
 func (s *keySet) has(id keyID) bool { return s[id/64]&(1<<(id%64)) != 0 }
 
+// hasAny reports whether any key stands in both sets.
+func (s *keySet) hasAny(o *keySet) bool {
+	return s[0]&o[0]|s[1]&o[1]|s[2]&o[2]|s[3]&o[3] != 0
+}
+
 func (s *keySet) add(id keyID) { s[id/64] |= 1 << (id % 64) }
 
 // textIndex finds short texts by their print: open addressing, at most a quarter

@@ -53,45 +53,37 @@ func nextKey(s []byte, i int) span {
 // byte is looked at a bounded number of times.
 //
 // Most values end at the first blank or at the first quote, and a known key
-// follows. That is tried first; scanValue reads whatever is different.
+// follows. That is tried here; scanValue reads whatever is different.
 func (ev *Event) scanPairs(s []byte, k span) {
 	for k.end >= 0 {
-		id, key := k.id, s[k.start:k.end]
-		var value []byte
-		if value, k = ev.scanSimple(s, k); k.end < 0 {
-			value, k = ev.scanValue(s, k.start)
+		from, end, next := k.end+1, 0, 0 // of the value, and where the next key may be
+		if from < len(s) && s[from] == '"' {
+			from++
+			end = nextByte(s, from, '"')
+			next = end + 2
+		} else if from < len(s) && s[from] != '<' && ev.plain {
+			end = nextByte(s, from, ' ')
+			next = end + 1
 		}
-		if id != 0 {
-			ev.addKnown(id, value)
+		if next > 0 && len(s)-next >= 16 && s[next-1] == ' ' {
+			if n, id := ev.keyBehind(k.id, (*[16]byte)(s[next:])); id != 0 {
+				if k.id != 0 {
+					ev.addKnown(k.id, s[from:end])
+				} else {
+					ev.addRaw(s[k.start:k.end], s[from:end])
+				}
+				k = span{next, next + n, id}
+				continue
+			}
+		}
+		value, behind := ev.scanValue(s, k.end+1)
+		if k.id != 0 {
+			ev.addKnown(k.id, value)
 		} else {
-			ev.addRaw(key, value)
+			ev.addRaw(s[k.start:k.end], value)
 		}
+		k = behind
 	}
-}
-
-// scanSimple reads the value behind key k if it ends at the first blank or at the
-// first quote and a blank and a known key follow. Otherwise next has no end, and
-// the value starts at its start.
-func (ev *Event) scanSimple(s []byte, k span) (value []byte, next span) {
-	from, to, at := k.end+1, 0, 0 // of the value, and where the next key is
-	switch {
-	case from >= len(s):
-		return nil, span{from, -1, 0}
-	case s[from] == '"':
-		to = nextByte(s, from+1, '"')
-		value, at = s[from+1:max(to, from+1)], to+2
-	case ev.plain && s[from] != '<':
-		to = nextByte(s, from, ' ')
-		value, at = s[from:to], to+1
-	default:
-		return nil, span{from, -1, 0}
-	}
-	if len(s)-at >= 16 && s[at-1] == ' ' {
-		if n, id := ev.keyBehind(k.id, (*[16]byte)(s[at:])); id != 0 {
-			return value, span{at, at + n, id}
-		}
-	}
-	return nil, span{from, -1, 0}
 }
 
 // keyBehind is knownKey for the key behind a pair of key id. Senders write their

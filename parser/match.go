@@ -75,6 +75,14 @@ func (m *textMatch) matches(v []byte) bool {
 	return string(v) == m.text
 }
 
+// matchesFold is matches for a text of any case.
+func (m *textMatch) matchesFold(v []byte) bool {
+	if m.prefix {
+		return hasPrefixFold(v, m.text)
+	}
+	return equalFold(v, m.text)
+}
+
 func anyMatches(list []textMatch, v []byte) bool {
 	for i := range list {
 		if list[i].matches(v) {
@@ -92,10 +100,10 @@ type wordMask struct {
 
 // fieldTest is a condition on one raw key, or on the message.
 type fieldTest struct {
-	key      string
+	key      []byte // in its written form
 	id       keyID
 	message  bool
-	equal    []string // lower case
+	equal    []textMatch
 	contains []string // lower case
 	regex    *regexp.Regexp
 	exists   bool
@@ -105,7 +113,7 @@ type fieldTest struct {
 func (t *fieldTest) holds(ev *Event) bool {
 	v, ok := ev.msg, len(ev.msg) > 0
 	if !t.message {
-		v, ok = ev.lookup([]byte(t.key), t.id)
+		v, ok = ev.lookup(t.key, t.id)
 	}
 	switch {
 	case t.absent:
@@ -117,8 +125,8 @@ func (t *fieldTest) holds(ev *Event) bool {
 	case t.regex != nil:
 		return t.regex.Match(v)
 	}
-	for _, s := range t.equal {
-		if equalFold(v, s) {
+	for i := range t.equal {
+		if t.equal[i].matchesFold(v) {
 			return true
 		}
 	}
@@ -343,8 +351,10 @@ type Rules struct {
 	actions         map[string]*action
 	categoryEffects [NumCategories]effects
 
-	outcomeFields []fieldTest
-	outcomeValues map[string]outcome
+	outcomeKeys     []keyID // in the order in which they are looked at
+	outcomeKeySet   keySet
+	outcomeTexts    *textIndex // values of those keys, the failures first
+	outcomeFailures int        // how many of them are failures
 }
 
 // apply categorises an event whose fields are resolved.
@@ -418,11 +428,17 @@ func (ev *Event) setEffects(e *effects) {
 // readOutcome reads success or failure from the line: fields first, then words if
 // they are to be read, failure before success.
 func (rs *Rules) readOutcome(ev *Event, words bool) outcome {
-	for i := range rs.outcomeFields {
-		f := &rs.outcomeFields[i]
-		if v, ok := ev.lookup([]byte(f.key), f.id); ok {
-			if o, ok := rs.outcomeValues[string(ev.lower(v))]; ok {
-				return o
+	if ev.valued.hasAny(&rs.outcomeKeySet) {
+		for _, id := range rs.outcomeKeys {
+			v := ev.value(id)
+			if v == nil {
+				continue
+			}
+			switch at := rs.outcomeTexts.find(ev.lower(v)); {
+			case at >= rs.outcomeFailures:
+				return success
+			case at >= 0:
+				return failure
 			}
 		}
 	}

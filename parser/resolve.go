@@ -64,15 +64,15 @@ func (p *Parser) resolve(ev *Event) {
 	for i := range ev.Pairs {
 		pair := &ev.Pairs[i]
 		t := to[pair.id]
-		if t.how <= special || pair.null || pair.later {
+		if t.how <= special || pair.state != 0 {
 			continue
 		}
 		if t.how == asText && !ev.Set.Has(t.to) {
 			ev.setText(t.to, pair.Value)
-			pair.mapped = true
-			continue
+			pair.represented()
+		} else if ev.assign(t, pair) {
+			pair.represented()
 		}
-		pair.mapped = ev.assign(t, pair)
 	}
 	ev.resolveUser()
 	ev.resolveURL()

@@ -202,7 +202,7 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 }
 
 func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
-	c := &compiler{rs: &Rules{actions: map[string]*action{}, outcomeValues: map[string]outcome{}}, consts: map[string]*Constant{}}
+	c := &compiler{rs: &Rules{actions: map[string]*action{}}, consts: map[string]*Constant{}}
 	if userFile != "" {
 		c.load(userFile, userText, true)
 		if len(c.errs) > 0 {
@@ -309,14 +309,15 @@ func (c *compiler) loadOutcome(o *outcomeSource) {
 		return
 	}
 	for _, name := range o.Fields {
-		c.rs.outcomeFields = append(c.rs.outcomeFields, fieldTest{key: name, id: lookupKey([]byte(name))})
+		id := lookupKey([]byte(name))
+		if id == 0 {
+			c.fail(0, "outcome: field %q is no key of the field dictionary", name)
+		}
+		c.rs.outcomeKeys = append(c.rs.outcomeKeys, id)
+		c.rs.outcomeKeySet.add(id)
 	}
-	for _, v := range o.FieldFailure {
-		c.rs.outcomeValues[v] = failure
-	}
-	for _, v := range o.FieldSuccess {
-		c.rs.outcomeValues[v] = success
-	}
+	c.rs.outcomeTexts = newTextIndex(slices.Concat(o.FieldFailure, o.FieldSuccess))
+	c.rs.outcomeFailures = len(o.FieldFailure)
 	for _, list := range []struct {
 		words []string
 		role  phraseRole
@@ -511,10 +512,7 @@ func (c *compiler) masks(line int, name string, words []string) (m []wordMask) {
 
 func (c *compiler) fieldTest(name, key string, src fieldTestSource) fieldTest {
 	written := appendKey(nil, []byte(key))
-	t := fieldTest{key: string(written), id: lookupKey(written), message: key == "message"}
-	for _, s := range src.Equal {
-		t.equal = append(t.equal, strings.ToLower(s))
-	}
+	t := fieldTest{key: written, id: lookupKey(written), message: key == "message", equal: textMatches(src.Equal, true)}
 	for _, s := range src.Contains {
 		t.contains = append(t.contains, strings.ToLower(s))
 	}

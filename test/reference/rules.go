@@ -278,7 +278,7 @@ func (f fieldCondition) holds(v string) bool {
 	}
 	low := lowerASCII(v)
 	return f.regex != nil && f.regex.MatchString(v) ||
-		slices.ContainsFunc(f.Equals, func(s string) bool { return strings.ToLower(s) == low }) ||
+		len(f.Equals) > 0 && matches(f.Equals, low) ||
 		slices.ContainsFunc(f.Contains, func(s string) bool { return strings.Contains(low, strings.ToLower(s)) })
 }
 
