@@ -82,7 +82,7 @@ func findToken(v []byte) token {
 		for j < len(v) && isWordByte(v[j]) {
 			j++
 		}
-		if c := bareToken(v[i+4 : j]); c != noToken {
+		if c := tokenIn(&allTokens, v[i+4:j]); c != noToken {
 			return c
 		}
 		if j > i+4 {
@@ -92,10 +92,14 @@ func findToken(v []byte) token {
 	return found
 }
 
-// bareToken returns the category that a token without its prefix names.
-func bareToken(v []byte) token {
-	if len(v) < len(tokensByLength) {
-		for _, c := range tokensByLength[len(v)] {
+// tokens holds the categories of FortiEMS by the length of their names without
+// "ems-".
+type tokens [16][]Category
+
+// tokenIn returns the category that a token without its prefix names.
+func tokenIn(t *tokens, v []byte) token {
+	if len(v) < len(t) {
+		for _, c := range t[len(v)] {
 			if name := categoryNames[c][4:]; v[0]|0x20 == name[0] && equalFold(v, name) {
 				return token(c)
 			}
@@ -104,14 +108,16 @@ func bareToken(v []byte) token {
 	return noToken
 }
 
-// tokensByLength holds the categories of FortiEMS by the length of their names
-// without "ems-".
-var tokensByLength = func() (t [16][]Category) {
+// allTokens are the tokens behind "ems-", bareTokens those that count without it.
+var allTokens, bareTokens = func() (all, bare tokens) {
 	for c := ADConnector; c <= Network; c++ {
 		n := len(categoryNames[c]) - 4
-		t[n] = append(t[n], c)
+		all[n] = append(all[n], c)
+		if c != SystemEvent && c != SystemError && c != Client {
+			bare[n] = append(bare[n], c)
+		}
 	}
-	return t
+	return all, bare
 }()
 
 func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
@@ -136,10 +142,7 @@ func (ev *Event) lineToken() (found token, marked bool) {
 		}
 		found = max(found, t)
 		if t == noToken && bare == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
-			t = bareToken(v)
-			if c := Category(t); t >= 0 && c != SystemEvent && c != SystemError && c != Client {
-				bare = t
-			}
+			bare = tokenIn(&bareTokens, v)
 		}
 	}
 	for _, v := range [...][]byte{ev.head.appname, ev.cefName} {
@@ -157,6 +160,13 @@ func (ev *Event) lineToken() (found token, marked bool) {
 	}
 	return found, marked
 }
+
+// clientKeys are only written by FortiClient; a line with any of fortiEMSKeys is one
+// of FortiEMS.
+var (
+	clientKeys   = keySetOf(keyFctver, keyFctsn)
+	fortiEMSKeys = keySetOf(keyEmsserial, keyEmshostname, keyFctver, keyFctsn, keyFctuid, keyFctemssn)
+)
 
 // identify decides whether the line belongs to FortiEMS and who wrote it.
 func (ev *Event) identify() bool {
@@ -184,16 +194,14 @@ func (ev *Event) identify() bool {
 	switch {
 	case gateID || hasPrefixFold(devid, "fg") && len(devid) > 8:
 		ev.by = byGate
-	case ev.has(keyFctver) || ev.has(keyFctsn) || fiveDigits:
+	case ev.seen.hasAny(&clientKeys) || fiveDigits:
 		ev.by = byClient
 	default:
 		ev.by = byEMS
 	}
 	var marked bool
 	ev.token, marked = ev.lineToken()
-	return marked || clientID || gateID || ev.cefClient ||
-		ev.has(keyEmsserial) || ev.has(keyEmshostname) || ev.has(keyFctver) || ev.has(keyFctsn) ||
-		ev.has(keyFctuid) || ev.has(keyFctemssn) ||
+	return marked || clientID || gateID || ev.cefClient || ev.seen.hasAny(&fortiEMSKeys) ||
 		hasPrefixFold(devid, "fct") || hasPrefixFold(ev.value(keyDevname), "fct")
 }
 

@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"encoding/binary"
 	"time"
 )
 
@@ -29,31 +30,52 @@ func pair(hi, lo byte) int32 {
 	return int32(h*10 + l)
 }
 
+// digitPairs reads a text of eight bytes at once, whose digits and separators
+// stand where those of form do; all its digits are 0. Byte i of the result is the
+// number that bytes i and i+1 make. ok is false when another byte stands anywhere.
+func digitPairs(s *[8]byte, form, separators uint64) (pairs uint64, ok bool) {
+	// A digit becomes its value, a separator 0; adding sets the high bit of a
+	// digit's byte above 9 and of a separator's above 0.
+	v := binary.LittleEndian.Uint64(s[:]) ^ form
+	const nines, highs = 0x7676767676767676, 0x8080808080808080
+	return v*10 + v>>8, (v|(v+(nines|separators)))&highs == 0
+}
+
 // parseDate reads 2024-10-01, also with "/". s must be 10 bytes long. Whether the
 // calendar has the day is for valid to tell.
 func (c *civil) parseDate(s []byte) bool {
+	const (
+		dashes     = 0x2d30302d30303030 // 0000-00-, the first byte lowest
+		slashes    = 0x2f30302f30303030
+		separators = 0x0900000900000000
+	)
 	if len(s) != 10 {
 		return false
 	}
 	d := (*[10]byte)(s)
-	if d[4] != d[7] || d[4] != '-' && d[4] != '/' {
-		return false
+	form := uint64(dashes)
+	if d[4] == '/' {
+		form = slashes
 	}
-	hi, lo := pair(d[0], d[1]), pair(d[2], d[3])
-	c.year, c.month, c.day = hi*100+lo, pair(d[5], d[6]), pair(d[8], d[9])
-	return hi < 100 && lo < 100
+	pairs, ok := digitPairs((*[8]byte)(s), form, separators)
+	c.year, c.month, c.day = int32(pairs&0xff*100+pairs>>16&0xff), int32(pairs>>40&0xff), pair(d[8], d[9])
+	return ok
 }
 
 // parseClock reads 22:17:30 with an optional fraction and returns its length.
 func (c *civil) parseClock(s []byte) (int, bool) {
+	const (
+		colons     = 0x30303a30303a3030 // 00:00:00
+		separators = 0x0000090000090000
+	)
 	if len(s) < 8 {
 		return 0, false
 	}
-	d := (*[8]byte)(s)
-	c.hour, c.min, c.sec = pair(d[0], d[1]), pair(d[3], d[4]), pair(d[6], d[7])
-	if d[2] != ':' || d[5] != ':' || c.hour >= 100 || c.min >= 100 || c.sec >= 100 {
+	pairs, ok := digitPairs((*[8]byte)(s), colons, separators)
+	if !ok {
 		return 0, false
 	}
+	c.hour, c.min, c.sec = int32(pairs&0xff), int32(pairs>>24&0xff), int32(pairs>>48&0xff)
 	n := 8
 	if n+1 < len(s) && (s[n] == '.' || s[n] == ',') && isDigit(s[n+1]) {
 		unit := int32(100_000_000)

@@ -220,8 +220,8 @@ func (h *header) parse3164(s []byte) []byte {
 		stamped = !broken
 		s = trimLeft(s[n:])
 	}
-	if stamped {
-		if w := wordEnd(s); isHostname(s[:w]) && !isBody(s) {
+	if stamped && !isBody(s) {
+		if w := wordEnd(s); isHostname(s[:w]) {
 			h.hostname = s[:w]
 			s = trimLeft(s[w:])
 		}
@@ -319,11 +319,14 @@ func (t *stamp) parseISO(s []byte) int {
 
 // parseTag reads "app[pid]: " or an ems- token without a colon.
 func (h *header) parseTag(s []byte) []byte {
-	w := wordEnd(s)
-	tag := s[:w]
-	if isBody(s) || w == 0 {
+	if isBody(s) {
 		return s
 	}
+	w := wordEnd(s)
+	if w == 0 {
+		return s
+	}
+	tag := s[:w]
 	colon := tag[w-1] == ':'
 	if colon {
 		tag = tag[:w-1]

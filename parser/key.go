@@ -52,6 +52,13 @@ func (s *keySet) hasAny(o *keySet) bool {
 
 func (s *keySet) add(id keyID) { s[id/64] |= 1 << (id % 64) }
 
+func keySetOf(ids ...keyID) (s keySet) {
+	for _, id := range ids {
+		s.add(id)
+	}
+	return s
+}
+
 // textIndex finds short texts by their print: open addressing, at most a quarter
 // full, immutable once built. Positions are those in the list it was built from.
 // The slots are small so that all of the index stays in the nearest cache.

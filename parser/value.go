@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 	"unicode/utf8"
@@ -27,24 +28,23 @@ func isIPv4(v []byte) bool {
 	if len(v) < 7 || len(v) > 15 {
 		return false
 	}
-	dots, n, value := 0, 0, 0
-	for _, c := range v {
-		if c == '.' {
-			if n == 0 || dots == 3 {
-				return false
-			}
-			dots, n, value = dots+1, 0, 0
-			continue
+	i := 0
+	for octet := 1; ; octet++ {
+		n, first := 0, i
+		for ; i < len(v) && isDigit(v[i]); i++ {
+			n = n*10 + int(v[i]-'0')
 		}
-		if !isDigit(c) || n > 0 && value == 0 {
+		if digits := i - first; digits == 0 || digits > 3 || n > 255 || digits > 1 && v[first] == '0' {
 			return false
 		}
-		value = value*10 + int(c-'0')
-		if n++; value > 255 {
+		if octet == 4 {
+			return i == len(v)
+		}
+		if i == len(v) || v[i] != '.' {
 			return false
 		}
+		i++
 	}
-	return dots == 3 && n > 0
 }
 
 // parseUint reads a non-negative integer that a long field takes.
@@ -161,20 +161,35 @@ func hashField(v []byte) (Field, bool) {
 
 // lower returns v in lower case, v itself when it is already.
 func (ev *Event) lower(v []byte) []byte {
-	for i, c := range v {
+	if !hasUpper(v) {
+		return v
+	}
+	b := ev.scratch(len(v))
+	n := len(b)
+	b = append(b, v...)
+	for i, c := range b[n:] {
 		if c >= 'A' && c <= 'Z' {
-			b := ev.scratch(len(v))
-			n := len(b)
-			b = append(b, v...)
-			for ; i < len(v); i++ {
-				if c := v[i]; c >= 'A' && c <= 'Z' {
-					b[n+i] = c | 0x20
-				}
-			}
-			return ev.keep(b, n)
+			b[n+i] = c | 0x20
 		}
 	}
-	return v
+	return ev.keep(b, n)
+}
+
+// hasUpper reports whether an upper-case letter of ASCII stands in v.
+func hasUpper(v []byte) bool {
+	if len(v) <= 8 && cap(v) >= 8 {
+		// Adding sets the high bit of a byte from "A" on, and of one behind "Z".
+		const ones, highs = 0x0101010101010101, 0x8080808080808080
+		w := binary.LittleEndian.Uint64(v[:8]) & lowMask[len(v)]
+		seven := w &^ highs
+		return (seven+(0x80-'A')*ones)&^(seven+(0x7f-'Z')*ones)&^w&highs != 0
+	}
+	for _, c := range v {
+		if c >= 'A' && c <= 'Z' {
+			return true
+		}
+	}
+	return false
 }
 
 // splitList calls f with the trimmed parts of v between "," or ";" until f

@@ -54,12 +54,13 @@ type wordHits struct {
 func (h *wordHits) failed() bool { return h.failure || h.n > 0 }
 
 func (h *wordHits) reset(phrases int) {
-	n := (phrases + 63) / 64
-	if cap(h.bits) < n {
-		h.bits = make([]uint64, n)
+	if n := (phrases + 63) / 64; len(h.bits) != n {
+		h.bits = make([]uint64, n) // the first message with these rules
+	} else {
+		for _, id := range h.hits {
+			h.bits[id/64] = 0
+		}
 	}
-	h.bits = h.bits[:n]
-	clear(h.bits)
 	h.hits = h.hits[:0]
 	h.success, h.failure, h.n, h.ignoreEnd = false, false, 0, -1
 }
@@ -220,37 +221,29 @@ func (a *automaton) setClasses(texts []string) {
 // scan looks for all phrases in msg. Linear in the message.
 func (a *automaton) scan(msg []byte, h *wordHits) {
 	h.reset(len(a.phrases))
-	state := a.step(0, 0, 0, h)
+	state := int(a.next[0]) // behind the boundary before the message
 	pos, boundary := int32(1), true
 	for _, b := range msg {
 		c := a.class[b]
-		if c == 0 {
-			if boundary {
-				continue
-			}
-			boundary = true
-		} else {
-			boundary = false
+		if c == 0 && boundary {
+			continue
 		}
-		state = a.step(state, c, pos, h)
+		boundary = c == 0
+		if state = int(a.next[state*a.classes+int(c)]); state&outputBit != 0 {
+			state &^= outputBit
+			a.hit(state, pos, h)
+		}
 		pos++
 	}
 	if !boundary {
-		a.step(state, 0, pos, h)
+		if state = int(a.next[state*a.classes]); state&outputBit != 0 {
+			a.hit(state&^outputBit, pos, h)
+		}
 	}
-}
-
-func (a *automaton) step(state int, c uint8, pos int32, h *wordHits) int {
-	to := a.next[state*a.classes+int(c)]
-	if to&outputBit != 0 {
-		to &^= outputBit
-		a.hit(to, pos, h)
-	}
-	return int(to)
 }
 
 // hit notes the phrases that end at pos.
-func (a *automaton) hit(state uint16, pos int32, h *wordHits) {
+func (a *automaton) hit(state int, pos int32, h *wordHits) {
 	for _, id := range a.outputs[state] {
 		if bit := uint64(1) << (id % 64); h.bits[id/64]&bit == 0 {
 			h.bits[id/64] |= bit
