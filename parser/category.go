@@ -131,8 +131,10 @@ func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 func (ev *Event) lineToken() (found token, marked bool) {
 	found = noToken
 	bare := noToken
-	for _, id := range [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule} {
-		v := ev.value(id)
+	for i, v := range [...][]byte{
+		ev.value(keySubtype), ev.value(keyType), ev.value(keyLogtype), ev.value(keyLogType), ev.value(keyModule),
+		ev.head.appname, ev.cefName,
+	} {
 		if v == nil {
 			continue
 		}
@@ -141,17 +143,8 @@ func (ev *Event) lineToken() (found token, marked bool) {
 			return t, true
 		}
 		found = max(found, t)
-		if t == noToken && bare == noToken && ev.by == byEMS && (id == keySubtype || id == keyType) {
+		if inType := i < 2; inType && t == noToken && bare == noToken && ev.by == byEMS {
 			bare = tokenIn(&bareTokens, v)
-		}
-	}
-	for _, v := range [...][]byte{ev.head.appname, ev.cefName} {
-		if v != nil {
-			t := findToken(v)
-			if t >= 0 {
-				return t, true
-			}
-			found = max(found, t)
 		}
 	}
 	marked = found != noToken
@@ -161,9 +154,10 @@ func (ev *Event) lineToken() (found token, marked bool) {
 	return found, marked
 }
 
-// clientKeys are only written by FortiClient; a line with any of fortiEMSKeys is one
+// idKeys hold the log id, clientKeys are only written by FortiClient; a line with any of fortiEMSKeys is one
 // of FortiEMS.
 var (
+	idKeys       = keySetOf(keyID_, keyLogid, keyLogID)
 	clientKeys   = keySetOf(keyFctver, keyFctsn)
 	fortiEMSKeys = keySetOf(keyEmsserial, keyEmshostname, keyFctver, keyFctsn, keyFctuid, keyFctemssn)
 )
@@ -172,8 +166,7 @@ var (
 func (ev *Event) identify() bool {
 	// A relay may add an id of its own, so the first that means something counts.
 	ev.id = nil
-	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
-		v := ev.value(id)
+	for _, v := range [...][]byte{ev.value(keyID_), ev.value(keyLogid), ev.value(keyLogID)} {
 		if v == nil {
 			continue
 		}

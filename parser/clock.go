@@ -78,14 +78,27 @@ func (c *civil) parseClock(s []byte) (int, bool) {
 	c.hour, c.min, c.sec = int32(pairs&0xff), int32(pairs>>24&0xff), int32(pairs>>48&0xff)
 	n := 8
 	if n+1 < len(s) && (s[n] == '.' || s[n] == ',') && isDigit(s[n+1]) {
-		unit := int32(100_000_000)
-		for n++; n < len(s) && isDigit(s[n]); n++ {
-			c.nsec += int32(s[n]-'0') * unit
-			unit /= 10
-		}
+		n++
+		var read int
+		c.nsec, read = fraction(s[n:])
+		n += read
 	}
 	return n, true
 }
+
+// fraction reads the digits behind a decimal point as billionths and returns how
+// many there are. Those behind the ninth say nothing.
+func fraction(s []byte) (billionths int32, n int) {
+	v, n := digits(s, 9)
+	billionths = int32(v) * tens[9-n]
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	return billionths, n
+}
+
+// tens are the powers of ten.
+var tens = [...]int32{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000}
 
 // valid reports whether the calendar has this moment. A missing year (0) is
 // taken for a leap year.
@@ -245,11 +258,10 @@ func parseEpoch(v []byte) (sec int64, nsec int32, unit int64, ok bool) {
 	per := 1e9 / unit
 	sec, nsec = n/per, int32(n%per*unit)
 	if i < len(v) && v[i] == '.' && unit == 1e9 {
-		scale := int32(100_000_000)
-		for i++; i < len(v) && isDigit(v[i]); i++ {
-			nsec += int32(v[i]-'0') * scale
-			scale /= 10
-		}
+		i++
+		var read int
+		nsec, read = fraction(v[i:])
+		i += read
 		unit = 1
 	}
 	return sec, nsec, unit, i == len(v) && believable(sec)
@@ -296,27 +308,23 @@ type epoch struct {
 	unit int64 // precision in nanoseconds, 0 without a value
 }
 
-func (ev *Event) epochOf(id keyID) epoch {
-	if !ev.valued.has(id) {
-		return epoch{}
-	}
-	return epochIn(ev.value(id))
-}
-
-func epochIn(v []byte) (e epoch) {
-	if sec, nsec, unit, ok := parseEpoch(v); ok {
+func (ev *Event) epochOf(id keyID) (e epoch) {
+	if sec, nsec, unit, ok := parseEpoch(ev.value(id)); ok {
 		e = epoch{sec, nsec, unit}
 	}
 	return e
 }
 
+// epochKeys count from 1970.
+var epochKeys = keySetOf(keyEventtime, keyTimestamp, keyItime)
+
 // readClocks collects the times of the line.
 func (ev *Event) readClocks() {
 	c := &ev.clocks
-	c.event, c.stamp, c.insert = ev.epochOf(keyEventtime), ev.epochOf(keyTimestamp), ev.epochOf(keyItime)
-	c.local = civil{}
-	c.hasLocal, c.fromDate, c.hasZone, c.named, c.offset = false, false, false, false, 0
-	c.tzRead, c.contradicts = false, false
+	*c = clocks{}
+	if ev.valued.hasAny(&epochKeys) {
+		c.event, c.stamp, c.insert = ev.epochOf(keyEventtime), ev.epochOf(keyTimestamp), ev.epochOf(keyItime)
+	}
 	if tz := ev.value(keyTz); tz != nil {
 		if offset, ok := parseZone(tz); ok {
 			c.offset, c.hasZone, c.named, c.tzRead = offset, true, true, true
@@ -437,6 +445,9 @@ func (ev *Event) representTimes(localSec int64) {
 		} else {
 			ev.represented(keyDtime)
 		}
+	}
+	if !ev.valued.hasAny(&epochKeys) {
+		return
 	}
 	for _, e := range [...]struct {
 		epoch

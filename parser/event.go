@@ -134,6 +134,13 @@ func (ev *Event) setText(f Field, v []byte) {
 	ev.Set.Add(f)
 }
 
+// setSome is setText unless v is empty.
+func (ev *Event) setSome(f Field, v []byte) {
+	if len(v) > 0 {
+		ev.setText(f, v)
+	}
+}
+
 func (ev *Event) setInt(f Field, n int64) {
 	ev.Values[f].Kind, ev.Values[f].Num = Int, n
 	ev.Set.Add(f)

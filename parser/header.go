@@ -386,10 +386,11 @@ func wordEnd(s []byte) int {
 }
 
 func trimLeft(s []byte) []byte {
-	for len(s) > 0 && blank[s[0]] {
-		s = s[1:]
+	i := 0
+	for i < len(s) && blank[s[i]] {
+		i++
 	}
-	return s
+	return s[i:]
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

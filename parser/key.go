@@ -101,6 +101,9 @@ func (x *textIndex) slot(p keyPrint) int {
 
 // find returns the position of text, or -1.
 func (x *textIndex) find(text []byte) int {
+	if len(text) == 0 {
+		return -1
+	}
 	p := printOf(text)
 	for i := x.slot(p); ; i++ {
 		at := int(x.slots[i&(len(x.slots)-1)]) - 1

@@ -126,21 +126,21 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	return s[i:], span{len(s), -1, 0}
 }
 
-// nextByte returns the index of the first c in s[i:], or len(s). Most values are
-// too short for a call of bytes.IndexByte to pay.
+// nextByte returns the index of the first c in s[i:], or len(s); i is at most that.
+// Most values are too short for a call of bytes.IndexByte to pay.
 func nextByte(s []byte, i int, c byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	all := uint64(c) * ones
-	for limit := i + 64; i >= 0 && i+8 <= len(s) && i < limit; i += 8 {
+	for ; i >= 0 && i+8 <= len(s); i += 8 {
 		x := binary.LittleEndian.Uint64(s[i:i+8]) ^ all
 		if x = (x - ones) &^ x & highs; x != 0 {
 			return i + bits.TrailingZeros64(x)/8
 		}
 	}
-	if n := bytes.IndexByte(s[i:], c); n >= 0 {
-		return i + n
+	for i < len(s) && s[i] != c {
+		i++
 	}
-	return len(s)
+	return i
 }
 
 // scanQuoted reads a quoted value that begins at s[i]. A quote closes it only

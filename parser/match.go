@@ -226,6 +226,7 @@ type ruleList struct {
 	rules      []rule
 	byCategory [NumCategories]ruleSet
 	always     ruleSet                 // filed under nothing
+	withID     ruleSet                 // filed under having an id
 	byPhrase   []ruleSet               // by number of the phrase, nil for none
 	byText     [numTextKinds][]ruleSet // by number of the text in Rules.texts, nil for none
 }
@@ -269,7 +270,7 @@ func exact(list []textMatch) bool {
 // index files the rules. phrases is the number of phrases of all rules.
 func (l *ruleList) index(phrases int, numbers map[string]int) {
 	words := l.words()
-	l.always = make(ruleSet, words)
+	l.always, l.withID = make(ruleSet, words), make(ruleSet, words)
 	l.byPhrase = make([]ruleSet, phrases)
 	for c := range l.byCategory {
 		l.byCategory[c] = make(ruleSet, words)
@@ -290,6 +291,8 @@ func (l *ruleList) index(phrases int, numbers map[string]int) {
 			l.fileUnder(textSubtype, i, r.subtypes, numbers)
 		case exact(r.types):
 			l.fileUnder(textType, i, r.types, numbers)
+		case r.ids != nil && !anyMatches(r.ids, nil):
+			l.withID.add(i)
 		default:
 			l.always.add(i)
 		}
@@ -314,7 +317,11 @@ func (l *ruleList) first(ev *Event, texts *[numTextKinds]int) *rule {
 	if len(l.rules) == 0 {
 		return nil
 	}
-	sets, n := [1 + numTextKinds]ruleSet{l.always}, 1
+	sets, n := [2 + numTextKinds]ruleSet{l.always}, 1
+	if len(ev.id) > 0 {
+		sets[n] = l.withID
+		n++
+	}
 	for kind, at := range texts {
 		if by := l.byText[kind]; uint(at) < uint(len(by)) && by[at] != nil {
 			sets[n] = by[at]

@@ -61,8 +61,9 @@ func (p *Parser) resolve(ev *Event) {
 	ev.resolveMessage()
 	ev.resolveObserver()
 	to := &targets[ev.by]
-	for i := range ev.Pairs {
-		pair := &ev.Pairs[i]
+	pairs := ev.Pairs
+	for i := range pairs {
+		pair := &pairs[i]
 		t := to[pair.id]
 		if t.how <= special || pair.state != 0 {
 			continue
@@ -89,14 +90,10 @@ func (ev *Event) resolveHeader() {
 		ev.setInt(SyslogSeverity, int64(h.pri&7))
 		ev.setInt(EventSeverity, int64(h.pri&7))
 	}
-	for _, x := range [...]struct {
-		f Field
-		v []byte
-	}{{SyslogHostname, h.hostname}, {SyslogAppname, h.appname}, {SyslogProcid, h.procid}, {SyslogMsgid, h.msgid}} {
-		if len(x.v) > 0 {
-			ev.setText(x.f, x.v)
-		}
-	}
+	ev.setSome(SyslogHostname, h.hostname)
+	ev.setSome(SyslogAppname, h.appname)
+	ev.setSome(SyslogProcid, h.procid)
+	ev.setSome(SyslogMsgid, h.msgid)
 	if h.sdata != nil {
 		ev.Values[SyslogStructuredData] = Value{Kind: SData, Text: h.sdata}
 		ev.Set.Add(SyslogStructuredData)
@@ -112,11 +109,13 @@ func (ev *Event) resolveHeader() {
 			}
 		}
 	}
-	for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
-		if v := ev.value(id); v != nil {
-			ev.setText(EventCode, v)
-			ev.represented(id)
-			break
+	if ev.valued.hasAny(&idKeys) {
+		for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
+			if v := ev.value(id); v != nil {
+				ev.setText(EventCode, v)
+				ev.represented(id)
+				break
+			}
 		}
 	}
 	if v := ev.value(keyType); v != nil {

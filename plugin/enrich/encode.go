@@ -58,7 +58,9 @@ type openMap struct {
 // First bytes of MessagePack objects.
 const (
 	fixMap = 0x80
+	fixArr = 0x90
 	fixStr = 0xa0
+	str8   = 0xd9
 	map16  = 0xde
 	map32  = 0xdf
 )
@@ -93,13 +95,20 @@ func (e *encoder) end() {
 // copied with it and then overwritten.
 func appendText(b, v []byte) []byte {
 	n := len(b)
-	if len(v) >= wide || cap(v) < wide || cap(b)-n < 1+wide {
-		return msgp.AppendStringFromBytes(b, v)
+	switch room := cap(b) - n; {
+	case len(v) < wide && cap(v) >= wide && room >= 1+wide:
+		b = b[:n+1+wide]
+		b[n] = fixStr | byte(len(v))
+		copyWide(b[n+1:], v[:wide])
+		return b[:n+1+len(v)]
+	case len(v) >= wide && len(v) < 2*wide && cap(v) >= 2*wide && room >= 2+2*wide:
+		b = b[:n+2+2*wide]
+		b[n], b[n+1] = str8, byte(len(v))
+		copyWide(b[n+2:], v[:wide])
+		copyWide(b[n+2+wide:], v[wide:2*wide])
+		return b[:n+2+len(v)]
 	}
-	b = b[:n+1+wide]
-	b[n] = fixStr | byte(len(v))
-	copyWide(b[n+1:], v[:wide])
-	return b[:n+1+len(v)]
+	return msgp.AppendStringFromBytes(b, v)
 }
 
 func (e *encoder) text(v []byte) { e.b = appendText(e.b, v) }
@@ -183,10 +192,16 @@ func (e *encoder) list(l [][]byte) {
 		e.joined(len(l), func(i int) []byte { return l[i] })
 		return
 	}
-	e.b = msgp.AppendArrayHeader(e.b, uint32(len(l)))
-	for _, v := range l {
-		e.text(v)
+	b := e.b
+	if len(l) < 16 {
+		b = append(b, fixArr|byte(len(l)))
+	} else {
+		b = msgp.AppendArrayHeader(b, uint32(len(l)))
 	}
+	for _, v := range l {
+		b = appendText(b, v)
+	}
+	e.b = b
 }
 
 // joined writes n values as one comma-joined text.
@@ -209,7 +224,7 @@ func appendStrHeader(b []byte, n int) []byte {
 	case n < 32:
 		return append(b, fixStr|byte(n))
 	case n <= math.MaxUint8:
-		return append(b, 0xd9, byte(n))
+		return append(b, str8, byte(n))
 	case n <= math.MaxUint16:
 		return binary.BigEndian.AppendUint16(append(b, 0xda), uint16(n))
 	}
