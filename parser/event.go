@@ -69,7 +69,6 @@ type Event struct {
 
 	head   header
 	text   []byte // after the header
-	plain  bool   // the space is the only white space of the line
 	by     Writer
 	seen   keySet     // known keys of the line
 	valued keySet     // those whose value says something

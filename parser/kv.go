@@ -61,8 +61,8 @@ func (ev *Event) scanPairs(s []byte, k span) {
 			from++
 			end = nextByte(s, from, '"')
 			next = end + 2
-		} else if from < len(s) && s[from] != '<' && ev.plain {
-			end = nextByte(s, from, ' ')
+		} else if from < len(s) && s[from] != '<' {
+			end = nextBlank(s, from)
 			next = end + 1
 		}
 		if next > 0 && len(s)-next >= 16 && s[next-1] == ' ' {
@@ -112,9 +112,7 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	}
 	for j := i; j < len(s); {
 		if !blank[s[j]] {
-			if j++; ev.plain {
-				j = nextByte(s, j, ' ')
-			}
+			j = nextBlank(s, j+1)
 			continue
 		}
 		next = nextKey(s, j)
@@ -138,6 +136,24 @@ func nextByte(s []byte, i int, c byte) int {
 		}
 	}
 	for i < len(s) && s[i] != c {
+		i++
+	}
+	return i
+}
+
+// nextBlank returns the index of the first byte of s[i:] that is a space or below,
+// or len(s); i is at most that.
+func nextBlank(s []byte, i int) int {
+	const limits, highs = (' ' + 1) * 0x0101010101010101, 0x8080808080808080
+	for ; i >= 0 && i+8 <= len(s); i += 8 {
+		x := binary.LittleEndian.Uint64(s[i : i+8])
+		// A borrow sets the high bit of a byte below the limit, and perhaps in error
+		// of those above it: the first is right.
+		if x = (x - limits) &^ x & highs; x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < len(s) && s[i] > ' ' {
 		i++
 	}
 	return i

@@ -42,9 +42,7 @@ func New(o Options) *Parser {
 func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
 	ev.reset()
 	line = trimTail(line)
-	ascii, plain := survey(line)
-	ev.plain = plain
-	if !ascii && !utf8.Valid(line) {
+	if !isASCII(line) && !utf8.Valid(line) {
 		b := ev.scratch(len(line) + 64)
 		n := len(b)
 		line = ev.keep(AppendValid(b, line), n)
@@ -61,27 +59,19 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 	return true
 }
 
-// survey tells in one pass whether line is ASCII and whether blanks are its only
-// bytes below 0x20 and so its only white space.
-func survey(line []byte) (ascii, plain bool) {
-	const high, blanks = 0x8080808080808080, 0x2020202020202020
-	var seen, low uint64
-	rest := line
-	for ; len(rest) >= 32; rest = rest[32:] {
-		w := (*[32]byte)(rest)
-		a, b := binary.LittleEndian.Uint64(w[0:]), binary.LittleEndian.Uint64(w[8:])
-		c, d := binary.LittleEndian.Uint64(w[16:]), binary.LittleEndian.Uint64(w[24:])
-		seen |= a | b | c | d
-		// The high bit of a byte below 0x20 is set by the borrow; a borrow from a
-		// byte below may set it in error, which only costs the fast path.
-		low |= (a - blanks) | (b - blanks) | (c - blanks) | (d - blanks)
+// isASCII reports whether no byte of line is above 0x7F.
+func isASCII(line []byte) bool {
+	const highs = 0x8080808080808080
+	var seen uint64
+	for ; len(line) >= 32; line = line[32:] {
+		w := (*[32]byte)(line)
+		seen |= binary.LittleEndian.Uint64(w[0:]) | binary.LittleEndian.Uint64(w[8:]) |
+			binary.LittleEndian.Uint64(w[16:]) | binary.LittleEndian.Uint64(w[24:])
 	}
-	for _, c := range rest {
+	for _, c := range line {
 		seen |= uint64(c)
-		low |= uint64(c) - 0x20
 	}
-	ascii = seen&high == 0
-	return ascii, ascii && low&high == 0
+	return seen&highs == 0
 }
 
 // trimTail drops the CR, LF and NUL that framing leaves at the end of a line.
