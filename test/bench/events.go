@@ -18,18 +18,22 @@ type Case struct {
 	About string
 	key   string
 	lines []string // folders of the corpus; their first lines in turn
+	// UserRules is how many rules of a user run before the built-in ones.
+	UserRules int
 }
 
 // Cases are what instructions and times are given for.
 var Cases = []Case{
-	{"ems", "EMS line of 358 bytes", "log", []string{"real-wazuh-26094"}},
-	{"forticlient", "FortiClient traffic line of 911 bytes", "log", []string{"real-sekoia-forticlient"}},
-	{"unmatched", "sshd line", "log", []string{"not-fortiems"}},
-	{"no-key", "the EMS line under another key", "other", []string{"real-wazuh-26094"}},
-	{"mixed", "twelve lines of the corpus in turn", "log", []string{
+	{Name: "ems", About: "EMS line of 358 bytes", key: "log", lines: []string{"real-wazuh-26094"}},
+	{Name: "forticlient", About: "FortiClient traffic line of 911 bytes", key: "log", lines: []string{"real-sekoia-forticlient"}},
+	{Name: "unmatched", About: "sshd line", key: "log", lines: []string{"not-fortiems"}},
+	{Name: "no-key", About: "the EMS line under another key", key: "other", lines: []string{"real-wazuh-26094"}},
+	{Name: "mixed", About: "twelve lines of the corpus in turn", key: "log", lines: []string{
 		"ems-adconnector", "ems-addaemonworker", "ems-update", "ems-event", "ems-error", "ems-client",
 		"ems-vpn", "ems-authentication", "fct-security", "fct-vulnerability", "fgt-endpoint", "fgt-connector",
 	}},
+	{Name: "ems-rules", About: "EMS line, 100 rules of a user", key: "log", lines: []string{"real-wazuh-26094"}, UserRules: 100},
+	{Name: "forticlient-rules", About: "FortiClient line, 100 rules of a user", key: "log", lines: []string{"real-sekoia-forticlient"}, UserRules: 100},
 }
 
 // Find returns the case of a name.

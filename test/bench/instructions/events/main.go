@@ -8,9 +8,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 
+	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/test/bench"
 )
@@ -42,7 +44,11 @@ func run(args []string) error {
 		return err
 	}
 	debug.SetGCPercent(-1) // the collector's work depends on when it runs
-	e := enrich.New(enrich.Options{EventTime: true})
+	rules, err := userRules(c.UserRules)
+	if err != nil {
+		return err
+	}
+	e := enrich.New(enrich.Options{EventTime: true, Rules: rules})
 	out := make([]byte, 0, 4*len(chunk)+1<<20)
 	events := uint64(0)
 	for range times {
@@ -54,4 +60,18 @@ func run(args []string) error {
 	}
 	fmt.Println(events)
 	return nil
+}
+
+// userRules loads n rules of a user.
+func userRules(n int) (*parser.Rules, error) {
+	dir, err := os.MkdirTemp("", "fortiems-rules")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
+		return nil, err
+	}
+	return parser.LoadRules(file)
 }
