@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -81,4 +83,22 @@ func AppendEvent(dst []byte, key string, line []byte) []byte {
 	dst = append(dst, 0xdf, 0, 0, 0, 0)
 	dst = msgp.AppendString(msgp.AppendMapHeader(dst, 1), key)
 	return msgp.AppendBytes(dst, line)
+}
+
+// WriteInput writes a file of n equal lines: the EMS line of the corpus.
+func WriteInput(file string, n int) error {
+	line, err := FirstLine(".", "real-wazuh-26094")
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	for range n {
+		w.Write(line)
+		w.WriteByte('\n')
+	}
+	return errors.Join(w.Flush(), f.Close())
 }
