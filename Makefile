@@ -97,11 +97,11 @@ fuzz: ## fuzz every target of the packages FUZZ for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
 
-# The object is built with plugin/default.pgo, so the benchmarks are as well.
-bench: build ## benchmarks, and the pipeline of Fluent Bit with this and other filters side by side
+# The object is built with plugin/default.pgo, so what is measured is as well.
+MEMORY_LINES ?= 2000000
+bench: build ## benchmarks, pipelines of Fluent Bit side by side, and the table of targets at the end (MEMORY_LINES=10000000)
 	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
-	go run ./test/bench/pipeline
-	go run ./test/bench/ship
+	go run -pgo=$(CURDIR)/plugin/default.pgo ./test/bench/targets -lines $(LINES) -memory-lines $(MEMORY_LINES)
 
 instructions: ## instructions per event under valgrind, compared with the committed ones (UPDATE=1 writes them anew, CASE=ems tells where they go)
 	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE))

@@ -28,7 +28,7 @@ func Finish(cmd *exec.Cmd, watch func(resident int64)) (u Usage, err error) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for running := true; running; {
 		select {

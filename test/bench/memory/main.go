@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -71,23 +72,30 @@ func (m *measurement) run(results string) (err error) {
 	if err != nil {
 		return err
 	}
-	shipping, _, err := m.watch(filterAndOutput)
+	_, shipping, err := m.watch(filterAndOutput)
 	if err != nil {
 		return err
 	}
 	if got := sink.Documents(); got != int64(m.lines) {
 		return fmt.Errorf("%d documents arrived, want %d", got, m.lines)
 	}
-	cycles, gc, err := collector(u.Log)
+	gc, err := collector(u.Log)
 	if err != nil {
 		return err
+	}
+	ship, err := collector(shipping.Log)
+	if err != nil {
+		return err
+	}
+	if ship.cycles == 0 {
+		return errors.New("Go tells of no collection of garbage")
 	}
 	r := bench.Results{
 		"lines":      float64(m.lines),
 		"above-mib":  mib(median(with) - median(without)),
 		"growth-mib": mib(median(part(with, 4)) - median(part(with, 1))),
-		"gc-share":   gc.Seconds() / u.CPU.Seconds(),
-		"output-mib": mib(slices.Max(shipping) - median(with)),
+		"gc-share":   gc.cpu.Seconds() / u.CPU.Seconds(),
+		"output-mib": ship.heap,
 	}
 	where := "stand-in host"
 	if m.program != "" {
@@ -98,8 +106,8 @@ func (m *measurement) run(results string) (err error) {
 	for i := range 5 {
 		fmt.Printf(" %.1f", mib(median(part(with, i))))
 	}
-	fmt.Printf("\nwith the output, 2 workers: %.1f MiB, most %.1f\n", mib(median(shipping)), mib(slices.Max(shipping)))
-	fmt.Printf("%d collections of garbage took %v of %v processor time\n", cycles, gc, u.CPU.Round(time.Millisecond))
+	fmt.Printf("\n%d collections of garbage took %v of %v processor time\n", gc.cycles, gc.cpu, u.CPU.Round(time.Millisecond))
+	fmt.Printf("with the output and 2 workers, Go's memory grew to %.0f MiB at most (%.0f without)\n", ship.heap, gc.heap)
 	return r.Write(results)
 }
 
@@ -177,27 +185,41 @@ func median(list []int64) int64 {
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
+// garbage is what Go's collector did.
+type garbage struct {
+	cycles int
+	cpu    time.Duration
+	heap   float64 // MiB that the heap may grow to before the next cycle, at most
+}
+
 // collector sums up the lines of GODEBUG=gctrace=1, in which the processor time of a
 // cycle stands as "0.05+0.3/1.2/3.0+0.2 ms cpu".
-func collector(log []byte) (cycles int, cpu time.Duration, err error) {
+func collector(log []byte) (g garbage, err error) {
 	for line := range bytes.Lines(log) {
 		if !bytes.HasPrefix(line, []byte("gc ")) {
 			continue
 		}
 		for part := range strings.SplitSeq(string(line), ", ") {
+			if goal, ok := strings.CutSuffix(part, " MB goal"); ok {
+				var n float64
+				if _, err := fmt.Sscan(goal, &n); err != nil {
+					return g, fmt.Errorf("%q: %w", line, err)
+				}
+				g.heap = max(g.heap, n)
+			}
 			sum, ok := strings.CutSuffix(part, " ms cpu")
 			if !ok {
 				continue
 			}
-			cycles++
+			g.cycles++
 			for _, n := range strings.FieldsFunc(sum, func(r rune) bool { return r == '+' || r == '/' }) {
 				var ms float64
 				if _, err := fmt.Sscan(n, &ms); err != nil {
-					return 0, 0, fmt.Errorf("%q: %w", line, err)
+					return g, fmt.Errorf("%q: %w", line, err)
 				}
-				cpu += time.Duration(ms * float64(time.Millisecond))
+				g.cpu += time.Duration(ms * float64(time.Millisecond))
 			}
 		}
 	}
-	return cycles, cpu, nil
+	return g, nil
 }
