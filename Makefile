@@ -103,8 +103,8 @@ bench: build ## benchmarks, pipelines of Fluent Bit side by side, and the table 
 	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
 	go run -pgo=$(CURDIR)/plugin/default.pgo ./test/bench/targets -lines $(LINES) -memory-lines $(MEMORY_LINES)
 
-instructions: ## instructions per event under valgrind, compared with the committed ones (UPDATE=1 writes them anew, CASE=ems tells where they go)
-	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE))
+instructions: ## instructions per event under valgrind, compared with the committed ones (UPDATE=1 writes them anew, CASE=ems tells where they go, INCLUSIVE=1 with what is called)
+	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE) $(if $(INCLUSIVE),-inclusive))
 
 profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
 	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched)$$' -benchtime 3s -cpu 1 -pgo=off \

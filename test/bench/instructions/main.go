@@ -3,7 +3,7 @@
 // not depend on how busy the machine is, so that it shows a change of a few per cent
 // where a clock shows nothing.
 //
-//	go run ./test/bench/instructions [-update] [-functions CASE]
+//	go run ./test/bench/instructions [-update] [-functions CASE [-inclusive]]
 package main
 
 import (
@@ -34,14 +34,15 @@ var errAbove = errors.New("more instructions than the baseline allows")
 func main() {
 	update := flag.Bool("update", false, "write the baseline anew")
 	functions := flag.String("functions", "", "tell where the instructions of this case go, and compare nothing")
+	inclusive := flag.Bool("inclusive", false, "with what the functions call")
 	flag.Parse()
-	if err := run(*update, *functions); err != nil {
+	if err := run(*update, *functions, *inclusive); err != nil {
 		fmt.Fprintln(os.Stderr, "instructions:", err)
 		os.Exit(1)
 	}
 }
 
-func run(update bool, functions string) error {
+func run(update bool, functions string, inclusive bool) error {
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		fmt.Println("not run: instructions per event (package valgrind)")
 		return nil
@@ -56,7 +57,7 @@ func run(update bool, functions string) error {
 		return err
 	}
 	if functions != "" {
-		return c.functions(functions)
+		return c.functions(functions, inclusive)
 	}
 	var names []string
 	for _, k := range bench.Cases {
@@ -165,13 +166,17 @@ func (c *counter) perEvent(name string) (float64, error) {
 }
 
 // functions prints the functions that a case spends its instructions in.
-func (c *counter) functions(name string) error {
+func (c *counter) functions(name string, inclusive bool) error {
 	file := filepath.Join(c.dir, "callgrind.out")
 	events, _, err := c.run(name, 100, file)
 	if err != nil {
 		return err
 	}
-	out, err := exec.Command("callgrind_annotate", "--threshold=95", "--auto=no", file).Output()
+	args := []string{"--threshold=95", "--auto=no"}
+	if inclusive {
+		args = append(args, "--inclusive=yes", "--threshold=100")
+	}
+	out, err := exec.Command("callgrind_annotate", append(args, file)...).Output()
 	if err != nil {
 		return fmt.Errorf("callgrind_annotate: %w", err)
 	}
