@@ -88,7 +88,7 @@ func (m *measurement) run(results string) (err error) {
 		return err
 	}
 	if ship.cycles == 0 {
-		return errors.New("Go tells of no collection of garbage")
+		return errors.New("no line of a garbage collection was seen")
 	}
 	r := bench.Results{
 		"lines":      float64(m.lines),
