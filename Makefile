@@ -11,7 +11,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory differential fuzz bench profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory differential fuzz bench instructions profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -97,11 +97,14 @@ fuzz: ## fuzz every target of the packages FUZZ for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
 
-# The object is built with plugin/default.pgo, so the benchmarks are as well.
-bench: build ## benchmarks, and the pipeline of Fluent Bit with this and other filters side by side
+# The object is built with plugin/default.pgo, so what is measured is as well.
+MEMORY_LINES ?= 2000000
+bench: build ## benchmarks, pipelines of Fluent Bit side by side, and the table of targets at the end (MEMORY_LINES=10000000)
 	go test -run '^$$' -bench . -benchmem -pgo=$(CURDIR)/plugin/default.pgo ./parser/... ./plugin/...
-	go run ./test/bench/pipeline
-	go run ./test/bench/ship
+	go run -pgo=$(CURDIR)/plugin/default.pgo ./test/bench/targets -lines $(LINES) -memory-lines $(MEMORY_LINES)
+
+instructions: ## instructions per event under valgrind, compared with the committed ones (UPDATE=1 writes them anew, CASE=ems tells where they go, INCLUSIVE=1 with what is called)
+	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE) $(if $(INCLUSIVE),-inclusive))
 
 profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
 	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched)$$' -benchtime 3s -cpu 1 -pgo=off \

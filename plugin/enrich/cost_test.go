@@ -4,22 +4,54 @@ package enrich
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/test/bench"
 )
 
 // The race detector drops pooled memory at random and makes everything slower,
 // so cost is measured without it.
 
 func TestNoAllocationsPerEvent(t *testing.T) {
-	for name, line := range map[string]string{"EMS": wazuh, "FortiClient traffic": sekoia} {
-		chunk := bytes.Repeat(eventOf(pair{"log", bin(line)}), 1000)
-		e := New(Options{EventTime: true})
-		out, _, _ := e.Run(nil, chunk)
-		n := testing.AllocsPerRun(20, func() { out, _, _ = e.Run(out[:0], chunk) })
-		if n >= 10 { // the pool may lose its worker to the garbage collector
-			t.Errorf("%s: %v allocations for 1000 events", name, n)
+	const events = 240 // a multiple of the lines of every case
+	lines := map[string][]byte{
+		"more keys of ours": bytes.Repeat(eventOf(pair{"host", str("relay")}, pair{"source", str("tcp://127.0.0.1:57068")}, pair{"log", bin(wazuh)}), events),
+		"the old form":      bytes.Repeat(slices.Concat([]byte{0x92}, event.AppendTime(nil, receivedSec, receivedNsec), recordOf(pair{"log", bin(wazuh)})), events),
+	}
+	for _, c := range bench.Cases {
+		chunk, err := c.Chunk("../..", events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines[c.About] = chunk
+	}
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := map[string]Options{
+		"defaults":          {EventTime: true},
+		"receipt time":      {},
+		"flat":              {EventTime: true, Schema: Flat},
+		"preserve_original": {EventTime: true, PreserveOriginal: true},
+		"mark":              {EventTime: true, Unmatched: Mark},
+		"mark, flat":        {EventTime: true, Unmatched: Mark, Schema: Flat},
+		"drop":              {EventTime: true, Unmatched: Drop},
+		"timezone":          {EventTime: true, Location: paris},
+		"rules of a user":   {EventTime: true, Rules: userRules(t, 100)},
+	}
+	for name, o := range options {
+		for line, chunk := range lines {
+			e := New(o)
+			out, _, _ := e.Run(nil, chunk)
+			n := testing.AllocsPerRun(20, func() { out, _, _ = e.Run(out[:0], chunk) })
+			if n >= 10 { // one line of twelve would make twenty, but the pool may lose its worker to the garbage collector
+				t.Errorf("%s, %s: %v allocations for %d events", name, line, n, events)
+			}
 		}
 	}
 }

@@ -1,16 +1,13 @@
 // Command pipeline measures what filters cost inside Fluent Bit: tail of many equal
 // lines, one filter, null. The figure is the CPU time of the whole process (user and
 // system) less that of the same pipeline without a filter, per event, median of the
-// runs. Without a real Fluent Bit it runs the stand-in host, which has no other
+// runs. Without a real Fluent Bit it runs the stand-in host, which has no built-in
 // filters to compare with.
 //
-//	go run ./test/bench/pipeline [-lines 1000000] [-runs 3] [-object PATH]
+//	go run ./test/bench/pipeline [-lines 1000000] [-runs 3] [-object PATH] [-results FILE]
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,33 +15,33 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
-	"time"
 
 	"fluent-bit-fortiems/test/bench"
 )
 
-// anchor is the filter that ratios are given against.
-const anchor = "parser, logfmt"
-
 // variant is one filter to measure.
 type variant struct {
-	name   string
-	filter string  // YAML under "filters:"; "" for none
-	target float64 // most of the anchor's cost that it may take, 0 for none
+	id, name string
+	filter   string // YAML under "filters:"; "" for none
+	inHost   []string
 }
 
+// variants; the first one is the pipeline without a filter. COPY and OBJECT stand for
+// shared objects; the stand-in host runs those that have options for it.
 var variants = []variant{
-	{name: "none"},
-	{name: "copies the buffer (C)", filter: "    - {name: copy, match: '*'}\n"},
-	{name: "fortiems", filter: "    - {name: fortiems, match: '*'}\n", target: 0.5},
-	{name: "fortiems, no raw key", filter: "    - {name: fortiems, match: '*', key_name: other}\n"},
-	{name: anchor, filter: "    - {name: parser, match: '*', key_name: log, parser: bench_logfmt}\n"},
-	{name: "parser, regex", filter: "    - {name: parser, match: '*', key_name: log, parser: bench_regex}\n"},
-	{name: "lua, splits only", filter: "    - {name: lua, match: '*', script: split.lua, call: split}\n"},
-	{name: "lua, categorises", filter: "    - {name: lua, match: '*', script: categorise.lua, call: categorise}\n"},
+	{id: "none", name: "none", inHost: []string{}},
+	{"copy", "copies the buffer (C)", "    - {name: copy, match: '*'}\n", []string{"--filter", "COPY"}},
+	{"fortiems", "fortiems", "    - {name: fortiems, match: '*'}\n", []string{"--filter", "OBJECT"}},
+	{"no-key", "fortiems, no raw key", "    - {name: fortiems, match: '*', key_name: other}\n", []string{"--filter", "OBJECT", "--filter-prop", "key_name=other"}},
+	{"logfmt", "parser, logfmt", "    - {name: parser, match: '*', key_name: log, parser: bench_logfmt}\n", nil},
+	{"regex", "parser, regex", "    - {name: parser, match: '*', key_name: log, parser: bench_regex}\n", nil},
+	{"lua-split", "lua, splits only", "    - {name: lua, match: '*', script: split.lua, call: split}\n", nil},
+	{"lua", "lua, categorises", "    - {name: lua, match: '*', script: categorise.lua, call: categorise}\n", nil},
 }
+
+// targets are how many times the cost of another filter fortiems may take.
+var targets = map[string]float64{"logfmt": 0.5, "regex": 0.25, "lua": 0.08}
 
 // regex is what a user would write for the line of the benchmark.
 const regex = `^(?<header>.*?)dtime="(?<dtime>[^"]*)" type=(?<type>\S*) subtype=(?<subtype>\S*) devid=(?<devid>\S*) uid=(?<uid>\S*) ` +
@@ -52,8 +49,9 @@ const regex = `^(?<header>.*?)dtime="(?<dtime>[^"]*)" type=(?<type>\S*) subtype=
 	`os="(?<os>[^"]*)" msg="(?<msg>[^"]*)" usingpolicy="(?<usingpolicy>[^"]*)" emshostname="(?<emshostname>[^"]*)" vd="(?<vd>[^"]*)"`
 
 type pipeline struct {
-	dir, object, copyObject, program string
-	lines, runs                      int
+	dir, object, copyObject string
+	program                 string // "" for the stand-in host
+	lines, runs             int
 }
 
 func main() {
@@ -61,14 +59,15 @@ func main() {
 	flag.IntVar(&b.lines, "lines", 1_000_000, "lines of one run")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each filter")
 	flag.StringVar(&b.object, "object", "build/out/flb-filter_fortiems.so", "the shared object")
+	results := flag.String("results", "", "file for the figures, in µs per event")
 	flag.Parse()
-	if err := b.run(); err != nil {
+	if err := b.run(*results); err != nil {
 		fmt.Fprintln(os.Stderr, "pipeline:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *pipeline) run() (err error) {
+func (b *pipeline) run(results string) (err error) {
 	if b.object, err = filepath.Abs(b.object); err != nil {
 		return err
 	}
@@ -76,41 +75,46 @@ func (b *pipeline) run() (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	if err := b.writeInput(); err != nil {
-		return err
-	}
 	b.program = bench.FluentBit()
-	if b.program == "" {
-		fmt.Println("not run: the comparison inside Fluent Bit (set $FLUENT_BIT); the stand-in host instead")
-		return b.standIn()
-	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	return b.table()
-}
-
-// writeInput writes the real EMS line of the corpus, b.lines times.
-func (b *pipeline) writeInput() error {
-	text, err := os.ReadFile("test/corpus/real-wazuh-26094/input.log")
+	list := variants
+	if b.program == "" {
+		fmt.Println("not run: the comparison inside Fluent Bit (set $FLUENT_BIT); the stand-in host instead, which has no filters of its own")
+		list = slices.DeleteFunc(slices.Clone(list), func(v variant) bool { return v.inHost == nil })
+	} else {
+		version, err := exec.Command(b.program, "--version").Output()
+		if err != nil {
+			return err
+		}
+		first, _, _ := strings.Cut(string(version), "\n")
+		fmt.Println(first)
+	}
+	costs, err := b.measureAll(list)
 	if err != nil {
 		return err
 	}
-	line, _, _ := bytes.Cut(text, []byte("\n"))
-	f, err := os.Create(filepath.Join(b.dir, "input.log"))
-	if err != nil {
+	r := bench.Results{}
+	for i, v := range list {
+		net := bench.MedianCPU(costs[i])
+		if i > 0 {
+			net -= bench.MedianCPU(costs[0])
+		}
+		r[v.id] = float64(net.Nanoseconds()) / 1e3 / float64(b.lines)
+	}
+	if err := b.table(list, costs, r); err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	for range b.lines {
-		w.Write(line)
-		w.WriteByte('\n')
-	}
-	return errors.Join(w.Flush(), f.Close())
+	return r.Write(results)
 }
 
-// prepare builds the copying filter and writes what the configurations name.
+// prepare writes the input, builds the copying filter and writes what the
+// configurations name.
 func (b *pipeline) prepare() error {
+	if err := bench.WriteInput(filepath.Join(b.dir, "input.log"), b.lines); err != nil {
+		return err
+	}
 	b.copyObject = filepath.Join(b.dir, "flb-filter_copy.so")
 	cc := os.Getenv("CC")
 	if cc == "" {
@@ -135,70 +139,36 @@ func (b *pipeline) prepare() error {
 	return nil
 }
 
-// cost is what one run took.
-type cost struct {
-	cpu      time.Duration // user and system
-	resident int64         // most resident memory, KiB
-}
-
-func (b *pipeline) table() error {
-	version, err := exec.Command(b.program, "--version").Output()
-	if err != nil {
-		return err
-	}
-	first, _, _ := strings.Cut(string(version), "\n")
-	fmt.Printf("%s, %d lines of %d bytes, median of %d runs\n\n", first, b.lines, b.lineLength(), b.runs)
-	costs := make([][]cost, len(variants))
-	// Runs of one round are next to each other in time, so that a slow minute of the
-	// machine falls on all filters alike.
+// measureAll returns the runs of each variant. Runs of one round are next to each
+// other in time, so that a slow minute of the machine falls on all filters alike.
+func (b *pipeline) measureAll(list []variant) ([][]bench.Usage, error) {
+	costs := make([][]bench.Usage, len(list))
 	for range b.runs {
-		for i, v := range variants {
-			c, err := b.measure(v)
+		for i, v := range list {
+			cmd, err := b.command(v)
 			if err != nil {
-				return fmt.Errorf("%s: %w", v.name, err)
+				return nil, err
 			}
-			costs[i] = append(costs[i], c)
+			u, err := bench.Finish(cmd, nil)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", v.name, err)
+			}
+			costs[i] = append(costs[i], u)
 		}
 	}
-	per := func(i int) float64 { // µs per event, net of the pipeline
-		return float64((median(costs[i]) - median(costs[0])).Nanoseconds()) / 1e3 / float64(b.lines)
-	}
-	at := slices.IndexFunc(variants, func(v variant) bool { return v.name == anchor })
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "filter\tµs/event\tof %s\ttarget\tMiB resident\t\n", anchor)
-	for i, v := range variants {
-		target := ""
-		if v.target > 0 {
-			target = fmt.Sprintf("≤ %.2f", v.target)
+	return costs, nil
+}
+
+// command is one pipeline that ends by itself.
+func (b *pipeline) command(v variant) (*exec.Cmd, error) {
+	if b.program == "" {
+		args := []string{"--input", filepath.Join(b.dir, "input.log"), "--quiet"}
+		objects := strings.NewReplacer("COPY", b.copyObject, "OBJECT", b.object)
+		for _, a := range v.inHost {
+			args = append(args, objects.Replace(a))
 		}
-		resident := slices.MaxFunc(costs[i], func(x, y cost) int { return int(x.resident - y.resident) }).resident
-		if i == 0 {
-			fmt.Fprintf(w, "%s\t(%.2f)\t\t\t%d\t\n", v.name, float64(median(costs[0]).Nanoseconds())/1e3/float64(b.lines), resident>>10)
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%s\t%d\t\n", v.name, per(i), per(i)/per(at), target, resident>>10)
+		return exec.Command(filepath.Join(filepath.Dir(b.object), "fortiems-host"), args...), nil
 	}
-	return w.Flush()
-}
-
-func (b *pipeline) lineLength() int64 {
-	info, err := os.Stat(filepath.Join(b.dir, "input.log"))
-	if err != nil || b.lines == 0 {
-		return 0
-	}
-	return info.Size()/int64(b.lines) - 1
-}
-
-func median(costs []cost) time.Duration {
-	all := make([]time.Duration, len(costs))
-	for i, c := range costs {
-		all[i] = c.cpu
-	}
-	return bench.Median(all)
-}
-
-// measure runs one pipeline to its end.
-func (b *pipeline) measure(v variant) (cost, error) {
 	filters := ""
 	if v.filter != "" {
 		filters = "  filters:\n" + v.filter
@@ -217,52 +187,33 @@ pipeline:
 `, b.dir, filters)
 	file := filepath.Join(b.dir, "pipeline.yaml")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		return cost{}, err
+		return nil, err
 	}
 	cmd := exec.Command(b.program, "-e", b.object, "-e", b.copyObject, "-c", file)
 	cmd.Dir = b.dir
-	return finish(cmd)
+	return cmd, nil
 }
 
-// finish runs cmd and returns what it took.
-func finish(cmd *exec.Cmd) (cost, error) {
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Run(); err != nil {
-		return cost{}, fmt.Errorf("%w\n%s", err, log.String())
+// table prints the figures, and what fortiems takes of each other filter.
+func (b *pipeline) table(list []variant, costs [][]bench.Usage, r bench.Results) error {
+	info, err := os.Stat(filepath.Join(b.dir, "input.log"))
+	if err != nil {
+		return err
 	}
-	if bytes.Contains(log.Bytes(), []byte("[error]")) {
-		return cost{}, errors.New(log.String())
-	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return cost{}, errors.New("the system tells no resource usage")
-	}
-	return cost{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), usage.Maxrss}, nil
-}
-
-// standIn measures the filter in the stand-in host.
-func (b *pipeline) standIn() error {
-	host := filepath.Join(filepath.Dir(b.object), "fortiems-host")
-	var with, without []cost
-	for range b.runs {
-		for _, filter := range []bool{false, true} {
-			args := []string{"--input", filepath.Join(b.dir, "input.log"), "--quiet"}
-			if filter {
-				args = append(args, "--filter", b.object)
-			}
-			c, err := finish(exec.Command(host, args...))
-			if err != nil {
-				return err
-			}
-			if filter {
-				with = append(with, c)
-			} else {
-				without = append(without, c)
-			}
+	fmt.Printf("%d lines of %d bytes, median of %d runs\n\n", b.lines, info.Size()/int64(b.lines)-1, b.runs)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "filter\tµs/event\tfortiems takes of it\ttarget\tMiB resident\t\n")
+	for i, v := range list {
+		most := slices.MaxFunc(costs[i], func(x, y bench.Usage) int { return int(x.Resident - y.Resident) }).Resident >> 20
+		if i == 0 {
+			fmt.Fprintf(w, "%s\t(%.2f)\t\t\t%d\t\n", v.name, r[v.id], most)
+			continue
 		}
+		target := ""
+		if t := targets[v.id]; t > 0 {
+			target = fmt.Sprintf("≤ %.2f", t)
+		}
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%s\t%d\t\n", v.name, r[v.id], r["fortiems"]/r[v.id], target, most)
 	}
-	net := median(with) - median(without)
-	fmt.Printf("fortiems in the stand-in host: %.2f µs/event net of the host without a filter\n", float64(net.Nanoseconds())/1e3/float64(b.lines))
-	return nil
+	return w.Flush()
 }

@@ -4,23 +4,18 @@
 // pipeline with the output null, per document, median of the runs; the documents per
 // second are those from the start of the process to the last document.
 //
-//	go run ./test/bench/ship [-lines 200000] [-runs 3]
+//	go run ./test/bench/ship [-lines 200000] [-runs 3] [-results FILE]
 package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -40,14 +35,15 @@ var variants = []struct{ name, output string }{
 func main() {
 	lines := flag.Int("lines", 200_000, "lines of one run")
 	runs := flag.Int("runs", 3, "runs of each output")
+	results := flag.String("results", "", "file for the figures")
 	flag.Parse()
-	if err := run(*lines, *runs); err != nil {
+	if err := run(*lines, *runs, *results); err != nil {
 		fmt.Fprintln(os.Stderr, "ship:", err)
 		os.Exit(1)
 	}
 }
 
-func run(lines, runs int) error {
+func run(lines, runs int, results string) error {
 	program := bench.FluentBit()
 	if program == "" {
 		fmt.Println("not run: outputs side by side inside Fluent Bit (set $FLUENT_BIT)")
@@ -61,36 +57,39 @@ func run(lines, runs int) error {
 	if err := writeInput(filepath.Join(dir, "input.log"), lines); err != nil {
 		return err
 	}
-	s, err := newSink()
+	s, err := bench.NewSink()
 	if err != nil {
 		return err
 	}
-	costs, took := make([][]time.Duration, len(variants)), make([][]time.Duration, len(variants))
+	costs, took := make([][]bench.Usage, len(variants)), make([][]time.Duration, len(variants))
 	// Runs of one round are next to each other in time, so that a slow minute of the
 	// machine falls on all alike.
 	for range runs {
 		for i, v := range variants {
-			s.documents.Store(0)
+			s.Reset()
 			start := time.Now()
-			cpu, err := measure(program, dir, strings.ReplaceAll(v.output, "PORT", s.port))
+			u, err := measure(program, dir, strings.ReplaceAll(v.output, "PORT", s.Port))
 			if err != nil {
 				return fmt.Errorf("%s: %w", v.name, err)
 			}
-			if got := s.documents.Load(); i > 0 && got != int64(lines) {
+			if got := s.Documents(); i > 0 && got != int64(lines) {
 				return fmt.Errorf("%s: %d documents arrived, want %d", v.name, got, lines)
 			}
-			costs[i] = append(costs[i], cpu)
-			took[i] = append(took[i], time.Unix(0, s.last.Load()).Sub(start))
+			costs[i] = append(costs[i], u)
+			took[i] = append(took[i], s.Last().Sub(start))
 		}
 	}
 	fmt.Printf("\n%d lines of the corpus, median of %d runs\n\n", lines, runs)
+	r := bench.Results{}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "output\tµs/document\tdocuments/s\t\n")
 	for i, v := range variants[1:] {
-		net := bench.Median(costs[i+1]) - bench.Median(costs[0])
-		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, float64(net.Nanoseconds())/1e3/float64(lines), float64(lines)/bench.Median(took[i+1]).Seconds())
+		net := bench.MedianCPU(costs[i+1]) - bench.MedianCPU(costs[0])
+		cpu, rate := float64(net.Nanoseconds())/1e3/float64(lines), float64(lines)/bench.Median(took[i+1]).Seconds()
+		r[v.name+" µs"], r[v.name+" /s"] = cpu, rate
+		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, cpu, rate)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), r.Write(results))
 }
 
 // writeInput repeats the lines of the corpus that are ordinary text.
@@ -119,10 +118,10 @@ func writeInput(path string, lines int) error {
 }
 
 // measure runs one pipeline to its end.
-func measure(program, dir, output string) (time.Duration, error) {
+func measure(program, dir, output string) (u bench.Usage, err error) {
 	object, err := filepath.Abs("build/out/flb-filter_fortiems.so")
 	if err != nil {
-		return 0, err
+		return u, err
 	}
 	conf := fmt.Sprintf(`service: {flush: 1, grace: 30, log_level: error, coro_stack_size: 131072}
 pipeline:
@@ -135,52 +134,8 @@ pipeline:
 `, dir, output)
 	file := filepath.Join(dir, "bench.yaml")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		return 0, err
+		return u, err
 	}
 	cmd := exec.Command(program, "-e", object, "-e", filepath.Join(filepath.Dir(object), "out_fortiems_es.so"), "-c", file)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, out)
-	}
-	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
-}
-
-// sink answers bulk requests with 201 for every document.
-type sink struct {
-	port      string
-	documents atomic.Int64
-	last      atomic.Int64 // when documents came last, in Unix nanoseconds
-}
-
-func newSink() (*sink, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s := &sink{port: port}
-	go func() { _ = http.Serve(l, s) }() // until the process ends
-	return s, nil
-}
-
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		body = z
-	}
-	text, err := io.ReadAll(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	n := bytes.Count(text, []byte("\n")) / 2
-	s.documents.Add(int64(n))
-	s.last.Store(time.Now().UnixNano())
-	items := strings.TrimSuffix(strings.Repeat(`{"create":{"status":201}},`, n), ",")
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"took":1,"errors":false,"items":[%s]}`, items)
+	return bench.Finish(cmd, nil)
 }

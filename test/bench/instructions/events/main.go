@@ -1,0 +1,77 @@
+// Command events enriches one chunk a number of times and does nothing else: what
+// callgrind counts. The number of instructions of two runs, divided by what the
+// second does more, is free of what a process takes to start.
+//
+//	events CASE TIMES
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/enrich"
+	"fluent-bit-fortiems/test/bench"
+)
+
+// perChunk is a multiple of the lines of every case.
+const perChunk = 120
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "events:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: events CASE TIMES")
+	}
+	c, err := bench.Find(args[0])
+	if err != nil {
+		return err
+	}
+	times, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	chunk, err := c.Chunk(".", perChunk)
+	if err != nil {
+		return err
+	}
+	debug.SetGCPercent(-1) // the collector's work depends on when it runs
+	rules, err := userRules(c.UserRules)
+	if err != nil {
+		return err
+	}
+	e := enrich.New(enrich.Options{EventTime: true, Rules: rules})
+	out := make([]byte, 0, 4*len(chunk)+1<<20)
+	events := uint64(0)
+	for range times {
+		var st enrich.Stats
+		if out, st, err = e.Run(out[:0], chunk); err != nil {
+			return err
+		}
+		events += st.Records
+	}
+	fmt.Println(events)
+	return nil
+}
+
+// userRules loads n rules of a user.
+func userRules(n int) (*parser.Rules, error) {
+	dir, err := os.MkdirTemp("", "fortiems-rules")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
+		return nil, err
+	}
+	return parser.LoadRules(file)
+}

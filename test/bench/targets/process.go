@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/ugorji/go/codec"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/enrich"
+	"fluent-bit-fortiems/test/bench"
+)
+
+const (
+	chunkEvents = 1200 // a multiple of the lines of every case
+	rounds      = 15   // of which the median counts
+	roundTime   = 50 * time.Millisecond
+)
+
+// work is something to be measured.
+type work struct {
+	run    func() error
+	chunk  []byte
+	events int
+	times  int // so many runs make a round
+}
+
+// threadTime is the processor time of this thread. Unlike the time on the wall it does
+// not grow when other programs want the processor.
+func threadTime() (time.Duration, error) {
+	var u syscall.Rusage
+	const thread = 1 // RUSAGE_THREAD
+	if err := syscall.Getrusage(thread, &u); err != nil {
+		return 0, err
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
+}
+
+// round runs w once round and returns the time per event.
+func (w *work) round() (perEvent time.Duration, err error) {
+	start, err := threadTime()
+	if err != nil {
+		return 0, err
+	}
+	for range w.times {
+		if err := w.run(); err != nil {
+			return 0, err
+		}
+	}
+	end, err := threadTime()
+	return (end - start) / time.Duration(w.events*w.times), err
+}
+
+// compare returns the nanoseconds per event of each of list, the median of rounds that
+// are run in turns, so that a slow second falls on all alike.
+func compare(list ...*work) ([]float64, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, w := range list {
+		if err := w.run(); err != nil { // makes the memory that is used again
+			return nil, err
+		}
+		w.times = 1
+		start := time.Now()
+		if err := w.run(); err != nil {
+			return nil, err
+		}
+		w.times = max(1, int(roundTime/max(1, time.Since(start))))
+	}
+	took := make([][]time.Duration, len(list))
+	for range rounds {
+		for i, w := range list {
+			d, err := w.round()
+			if err != nil {
+				return nil, err
+			}
+			took[i] = append(took[i], d)
+		}
+	}
+	out := make([]float64, len(list))
+	for i := range took {
+		out[i] = float64(bench.Median(took[i]).Nanoseconds())
+	}
+	return out, nil
+}
+
+// enriching is the filter over a chunk.
+func enriching(chunk []byte, events int, rules *parser.Rules) *work {
+	e := enrich.New(enrich.Options{EventTime: true, Rules: rules})
+	var out []byte
+	return &work{chunk: chunk, events: events, run: func() error {
+		var st enrich.Stats
+		var err error
+		out, st, err = e.Run(out[:0], chunk)
+		if err == nil && st.Records != uint64(events) {
+			err = fmt.Errorf("%d records, want %d", st.Records, events)
+		}
+		return err
+	}}
+}
+
+func enrichingCase(name string) (*work, error) {
+	c, err := bench.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := c.Chunk(".", chunkEvents)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := userRules(c.UserRules)
+	if err != nil {
+		return nil, err
+	}
+	return enriching(chunk, chunkEvents, rules), nil
+}
+
+// userRules loads n rules of a user.
+func userRules(n int) (*parser.Rules, error) {
+	dir, err := os.MkdirTemp("", "fortiems-rules")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
+		return nil, err
+	}
+	return parser.LoadRules(file)
+}
+
+// decoding is what Go plugins usually do first, and that alone: the chunk into maps.
+// It tells how fast the machine is at the time.
+func decoding() (*work, error) {
+	c, err := bench.Find("ems")
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := c.Chunk(".", chunkEvents)
+	if err != nil {
+		return nil, err
+	}
+	h := &codec.MsgpackHandle{}
+	return &work{events: chunkEvents, run: func() error {
+		d := codec.NewDecoderBytes(chunk, h)
+		for range chunkEvents {
+			var v any
+			if err := d.Decode(&v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}, nil
+}
+
+// copying moves the bytes of a chunk and of what the filter makes of it, and does
+// nothing else: no filter can be faster that writes the same record.
+func copying(chunk []byte) (w *work, in, out int, err error) {
+	made, st, err := enrich.New(enrich.Options{EventTime: true}).Run(nil, chunk)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	events := int(st.Records)
+	to := make([]byte, len(chunk)+len(made))
+	return &work{events: events, run: func() error {
+		copy(to[copy(to, chunk):], made)
+		return nil
+	}}, len(chunk) / events, len(made) / events, nil
+}
+
+// allocations returns how many allocations an event takes.
+func allocations(w *work) (float64, error) {
+	const times = 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		if err := w.run(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return float64((after.Mallocs-before.Mallocs)/times) / float64(w.events), nil
+}
+
+// growth is how much more a unit may cost when there are many of them, for the cost
+// to be called linear: caches end somewhere.
+const growth = 1.3
+
+// inProcess measures the filter without Fluent Bit.
+func inProcess() ([]row, error) {
+	var works []*work
+	var errs []error
+	for _, name := range []string{"ems", "forticlient", "no-key", "ems-rules", "forticlient-rules", "mixed"} {
+		w, err := enrichingCase(name)
+		works, errs = append(works, w), append(errs, err)
+	}
+	decode, err := decoding()
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	move, in, out, err := copying(works[0].chunk)
+	if err != nil {
+		return nil, err
+	}
+	took, err := compare(append(works, decode, move)...)
+	if err != nil {
+		return nil, err
+	}
+	ems, forticlient, noKey := took[0], took[1], took[2]
+	fmt.Printf("in process, one core, median of %d rounds: EMS line %.0f ns, FortiClient line %.0f, twelve lines in turn %.0f, without the raw key %.0f;\n"+
+		"for the speed of the machine: ugorji/go/codec takes %.0f ns to decode the event of the EMS line into maps;\n"+
+		"the limit: copying its %d bytes and the %d of its record takes %.0f ns\n", rounds, ems, forticlient, took[5], noKey, took[6], in, out, took[7])
+	allocated := 0.0
+	for _, w := range works[:3] {
+		n, err := allocations(w)
+		if err != nil {
+			return nil, err
+		}
+		allocated = max(allocated, n)
+	}
+	lines, err := growthInLines()
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := growthInLength(true)
+	if err != nil {
+		return nil, err
+	}
+	message, err := growthInLength(false)
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		atMost("in process, EMS line of 358 bytes", " µs", ems/1e3, 0.6),
+		atMost("in process, FortiClient traffic line of 911 bytes", " µs", forticlient/1e3, 1.4),
+		atMost("allocations per event", "", allocated, 0),
+		atMost("record without the raw key", " µs", noKey/1e3, 0.1),
+		atMost("per line: chunk of 10 000 lines, of one of 100", " ×", lines, growth),
+		atMost("per byte: line of 64 KiB of pairs, of one of 4 KiB", " ×", pairs, growth),
+		atMost("per byte: line with a message of 64 KiB, of one of 4 KiB", " ×", message, growth),
+		atMost("100 rules of a user, EMS line", " ×", took[3]/ems, 1.3),
+		atMost("100 rules of a user, FortiClient line", " ×", took[4]/forticlient, 1.3),
+	}, nil
+}
+
+func growthInLines() (float64, error) {
+	c, err := bench.Find("ems")
+	if err != nil {
+		return 0, err
+	}
+	var list []*work
+	for _, n := range []int{100, 10_000} {
+		chunk, err := c.Chunk(".", n)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, enriching(chunk, n, nil))
+	}
+	took, err := compare(list...)
+	if err != nil {
+		return 0, err
+	}
+	return took[1] / took[0], nil
+}
+
+// growthInLength returns how much more a byte of a line of 64 KiB costs than one of a
+// line of 4 KiB.
+func growthInLength(pairs bool) (float64, error) {
+	var list []*work
+	var sizes []float64
+	for _, size := range []int{4 << 10, 64 << 10} {
+		line := bench.LongLine(size, pairs)
+		chunk := bytes.Repeat(bench.AppendEvent(nil, "log", line), 10)
+		list, sizes = append(list, enriching(chunk, 10, nil)), append(sizes, float64(len(line)))
+	}
+	took, err := compare(list...)
+	if err != nil {
+		return 0, err
+	}
+	perByte := slices.Clone(took)
+	for i := range perByte {
+		perByte[i] /= sizes[i]
+	}
+	return perByte[1] / perByte[0], nil
+}
