@@ -79,8 +79,12 @@ type Event struct {
 	words  wordHits
 	buf    []byte // made-up values; grows only between lines
 	clocks clocks
-	id     []byte // id, logid or log_id
-	token  token
+
+	candidates ruleSet // scratch of ruleList.first
+	filed      []int   // scratch of Rules.findTexts
+
+	id    []byte // id, logid or log_id
+	token token
 
 	cefName   []byte // Name of a CEF header
 	cefClient bool   // CEF of a Fortinet endpoint product

@@ -3,7 +3,10 @@ package parser
 import (
 	"math/bits"
 	"regexp"
+	"regexp/syntax"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
 // outcome is event.outcome. In a rule noOutcome keeps fields and words from being
@@ -106,8 +109,29 @@ type fieldTest struct {
 	equal    []textMatch
 	contains []string // lower case
 	regex    *regexp.Regexp
-	exists   bool
-	absent   bool
+	// What matches regex begins with this, in any case.
+	regexPrefix string
+	exists      bool
+	absent      bool
+}
+
+// prefixOf returns the text, in lower case, that whatever matches a regular
+// expression begins with. It is much cheaper to look at.
+func prefixOf(re *regexp.Regexp) string {
+	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil || tree.Op != syntax.OpConcat || len(tree.Sub) < 2 ||
+		tree.Sub[0].Op != syntax.OpBeginText || tree.Sub[1].Op != syntax.OpLiteral {
+		return ""
+	}
+	prefix := string(tree.Sub[1].Rune)
+	for i := range len(prefix) {
+		// Letters beyond ASCII have other forms, and some of them fold to ASCII.
+		if prefix[i] >= utf8.RuneSelf || tree.Sub[1].Flags&syntax.FoldCase != 0 && (prefix[i]|0x20 == 'k' || prefix[i]|0x20 == 's') {
+			prefix = prefix[:i]
+			break
+		}
+	}
+	return strings.ToLower(prefix)
 }
 
 func (t *fieldTest) holds(ev *Event) bool {
@@ -123,7 +147,7 @@ func (t *fieldTest) holds(ev *Event) bool {
 	case t.exists:
 		return true
 	case t.regex != nil:
-		return t.regex.Match(v)
+		return hasPrefixFold(v, t.regexPrefix) && t.regex.Match(v)
 	}
 	for i := range t.equal {
 		if t.equal[i].matchesFold(v) {
@@ -214,10 +238,17 @@ func (ev *Event) fieldText(f Field) []byte {
 	return ev.Values[f].Text
 }
 
-// ruleSet is a set of the rules of a list, by position.
+// ruleSet is a set of the rules of a list, by position. nil is the empty set.
 type ruleSet []uint64
 
 func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
+
+// join enters the rules of o.
+func (s ruleSet) join(o ruleSet) {
+	for i, word := range o {
+		s[i] |= word
+	}
+}
 
 // ruleList is rules in their order. Most rules cannot hold for most events, so
 // each is filed under one condition that is cheap to look up; only the rules
@@ -225,37 +256,58 @@ func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
 type ruleList struct {
 	rules      []rule
 	byCategory [NumCategories]ruleSet
-	always     ruleSet                 // filed under nothing
-	withID     ruleSet                 // filed under having an id
-	byPhrase   []ruleSet               // by number of the phrase, nil for none
-	byText     [numTextKinds][]ruleSet // by number of the text in Rules.texts, nil for none
+	always     ruleSet     // filed under nothing
+	withID     ruleSet     // filed under having an id
+	byPhrase   []ruleSet   // by number of the phrase
+	byText     [][]ruleSet // by position in Rules.filing and number of the text in Rules.texts
 }
 
-// The texts of an event that rules are filed under.
-const (
-	textID = iota
-	textSubtype
-	textType
+// filing is the texts of an event that rules are filed under: id, subtype, type,
+// and the values of those keys that rules compare as a whole.
+type filing struct {
+	keys []keyID // of the texts from filedKeys on
+	set  keySet
+}
 
-	numTextKinds
+// Positions of texts.
+const (
+	filedID = iota
+	filedSubtype
+	filedType
+	filedKeys
 )
 
-// fileUnder files rule i under all texts of one kind. numbers gives each text of
+// position returns where the value of a key stands, and gives it a place if it has
+// none.
+func (f *filing) position(id keyID) int {
+	if i := slices.Index(f.keys, id); i >= 0 {
+		return filedKeys + i
+	}
+	f.keys = append(f.keys, id)
+	f.set.add(id)
+	return filedKeys + len(f.keys) - 1
+}
+
+// fileUnder files rule i under all texts of a condition. numbers gives each text of
 // all rules its number.
-func (l *ruleList) fileUnder(kind, i int, list []textMatch, numbers map[string]int) {
+func (l *ruleList) fileUnder(position, i int, list []textMatch, numbers map[string]int) {
+	for len(l.byText) <= position {
+		l.byText = append(l.byText, nil)
+	}
 	for _, m := range list {
 		at, ok := numbers[m.text]
 		if !ok {
 			at = len(numbers)
 			numbers[m.text] = at
 		}
-		for len(l.byText[kind]) <= at {
-			l.byText[kind] = append(l.byText[kind], nil)
+		by := &l.byText[position]
+		for len(*by) <= at {
+			*by = append(*by, nil)
 		}
-		if l.byText[kind][at] == nil {
-			l.byText[kind][at] = make(ruleSet, l.words())
+		if (*by)[at] == nil {
+			(*by)[at] = make(ruleSet, l.words())
 		}
-		l.byText[kind][at].add(i)
+		(*by)[at].add(i)
 	}
 }
 
@@ -268,7 +320,7 @@ func exact(list []textMatch) bool {
 }
 
 // index files the rules. phrases is the number of phrases of all rules.
-func (l *ruleList) index(phrases int, numbers map[string]int) {
+func (l *ruleList) index(phrases int, f *filing, numbers map[string]int) {
 	words := l.words()
 	l.always, l.withID = make(ruleSet, words), make(ruleSet, words)
 	l.byPhrase = make([]ruleSet, phrases)
@@ -282,15 +334,20 @@ func (l *ruleList) index(phrases int, numbers map[string]int) {
 				l.byCategory[c].add(i)
 			}
 		}
+		field := slices.IndexFunc(r.fields, func(t fieldTest) bool {
+			return t.id != 0 && !t.message && t.regex == nil && len(t.contains) == 0 && exact(t.equal)
+		})
 		switch {
 		case exact(r.ids):
-			l.fileUnder(textID, i, r.ids, numbers)
+			l.fileUnder(filedID, i, r.ids, numbers)
+		case field >= 0:
+			l.fileUnder(f.position(r.fields[field].id), i, r.fields[field].equal, numbers)
 		case r.any != nil:
 			l.fileUnderPhrases(i, words, r.any)
 		case exact(r.subtypes):
-			l.fileUnder(textSubtype, i, r.subtypes, numbers)
+			l.fileUnder(filedSubtype, i, r.subtypes, numbers)
 		case exact(r.types):
-			l.fileUnder(textType, i, r.types, numbers)
+			l.fileUnder(filedType, i, r.types, numbers)
 		case r.ids != nil && !anyMatches(r.ids, nil):
 			l.withID.add(i)
 		default:
@@ -312,34 +369,27 @@ func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
 }
 
 // first returns the first rule that holds, or nil. texts are the numbers of the
-// event's texts, -1 for those that no rule names.
-func (l *ruleList) first(ev *Event, texts *[numTextKinds]int) *rule {
+// event's texts by position, -1 for those that no rule names.
+func (l *ruleList) first(ev *Event, texts []int) *rule {
 	if len(l.rules) == 0 {
 		return nil
 	}
-	sets, n := [2 + numTextKinds]ruleSet{l.always}, 1
+	candidates := append(ev.candidates[:0], l.always...)
+	ev.candidates = candidates
 	if len(ev.id) > 0 {
-		sets[n] = l.withID
-		n++
+		candidates.join(l.withID)
 	}
-	for kind, at := range texts {
-		if by := l.byText[kind]; uint(at) < uint(len(by)) && by[at] != nil {
-			sets[n] = by[at]
-			n++
+	for i, by := range l.byText[:min(len(l.byText), len(texts))] {
+		if at := texts[i]; uint(at) < uint(len(by)) {
+			candidates.join(by[at])
 		}
+	}
+	for _, phrase := range ev.words.hits {
+		candidates.join(l.byPhrase[phrase])
 	}
 	for w, mask := range l.byCategory[ev.Category] {
-		candidates := uint64(0)
-		for _, s := range sets[:n] {
-			candidates |= s[w]
-		}
-		for _, phrase := range ev.words.hits {
-			if s := l.byPhrase[phrase]; s != nil {
-				candidates |= s[w]
-			}
-		}
-		for candidates &= mask; candidates != 0; candidates &= candidates - 1 {
-			if r := &l.rules[w*64+bits.TrailingZeros64(candidates)]; r.holds(ev) {
+		for c := candidates[w] & mask; c != 0; c &= c - 1 {
+			if r := &l.rules[w*64+bits.TrailingZeros64(c)]; r.holds(ev) {
 				return r
 			}
 		}
@@ -349,8 +399,9 @@ func (l *ruleList) first(ev *Event, texts *[numTextKinds]int) *rule {
 
 // Rules categorise events. Immutable, safe for concurrent use.
 type Rules struct {
-	words *automaton
-	texts *textIndex // what rules are filed under
+	words  *automaton
+	filing filing
+	texts  *textIndex // all texts that rules are filed under
 
 	userCategory, builtinCategory ruleList
 	userEffects, builtinEffects   ruleList
@@ -372,22 +423,20 @@ func (rs *Rules) apply(ev *Event) {
 	if ev.token >= 0 {
 		ev.Category = Category(ev.token)
 	}
-	texts := [numTextKinds]int{
-		textID: rs.texts.find(ev.id), textSubtype: rs.texts.find(ev.fieldText(EMSSubtype)), textType: rs.texts.find(ev.fieldText(EMSType)),
-	}
-	if r := rs.userCategory.first(ev, &texts); r != nil {
+	texts := rs.findTexts(ev)
+	if r := rs.userCategory.first(ev, texts); r != nil {
 		ev.Category = r.set.category
 		e = r.set
 	} else if ev.token < 0 {
-		if r := rs.builtinCategory.first(ev, &texts); r != nil {
+		if r := rs.builtinCategory.first(ev, texts); r != nil {
 			ev.Category = r.set.category
 			e = r.set
 		}
 	}
-	if r := rs.userEffects.first(ev, &texts); r != nil {
+	if r := rs.userEffects.first(ev, texts); r != nil {
 		e.fill(&r.set)
 	}
-	if r := rs.builtinEffects.first(ev, &texts); r != nil {
+	if r := rs.builtinEffects.first(ev, texts); r != nil {
 		e.fill(&r.set)
 	}
 	rs.fillDefaults(&e, ev.Category)
@@ -395,6 +444,22 @@ func (rs *Rules) apply(ev *Event) {
 		e.outcome = rs.readOutcome(ev, e.outcome == unsetOutcome)
 	}
 	ev.setEffects(&e)
+}
+
+// findTexts returns the numbers of the texts that rules are filed under.
+func (rs *Rules) findTexts(ev *Event) []int {
+	texts := append(ev.filed[:0], rs.texts.find(ev.id), rs.texts.find(ev.fieldText(EMSSubtype)), rs.texts.find(ev.fieldText(EMSType)))
+	if ev.valued.hasAny(&rs.filing.set) {
+		for _, id := range rs.filing.keys {
+			at := -1
+			if v := ev.value(id); v != nil {
+				at = rs.texts.find(ev.lower(v))
+			}
+			texts = append(texts, at)
+		}
+	}
+	ev.filed = texts
+	return texts
 }
 
 // fillDefaults takes what no rule said from the action and the category.

@@ -51,7 +51,6 @@ func BenchmarkScan(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				ev.reset()
-				_, ev.plain = survey(line)
 				ev.text = ev.head.parseHeader(line)
 				ev.parseBody()
 			}

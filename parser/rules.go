@@ -229,10 +229,10 @@ func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
 	c.rs.words = words
 	numbers := map[string]int{}
 	for _, l := range c.lists() {
-		l.index(len(words.phrases), numbers)
+		l.index(len(words.phrases), &c.rs.filing, numbers)
 	}
 	if len(numbers) > maxTexts {
-		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types and subtypes", maxTexts)}
+		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types, subtypes and values of keys", maxTexts)}
 	}
 	texts := make([]string, len(numbers))
 	for text, at := range numbers {
@@ -524,7 +524,9 @@ func (c *compiler) fieldTest(name, key string, src fieldTestSource) fieldTest {
 		if err != nil {
 			c.fail(src.line, "rule %q: field %s: %v", name, key, err)
 		}
-		t.regex = re
+		if t.regex = re; re != nil {
+			t.regexPrefix = prefixOf(re)
+		}
 	}
 	return t
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -245,5 +246,49 @@ func TestHostileRulesFiles(t *testing.T) {
 				t.Errorf("took %v", took)
 			}
 		})
+	}
+}
+
+func TestPrefixOfRegex(t *testing.T) {
+	for re, want := range map[string]string{
+		`^/adm`: "/adm", `(?i)^Exec-7`: "exec-7", `(?i)^Disk`: "di", `^Disk x`: "disk x", `^(block|deny)`: "", `block`: "", `^ab*`: "a",
+		`(?m)^a b`: "", `^a|^b`: "", `^é`: "", `(?i)^aé`: "a", `^`: "", `^a$`: "a",
+	} {
+		if got := prefixOf(regexp.MustCompile(re)); got != want {
+			t.Errorf("%s: %q, not %q", re, got, want)
+		}
+	}
+}
+
+// TestRulesOnValuesOfKeys checks that rules filed under the value of a key are
+// tried in their order with all others.
+func TestRulesOnValuesOfKeys(t *testing.T) {
+	rs, err := loadText(t, `version: 1
+rules:
+  - {name: a, when: {fields: {hostname: [PC-1, pc-2]}}, set: {severity: 1}}
+  - {name: b, when: {fields: {usingpolicy: default}, words: [hello]}, set: {severity: 2}}
+  - {name: c, when: {fields: {hostname: "pc-*"}}, set: {severity: 3}}
+  - {name: d, when: {fields: {hostname: pc-3, user: {exists: true}}}, set: {severity: 4}}
+  - {name: e, when: {fields: {newkey: x}}, set: {severity: 5}}
+  - {name: f, when: {fields: {user: {regex: '^adm'}}}, set: {severity: 6}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(Options{Rules: rs})
+	for line, want := range map[string]int64{
+		`hostname=pc-1`: 1, `hostname=Pc-2 usingpolicy=Default msg="hello"`: 1, `usingpolicy=DEFAULT msg="well, hello"`: 2,
+		`hostname=pc-3 user=x`: 3, `hostname=xpc-1 newkey=X`: 5, `user=admin`: 6, `user=xadm usingpolicy=default`: -1,
+		`hostname="" usingpolicy=default msg=hello`: 2,
+	} {
+		var ev Event
+		p.Parse(&ev, []byte("emsserial=FCTEMS1 "+line), received, 0)
+		got := int64(-1)
+		if ev.Set.Has(EventSeverity) {
+			got = ev.Values[EventSeverity].Num
+		}
+		if got != want {
+			t.Errorf("%s: severity %d, not %d", line, got, want)
+		}
 	}
 }

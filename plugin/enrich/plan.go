@@ -48,31 +48,44 @@ type step struct {
 	field parser.Field
 }
 
-// plans holds the plans of one worker, each in the place that its set and its
-// writer choose. A set that needs the place of another makes the plan anew in its
-// memory: hostile lines cost time, not memory.
-type plans [1 << planBits]plan
+// plans holds the plans of one worker. A set and its writer choose a row; when none
+// of the row is theirs, the plans of the row are made anew in turn, in the memory
+// that they have: lines of ever new sets cost time, not memory.
+type plans struct {
+	rows [1 << planBits][planWays]plan
+	turn uint
+	text []byte // scratch of maker
+}
 
-const planBits = 7
+const (
+	planBits = 6
+	planWays = 4
+)
 
 // of returns the plan for the fields of ev. It is valid until the next call.
 func (ps *plans) of(ev *parser.Event, schema Schema) *plan {
-	h := uint64(ev.Writer())
+	writer := ev.Writer()
+	h := uint64(writer)
 	for _, word := range ev.Set {
 		h = (h ^ word) * 0x9E3779B97F4A7C15
 		h ^= h >> 32
 	}
-	p := &ps[h%(1<<planBits)]
-	if p.set != ev.Set || p.writer != ev.Writer() || !p.known {
-		p.set, p.writer, p.known = ev.Set, ev.Writer(), true
-		p.make(schema)
+	row := &ps.rows[h%(1<<planBits)]
+	for i := range row {
+		if p := &row[i]; p.set == ev.Set && p.writer == writer && p.known {
+			return p
+		}
 	}
+	ps.turn++
+	p := &row[ps.turn%planWays]
+	p.set, p.writer, p.known = ev.Set, writer, true
+	ps.text = p.make(schema, ps.text)
 	return p
 }
 
-// make fills the plan for its set.
-func (p *plan) make(schema Schema) {
-	m := maker{plan: p, begun: 1}
+// make fills the plan for its set. text is scratch memory, returned as it grew.
+func (p *plan) make(schema Schema, text []byte) []byte {
+	m := maker{plan: p, begun: 1, text: text[:0]}
 	p.steps, p.vendor = p.steps[:0], -1
 	for i, word := range p.set {
 		for ; word != 0; word &= word - 1 {
@@ -86,6 +99,7 @@ func (p *plan) make(schema Schema) {
 	if p.vendor < 0 {
 		p.vendor = len(p.steps)
 	}
+	return m.text
 }
 
 // maker collects the text of the next step.
