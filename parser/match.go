@@ -175,14 +175,25 @@ type rule struct {
 	any        []wordMask
 	every      []wordMask
 	none       []wordMask
+	other      bool // has conditions beside categories and fields
 	fields     []fieldTest
 	set        effects
 }
 
 func (r *rule) holds(ev *Event) bool {
-	if r.categories != 0 && r.categories&(1<<ev.Category) == 0 {
+	if r.categories != 0 && r.categories&(1<<ev.Category) == 0 || r.other && !r.othersHold(ev) {
 		return false
 	}
+	for i := range r.fields {
+		if !r.fields[i].holds(ev) {
+			return false
+		}
+	}
+	return true
+}
+
+// othersHold checks the conditions beside category and fields.
+func (r *rule) othersHold(ev *Event) bool {
 	if r.any != nil && !ev.words.some(r.any) {
 		return false
 	}
@@ -201,15 +212,7 @@ func (r *rule) holds(ev *Event) bool {
 	if r.endpoint != 0 && (r.endpoint > 0) != ev.Set.Has(EMSEndpointSerial) {
 		return false
 	}
-	if r.every != nil && !ev.words.all(r.every) || r.none != nil && ev.words.some(r.none) {
-		return false
-	}
-	for i := range r.fields {
-		if !r.fields[i].holds(ev) {
-			return false
-		}
-	}
-	return true
+	return (r.every == nil || ev.words.all(r.every)) && (r.none == nil || !ev.words.some(r.none))
 }
 
 func (h *wordHits) some(masks []wordMask) bool {

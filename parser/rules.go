@@ -471,6 +471,8 @@ func (c *compiler) when(line int, src *ruleSource) (r rule) {
 		}
 	}
 	r.any, r.every, r.none = c.masks(line, src.Name, w.Words), c.masks(line, src.Name, w.AllWords), c.masks(line, src.Name, w.NotWords)
+	r.other = r.writers != 0 || r.endpoint != 0 || r.types != nil || r.subtypes != nil || r.ids != nil ||
+		r.any != nil || r.every != nil || r.none != nil
 	keys := make([]string, 0, len(w.Fields))
 	for key := range w.Fields {
 		keys = append(keys, key)

@@ -3,6 +3,7 @@ package esbulk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"fluent-bit-fortiems/plugin/hostlog"
@@ -35,6 +36,9 @@ func (f *flight) run(chunk []byte) bool {
 			scratches.Put(m)
 		}
 	}()
+	// JSON is a little longer than MessagePack. Growing by and by would leave as
+	// much memory again to the garbage collector.
+	m.batch.buf = slices.Grow(m.batch.buf[:0], min(int(f.s.c.BulkMaxBytes), len(chunk)+len(chunk)/2))
 	r := &reader{enc: m.enc, target: f.s.target.clone(), id: &f.id, ids: f.s.c.GenerateID, done: f.done, rest: chunk}
 	defer func() {
 		f.s.count.markers.Add(r.markers)
