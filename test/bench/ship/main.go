@@ -4,6 +4,8 @@
 // pipeline with the output null, per document, median of the runs; the documents per
 // second are those from the start of the process to the last document.
 //
+// After that it measures what Fluent Bit holds: memory, and disk when the server is away.
+//
 //	go run ./test/bench/ship [-lines 200000] [-runs 3]
 package main
 
@@ -90,7 +92,10 @@ func run(lines, runs int) error {
 		net := bench.Median(costs[i+1]) - bench.Median(costs[0])
 		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, float64(net.Nanoseconds())/1e3/float64(lines), float64(lines)/bench.Median(took[i+1]).Seconds())
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return hold(program, dir, s.port, lines)
 }
 
 // writeInput repeats the lines of the corpus that are ordinary text.
