@@ -37,7 +37,11 @@ func hold(program, dir, port string, lines int) error {
 		if err != nil {
 			return fmt.Errorf("server %s: %w", v.name, err)
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t\n", v.name, float64(memory)/1e6, float64(disk)/float64(lines))
+		perRecord := "-"
+		if disk > 0 {
+			perRecord = fmt.Sprintf("%.0f", float64(disk)/float64(lines))
+		}
+		fmt.Fprintf(w, "%s\t%.0f\t%s\t\n", v.name, float64(memory)/1e6, perRecord)
 	}
 	return w.Flush()
 }
