@@ -88,6 +88,9 @@ pipeline:
 	if err == nil && away {
 		disk, err = diskUse(storage)
 	}
+	if err == nil {
+		memory, err = peakMemory(cmd.Process.Pid)
+	}
 	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
 	case <-ended:
@@ -95,11 +98,21 @@ pipeline:
 		err = errors.Join(err, errors.New("does not end"), cmd.Process.Kill())
 		<-ended
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0, 0, errors.Join(err, errors.New("no resource usage on this system"))
+	return memory, disk, err
+}
+
+// peakMemory is the most memory that a process had, mapped chunks included. What
+// getrusage says begins with the size of the parent.
+func peakMemory(pid int) (bytes int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
-	return usage.Maxrss * 1024, disk, err
+	_, rest, ok := strings.Cut(string(text), "VmHWM:")
+	if n, _ := fmt.Sscan(rest, &bytes); !ok || n != 1 {
+		return 0, errors.New("no VmHWM in /proc")
+	}
+	return bytes * 1024, nil
 }
 
 // awaitCounter waits until a counter has the value want.
