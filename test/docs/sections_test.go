@@ -37,6 +37,19 @@ func TestReadmeNamesEveryFile(t *testing.T) {
 			}
 		}
 	}
+	for _, pattern := range []string{"../../conf/*.yaml", "../../conf/*.conf"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, f := range files {
+			// Files that exist in both forms are named without their ending.
+			name := filepath.Base(f)
+			if !strings.Contains(text, "`"+name+"`") && !strings.Contains(text, "`"+strings.TrimSuffix(name, filepath.Ext(name))+"`") {
+				t.Errorf("README.md does not name %s", f)
+			}
+		}
+	}
 	var d struct{ Pages []struct{ Title string } }
 	if err := yaml.Unmarshal([]byte(readAll(t, "../../conf/dashboards/dashboards.yaml")), &d); err != nil {
 		t.Fatal(err)
