@@ -34,6 +34,7 @@ func TestGrafanaReadsThePages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			//lint:ignore SA1019 the form of Grafana 11, which the stack runs; the successor is another schema
 			var d sdk.Dashboard
 			for _, err := range []error{d.UnmarshalJSONStrict(text), d.Validate()} {
 				if err != nil { // a list, empty where nothing is wrong
