@@ -49,9 +49,13 @@ opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...), until Ctrl-C
 PROFILE ?= elasticsearch
 STACK := $(OUT)/stack
 COMPOSE := docker compose -f test/docker-compose.yml --env-file test/.env
-stack: stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana); needs Docker
+stack: compose stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana); needs Docker
 	$(COMPOSE) --profile $(PROFILE) up --detach --wait
 	@echo 'http://127.0.0.1:$(if $(filter grafana,$(PROFILE)),3000,5601): the password is in test/.env ($(if $(filter grafana,$(PROFILE)),admin: GRAFANA_PASSWORD,$(if $(filter opensearch,$(PROFILE)),admin: OPENSEARCH_ADMIN_PASSWORD,elastic: ELASTIC_PASSWORD)))'
+
+.PHONY: compose
+compose:
+	@docker compose version >/dev/null 2>&1 || { echo 'not to be had here: docker compose (Docker with Compose 2.20 or newer)' >&2; exit 1; }
 
 stack-files: build
 	CGO_ENABLED=0 go build -trimpath -o $(STACK)/bin/stack ./test/stack
@@ -59,7 +63,7 @@ stack-files: build
 	@mkdir -p $(STACK)/plugins
 	cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/
 
-stack-down: ## stop the stack; VOLUMES=1 forgets its data as well
+stack-down: compose ## stop the stack; VOLUMES=1 forgets its data as well
 	$(COMPOSE) --profile elasticsearch --profile opensearch --profile grafana down $(if $(VOLUMES),--volumes)
 
 stack-test: ## wait until the replayed corpus is stored, count documents per category (PROFILE as for stack)

@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,47 +24,7 @@ import (
 // patience bounds every wait.
 const patience = 60 * time.Second
 
-var (
-	object, outputLink, host string
-	missing                  string // the tool without which nothing could be built
-)
-
-func TestMain(m *testing.M) {
-	for _, tool := range []string{"make", compiler()} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = tool
-			os.Exit(m.Run())
-		}
-	}
-	if text, err := exec.Command("make", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
-		fmt.Printf("make build: %v\n%s", err, text)
-		os.Exit(1)
-	}
-	out, err := filepath.Abs("../../build/out")
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	object = filepath.Join(out, "flb-filter_fortiems.so")
-	outputLink = filepath.Join(out, "out_fortiems_es.so")
-	host = filepath.Join(out, "fortiems-host")
-	os.Exit(m.Run())
-}
-
-func compiler() string {
-	if cc := os.Getenv("CC"); cc != "" {
-		return cc
-	}
-	return "cc"
-}
-
-// needBuild skips the test where the object could not be built.
-func needBuild(t *testing.T) {
-	t.Helper()
-	if missing != "" {
-		t.Skip("not run: building the shared object needs " + missing)
-	}
-}
+var object, outputLink, host = rig.Object, rig.OutputLink, rig.Host
 
 // line is a real line of FortiEMS about an endpoint that went offline.
 func line(t *testing.T) string {

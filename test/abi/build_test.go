@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // copySources copies the project without what was built.
@@ -26,7 +28,7 @@ func copySources(t *testing.T) (dir string) {
 }
 
 func TestBuildIsReproducible(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	var objects [2][]byte
 	for i := range objects {
 		dir := copySources(t)
@@ -48,7 +50,7 @@ func TestBuildIsReproducible(t *testing.T) {
 
 // Tests of several packages build at the same moment: one of them does the work.
 func TestBuildsAtTheSameMoment(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("not run: builds at the same moment need flock (package util-linux)")
 	}
@@ -74,7 +76,7 @@ func TestBuildsAtTheSameMoment(t *testing.T) {
 // emulator returns the program that runs linux/arm64 programs here.
 func emulator(t *testing.T) (name string, args []string) {
 	t.Helper()
-	needBuild(t)
+	rig.Build(t)
 	if runtime.GOARCH == "arm64" {
 		t.Skip("not run: linux/arm64 under emulation; this is arm64, every other test runs on it")
 	}

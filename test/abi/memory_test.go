@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // sanitizedHost builds the stand-in host with address and undefined-behaviour checks.
 // The object's malloc and free are then those of the checks.
 func sanitizedHost(t *testing.T) string {
 	t.Helper()
-	needBuild(t)
+	rig.Build(t)
 	if text, err := command("make", "-s", "-C", "../..", "host-asan"); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -31,7 +33,7 @@ func slow(t *testing.T) {
 // variant builds the object in another way.
 func variant(t *testing.T, vars ...string) string {
 	t.Helper()
-	needBuild(t)
+	rig.Build(t)
 	dir := t.TempDir()
 	if text, err := command("make", append([]string{"-s", "-C", "../..", "OUT=" + dir, dir + "/flb-filter_fortiems.so"}, vars...)...); err != nil {
 		t.Fatalf("%v\n%s", err, text)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/test/fakees"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // freeAddress returns an address of this machine that nobody listens on.
@@ -97,7 +99,7 @@ func (p *process) untilScraped(t *testing.T, addr string, wanted map[string]floa
 }
 
 func TestMetricsAreServedWhileRecordsPass(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	eachABI(t, func(t *testing.T, abi string) {
 		addr := freeAddress(t)
 		p := start(t, "", host, "--abi", abi, "--filter", object, "--syslog-tcp", "127.0.0.1:0",
@@ -134,7 +136,7 @@ func TestMetricsAreServedWhileRecordsPass(t *testing.T) {
 }
 
 func TestFiltersShareAnAddress(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	addr := freeAddress(t)
 	_, port, _ := net.SplitHostPort(addr)
 	p := start(t, "", host, "--filter", object, "--syslog-tcp", "127.0.0.1:0", "--chunk", "1", "--instances", "2", "--filter-prop", "metrics_listen=:"+port)
@@ -148,7 +150,7 @@ func TestFiltersShareAnAddress(t *testing.T) {
 
 // A reload ends all instances and starts new ones, which want the same port.
 func TestMetricsSurviveReloads(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	const reloads, more = 20, 5
 	addr := freeAddress(t)
 	p := start(t, "", host, "--filter", object, "--syslog-tcp", "127.0.0.1:0", "--chunk", "1", "--threads", "2", "--instances", "2",
@@ -185,7 +187,7 @@ func TestPortInUseStopsTheStart(t *testing.T) {
 
 // A client that never finishes its request must not hold the end of the host.
 func TestSlowScrapeDoesNotHoldTheEnd(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	addr := freeAddress(t)
 	p := start(t, "", host, "--filter", object, "--syslog-tcp", "127.0.0.1:0", "--filter-prop", "metrics_listen="+addr)
 	p.untilScraped(t, addr, nil)
@@ -207,7 +209,7 @@ func TestSlowScrapeDoesNotHoldTheEnd(t *testing.T) {
 // Filter and output of one process share a server; the output's counters are what
 // the server of the documents saw.
 func TestFilterAndOutputShareAnAddress(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	server, addr := es(t), freeAddress(t)
 	server.Script(func(r *fakees.Request) *fakees.Reply {
 		if r.Number == 0 {

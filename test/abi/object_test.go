@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // glibcCeiling is the newest symbol version of the C library that the object may
@@ -22,7 +24,7 @@ var exported = []string{
 
 func openObject(t *testing.T) *elf.File {
 	t.Helper()
-	needBuild(t)
+	rig.Build(t)
 	return openELF(t, object)
 }
 
@@ -110,7 +112,7 @@ func TestObjectStaysLoaded(t *testing.T) {
 // Two files would be two Go runtimes in one process; an absolute link would
 // break when the directory is copied.
 func TestOutputIsALinkToTheSameFile(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	to, err := os.Readlink(outputLink)
 	if err != nil || to != filepath.Base(object) {
 		t.Errorf("got %q, %v", to, err)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -34,17 +33,9 @@ type fluentBit struct{ path, version string }
 // eachFluentBit runs a test with every real Fluent Bit there is, in parallel to
 // the other tests that do.
 func eachFluentBit(t *testing.T, test func(t *testing.T, fb fluentBit)) {
-	needBuild(t)
+	rig.Build(t)
 	t.Parallel()
-	list := filepath.SplitList(os.Getenv("FLUENT_BIT"))
-	if len(list) == 0 {
-		path, err := exec.LookPath("fluent-bit")
-		if err != nil {
-			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT, packages: https://docs.fluentbit.io/manual/installation)")
-		}
-		list = []string{path}
-	}
-	for _, path := range list {
+	for _, path := range rig.FluentBits(t) {
 		text, err := command(path, "--version")
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", path, err, text)

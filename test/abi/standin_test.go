@@ -13,6 +13,8 @@ import (
 
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/fakees"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // abis are the layouts the stand-in host can imitate: before cb_notification, the
@@ -22,7 +24,7 @@ var abis = []string{"2.2", "5.0.2", "5.1.1"}
 // withHost runs the stand-in host with the filter to its end.
 func withHost(t *testing.T, input string, args ...string) *process {
 	t.Helper()
-	needBuild(t)
+	rig.Build(t)
 	return start(t, input, host, append([]string{"--filter", object}, args...)...).wait(t)
 }
 
@@ -138,7 +140,7 @@ func TestHostReloads(t *testing.T) {
 func chunkOf(t *testing.T, lines string) []byte {
 	t.Helper()
 	dump := filepath.Join(t.TempDir(), "chunk")
-	needBuild(t)
+	rig.Build(t)
 	start(t, lines, host, "--input", "-", "--time", "1000000000.5", "--dump-chunk", dump).wait(t).wantCode(t, 0)
 	chunk, err := os.ReadFile(dump)
 	if err != nil || len(chunk) == 0 {
@@ -242,7 +244,7 @@ const dataStream = "logs-fortinet.fortiems-default"
 
 func TestHostRefusesBadOutputOptions(t *testing.T) {
 	eachABI(t, func(t *testing.T, abi string) {
-		needBuild(t)
+		rig.Build(t)
 		p := start(t, "a\n", host, "--abi", abi, "--output", outputLink, "--input", "-", "--output-prop", "compress=zip",
 			"--output-prop", "hosts=http://u:secret@h", "--output-prop", "api_key=secret").wait(t).wantCode(t, 1).
 			wantLog(t, `[error] [output:fortiems_es:fortiems_es.0] compress: "zip" is not valid; valid: gzip, off`, "hosts: ")
@@ -322,9 +324,9 @@ func TestHostShipsThroughTrouble(t *testing.T) {
 // A host without Fluent Bit's functions, and one that passes nonsense, get an
 // answer and no crash.
 func TestBareHost(t *testing.T) {
-	needBuild(t)
+	rig.Build(t)
 	program := filepath.Join(t.TempDir(), "bare")
-	if text, err := command(compiler(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, "testdata/bare_host.c", "-ldl"); err != nil {
+	if text, err := command(rig.Compiler(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, "testdata/bare_host.c", "-ldl"); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	p := start(t, "", program, object).wait(t).wantCode(t, 0).

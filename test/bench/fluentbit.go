@@ -2,23 +2,16 @@
 package bench
 
 import (
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"time"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // FluentBit returns the real Fluent Bit that make run would use, "" without one.
 func FluentBit() string {
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		first, _, _ := strings.Cut(list, ":")
-		return first
-	}
-	for _, name := range []string{"fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
+	if list := rig.FindFluentBits(); len(list) > 0 {
+		return list[0]
 	}
 	return ""
 }

@@ -152,23 +152,9 @@ func TestRulesExampleLoads(t *testing.T) {
 // fluentBit returns the real Fluent Bit and the object to load.
 func fluentBit(t *testing.T) (bin, object string) {
 	t.Helper()
-	bin, _, _ = strings.Cut(os.Getenv("FLUENT_BIT"), ":")
-	if bin == "" {
-		var err error
-		if bin, err = exec.LookPath("fluent-bit"); err != nil {
-			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT)")
-		}
-	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("make", "-s", "build")
-	cmd.Dir = root
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	return bin, filepath.Join(root, "build/out/flb-filter_fortiems.so")
+	bin = rig.FluentBit(t)
+	rig.Build(t)
+	return bin, rig.Object
 }
 
 // start runs a configuration with its port replaced and returns what it prints.

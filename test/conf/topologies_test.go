@@ -417,6 +417,10 @@ func TestKubernetesValues(t *testing.T) {
 		ExtraPorts        []struct {
 			Port int `yaml:"containerPort"`
 		} `yaml:"extraPorts"`
+		Service struct {
+			Type   string
+			Ranges []string `yaml:"loadBalancerSourceRanges"`
+		}
 		Termination int `yaml:"terminationGracePeriodSeconds"`
 	}
 	if err := yaml.Unmarshal(text, &v); err != nil {
@@ -428,6 +432,10 @@ func TestKubernetesValues(t *testing.T) {
 	}
 	if len(v.ExtraPorts) != 1 || !strings.Contains(config, fmt.Sprintf("Port              %d", v.ExtraPorts[0].Port)) {
 		t.Errorf("ports %v", v.ExtraPorts)
+	}
+	// The service shows Fluent Bit's HTTP server, too.
+	if v.Service.Type != "LoadBalancer" || len(v.Service.Ranges) == 0 || slices.Contains(v.Service.Ranges, "0.0.0.0/0") {
+		t.Errorf("service %v", v.Service)
 	}
 	for _, dir := range []string{"/tls", "/es-ca", "/var/lib/fluent-bit"} {
 		if !strings.Contains(config, dir) || !slices.ContainsFunc(v.ExtraVolumeMounts, func(m mount) bool { return m.Path == dir }) {

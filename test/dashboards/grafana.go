@@ -28,8 +28,9 @@ func grafanaDashboard(d *description, p page) object {
 		"uid": "fortiems-" + p.ID, "title": p.Title, "description": p.Text, "tags": []string{"fortiems"}, "schemaVersion": 39, "version": 1,
 		"editable": true, "time": object{"from": "now-24h", "to": "now"}, "timezone": "browser", "refresh": "", "panels": panels,
 		"annotations": object{"list": []any{}},
-		"links":       []object{{"type": "dashboards", "title": "FortiEMS", "tags": []string{"fortiems"}, "asDropdown": true, "keepTime": true, "includeVars": true}},
-		"templating":  object{"list": grafanaVariables(d)},
+		"links": []object{{"type": "dashboards", "title": "FortiEMS", "icon": "external link", "tooltip": "", "url": "", "tags": []string{"fortiems"},
+			"asDropdown": true, "targetBlank": false, "keepTime": true, "includeVars": true}},
+		"templating": object{"list": grafanaVariables(d)},
 	}
 }
 

@@ -22,19 +22,6 @@ const patience = 60 * time.Second
 
 const vpnLine = `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`
 
-// build makes the object and the host.
-func build(t *testing.T) {
-	t.Helper()
-	for _, tool := range []string{"make", "gcc"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("not run: the demo needs " + tool)
-		}
-	}
-	if text, err := exec.Command("make", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-}
-
 // withoutFluentBit is the search path with no fluent-bit on it.
 func withoutFluentBit(t *testing.T) string {
 	t.Helper()
@@ -66,24 +53,15 @@ func withoutFluentBit(t *testing.T) string {
 // eachProgram runs a test with the stand-in host and with every real Fluent Bit. env
 // is what makes the scripts use it, says what they say then.
 func eachProgram(t *testing.T, test func(t *testing.T, env []string, says string)) {
-	build(t)
+	rig.Build(t)
 	t.Run("stand-in", func(t *testing.T) {
 		test(t, []string{"FLUENT_BIT=", "PATH=" + withoutFluentBit(t)}, "using the stand-in host")
 	})
-	list := filepath.SplitList(os.Getenv("FLUENT_BIT"))
-	if len(list) == 0 {
-		if path, err := exec.LookPath("fluent-bit"); err == nil {
-			list = []string{path}
+	t.Run("Fluent Bit", func(t *testing.T) {
+		for _, path := range rig.FluentBits(t) {
+			t.Run(path, func(t *testing.T) { test(t, []string{"FLUENT_BIT=" + path}, "Fluent Bit: "+path) })
 		}
-	}
-	if len(list) == 0 {
-		t.Run("Fluent Bit", func(t *testing.T) {
-			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT, packages: https://docs.fluentbit.io/manual/installation)")
-		})
-	}
-	for _, path := range list {
-		t.Run(path, func(t *testing.T) { test(t, []string{"FLUENT_BIT=" + path}, "Fluent Bit: "+path) })
-	}
+	})
 }
 
 // corpusLines counts the lines of the corpus.

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/test/rig"
 )
 
 func readAll(t *testing.T, file string) string {
@@ -31,6 +33,19 @@ func TestReadmeNamesEveryFile(t *testing.T) {
 		}
 		for _, f := range files {
 			if !strings.Contains(text, "`"+filepath.Base(f)+"`") {
+				t.Errorf("README.md does not name %s", f)
+			}
+		}
+	}
+	for _, pattern := range []string{"../../conf/*.yaml", "../../conf/*.conf"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, f := range files {
+			// Files that exist in both forms are named without their ending.
+			name := filepath.Base(f)
+			if !strings.Contains(text, "`"+name+"`") && !strings.Contains(text, "`"+strings.TrimSuffix(name, filepath.Ext(name))+"`") {
 				t.Errorf("README.md does not name %s", f)
 			}
 		}
@@ -83,27 +98,71 @@ func TestReadmeLinksWithin(t *testing.T) {
 			t.Errorf("no heading %s", m[1])
 		}
 	}
+	// The table at the top leads to every section.
+	contents, _, _ := strings.Cut(text, "\n## ")
+	for _, m := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(contents, "["+m[1]+"](#") {
+			t.Errorf("the table at the top does not lead to %s", m[1])
+		}
+	}
 }
 
-// TestUnknownLineExample: the rule that the README gives for an unknown line makes the
-// line known, which it is not without.
-func TestUnknownLineExample(t *testing.T) {
+// TestTryARule runs the command with which the README tries a rule on a line.
+func TestTryARule(t *testing.T) {
+	rig.Build(t)
 	text := readAll(t, readme)
-	_, text, ok := strings.Cut(text, "### A line that is classified unknown")
+	_, command, ok := strings.Cut(text, "<!-- try -->\n```sh\n")
+	command, _, ok2 := strings.Cut(command, "```\n<!-- /try -->")
+	if !ok || !ok2 {
+		t.Fatal("README.md has no command that tries a rule")
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(rig.Root, "build"), filepath.Join(dir, "build")); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"my-rules.yaml": unknownLineRule(t), "line.log": unknownLine + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", "-ec", command)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), `"category":"ems-event"`) {
+		t.Errorf("the rule does not hold: %s", out)
+	}
+}
+
+// unknownLine is a line that only the rule of the README knows.
+const unknownLine = `emsserial=FCTEMS0000000001 type=event subtype=system msg="nightly digest sent"`
+
+// unknownLineRule is the rule that the README gives for an unknown line.
+func unknownLineRule(t *testing.T) string {
+	t.Helper()
+	_, text, ok := strings.Cut(readAll(t, readme), "### A line that is classified unknown")
 	_, text, ok2 := strings.Cut(text, "```yaml\n")
 	rule, _, ok3 := strings.Cut(text, "```")
 	if !ok || !ok2 || !ok3 {
 		t.Fatal("no rule")
 	}
+	return rule
+}
+
+// TestUnknownLineExample: the rule that the README gives for an unknown line makes the
+// line known, which it is not without.
+func TestUnknownLineExample(t *testing.T) {
 	file := t.TempDir() + "/rules.yaml"
-	if err := os.WriteFile(file, []byte(rule), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(unknownLineRule(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	rules, err := parser.LoadRules(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := []byte(`emsserial=FCTEMS0000000001 type=event subtype=system msg="nightly digest sent"`)
+	line := []byte(unknownLine)
 	var before, after parser.Event
 	parser.New(parser.Options{}).Parse(&before, line, 1727821050, 0)
 	parser.New(parser.Options{Rules: rules}).Parse(&after, line, 1727821050, 0)

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"fluent-bit-fortiems/conf"
+	"fluent-bit-fortiems/test/rig"
 	"fluent-bit-fortiems/test/servers"
 )
 
@@ -87,9 +88,7 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 // in an index per year. The core has no data streams and none of the types of x-pack,
 // so the other variant of the template is used.
 func TestCorpusInElasticsearch(t *testing.T) {
-	if missing != "" {
-		t.Skip("not run: building the shared object needs " + missing)
-	}
+	rig.Build(t)
 	s := servers.ForTest(t, servers.Elasticsearch)
 	dirs, err := filepath.Glob("../corpus/*")
 	if err != nil || len(dirs) < 30 {
@@ -123,7 +122,7 @@ func TestCorpusInElasticsearch(t *testing.T) {
 // That it makes the same records as the stand-in host is tested in test/abi; here all
 // of them have to be stored.
 func TestCorpusThroughFluentBit(t *testing.T) {
-	binary := fluentBit(t)
+	binary := rig.FluentBit(t)
 	s := start(t)
 	inputs, err := filepath.Glob("../corpus/*/input.log")
 	if err != nil || len(inputs) < 30 {

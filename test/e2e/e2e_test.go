@@ -27,39 +27,12 @@ const (
 	dead     = "logs-fortinet.fortiems.dead_letter-default"
 )
 
-var (
-	filterObject, outputObject, host string
-	missing                          string // the tool without which nothing could be built
-)
-
-func TestMain(m *testing.M) {
-	for _, tool := range []string{"make", "cc"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = tool
-			os.Exit(m.Run())
-		}
-	}
-	if text, err := exec.Command("make", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
-		fmt.Printf("make build: %v\n%s", err, text)
-		os.Exit(1)
-	}
-	out, err := filepath.Abs("../../build/out")
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	filterObject = filepath.Join(out, "flb-filter_fortiems.so")
-	outputObject = filepath.Join(out, "out_fortiems_es.so")
-	host = filepath.Join(out, "fortiems-host")
-	os.Exit(m.Run())
-}
+var filterObject, outputObject, host = rig.Object, rig.OutputLink, rig.Host
 
 // start starts an OpenSearch for one test.
 func start(t *testing.T, settings ...string) *servers.Server {
 	t.Helper()
-	if missing != "" {
-		t.Skip("not run: building the shared object needs " + missing)
-	}
+	rig.Build(t)
 	return servers.ForTest(t, servers.OpenSearch, settings...)
 }
 

@@ -91,26 +91,10 @@ func TestStandInKilled(t *testing.T) {
 	exactlyOnce(t, s, stream, n)
 }
 
-// fluentBit finds the real thing.
-func fluentBit(t *testing.T) string {
-	t.Helper()
-	if list := os.Getenv("FLUENT_BIT"); list != "" {
-		first, _, _ := strings.Cut(list, ":")
-		return first
-	}
-	for _, name := range []string{"fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("not run: no Fluent Bit (set FLUENT_BIT to the binary, or install it)")
-	return ""
-}
-
 // TestFluentBitKilled kills Fluent Bit with SIGKILL while it delivers what it has
 // buffered in files, and looks at what has arrived in the end.
 func TestFluentBitKilled(t *testing.T) {
-	binary := fluentBit(t)
+	binary := rig.FluentBit(t)
 	s := start(t)
 	const batch = 1000
 	g := newGate()

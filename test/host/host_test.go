@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // patience bounds every wait; nothing normally takes a hundredth of it.
@@ -27,7 +29,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	for _, tool := range []string{compiler(), "make"} {
+	for _, tool := range []string{rig.Compiler(), "make"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing = tool
 			os.Exit(m.Run())
@@ -46,13 +48,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func compiler() string {
-	if cc := os.Getenv("CC"); cc != "" {
-		return cc
-	}
-	return "cc"
-}
-
 func build(dir string) error {
 	out := filepath.Join(dir, "out")
 	plugins = filepath.Join(dir, "plugins")
@@ -63,7 +58,7 @@ func build(dir string) error {
 		}
 	}
 	made := exec.Command("make", "-s", "-C", "../..", "-f", "test/host/host.mk",
-		"CC="+compiler(), "HOST_OUT="+out, filepath.Join(out, "fortiems-host-asan"))
+		"CC="+rig.Compiler(), "HOST_OUT="+out, filepath.Join(out, "fortiems-host-asan"))
 	if text, err := made.CombinedOutput(); err != nil {
 		return fmt.Errorf("make: %w\n%s", err, text)
 	}
@@ -78,7 +73,7 @@ func build(dir string) error {
 	} {
 		args = append(args, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-fPIC", "-shared",
 			"-o", filepath.Join(plugins, name), "-lpthread")
-		if text, err := exec.Command(compiler(), args...).CombinedOutput(); err != nil {
+		if text, err := exec.Command(rig.Compiler(), args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w\n%s", name, err, text)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fluent-bit-fortiems/test/rig"
 )
 
 // valgrind sees what the checks that are compiled in do not: memory read before it is
@@ -17,7 +19,7 @@ func TestValgrindFindsNothing(t *testing.T) {
 	}
 	out := t.TempDir()
 	host := filepath.Join(out, "fortiems-host")
-	if text, err := exec.Command("make", "-s", "-C", "../..", "-f", "test/host/host.mk", "CC="+compiler(), "HOST_OUT="+out, host).CombinedOutput(); err != nil {
+	if text, err := exec.Command("make", "-s", "-C", "../..", "-f", "test/host/host.mk", "CC="+rig.Compiler(), "HOST_OUT="+out, host).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	input := tempFile(t, "abc\n\nd\xff\x00e\n"+strings.Repeat("x", 70000)+"\nlast")

@@ -98,14 +98,15 @@ func newRedactor() *redactor { return &redactor{made: map[string]string{}, count
 var (
 	keyStart    = regexp.MustCompile(`(?i)(?:^|[\s,{|"])([a-z][a-z0-9_]*)"?([=:])`)
 	nextKey     = regexp.MustCompile(`\s[A-Za-z_][\w.]*=`)
-	header3164  = regexp.MustCompile(`^(?:<\d+>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ([A-Za-z][\w.-]*) `)
+	header3164  = regexp.MustCompile(`(?:^|[> ])[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ([A-Za-z][\w.-]*) `) // also behind a relay's header
 	headerISO   = regexp.MustCompile(`^(?:<\d+>)?\d{4}-\d\d-\d\dT\S+ ([A-Za-z][\w.-]*) `)
 	header5424  = regexp.MustCompile(`^(?:\d+ )?<\d+>1 \S+ ([A-Za-z][\w.-]*) `)
 	named       = regexp.MustCompile(`(?i)\b(?:user(?:name)?|administrator|admin|accounts?)\s+['"]?([A-Za-z][\w.-]*)`)
 	emailForm   = regexp.MustCompile(`\b[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\b`)
-	winUserForm = regexp.MustCompile(`\b([A-Za-z][\w-]*)\\([\w.-]+)`)
-	profileForm = regexp.MustCompile(`(?i)((?:[a-z]:)?[\\/](?:users|home)[\\/])([^\\/"\s]+)`)
-	dnForm      = regexp.MustCompile(`\b(CN|OU|DC)=([^,"=]+)`)
+	winUserForm = regexp.MustCompile(`\b([A-Za-z][\w-]*)\\{1,2}([\w.-]+)`) // JSON and CEF double the backslash
+	profileForm = regexp.MustCompile(`(?i)((?:[a-z]:)?[\\/]{1,2}(?:users|home)[\\/]{1,2})([^\\/"\s]+)`)
+	dnForm      = regexp.MustCompile(`\b(?:(?:CN|OU)=[^,"=]+|DC=[\w-]+)`)
+	xmlForm     = regexp.MustCompile(`(?i)<(?:Data Name=['"])?\w*?(user|domain|computer|workstation|host)(?:name)?(?:['"])?>([^<]+)<`)
 	serialForm  = regexp.MustCompile(`\b(FCTEMS|FCT|FG[A-Z0-9]{4}|FGVM|FAZ)([A-Z0-9]{6,14})\b`)
 	macForm     = regexp.MustCompile(`\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b`)
 	ipv4Form    = regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}\b`)
@@ -143,6 +144,9 @@ func (r *redactor) line(text string) string {
 	}
 	text = profileForm.ReplaceAllStringFunc(text, func(s string) string {
 		m := profileForm.FindStringSubmatch(s)
+		if made.MatchString(m[2]) {
+			return s
+		}
 		return m[1] + r.value(user, m[2])
 	})
 	return nameForm.ReplaceAllStringFunc(text, func(s string) string {
@@ -159,7 +163,7 @@ func identities(text string) map[string]kind {
 	found := map[string]kind{}
 	add := func(k kind, v string) {
 		v = strings.Trim(v, `"' `)
-		if len(v) < 2 || kept[strings.ToLower(v)] || made.MatchString(v) {
+		if len(v) < 2 || strings.ContainsAny(v, "<>") || kept[strings.ToLower(v)] || made.MatchString(v) {
 			return
 		}
 		if dom, name, ok := strings.Cut(v, `\`); ok && k == user {
@@ -190,6 +194,13 @@ func identities(text string) map[string]kind {
 			add(host, m[1])
 		}
 	}
+	for _, m := range xmlForm.FindAllStringSubmatch(text, -1) {
+		k := host
+		if of := kind(strings.ToLower(m[1])); of == user || of == domain {
+			k = of
+		}
+		add(k, m[2])
+	}
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		add(user, strings.TrimRight(m[1], ".-"))
 	}
@@ -202,8 +213,9 @@ func identities(text string) map[string]kind {
 	return found
 }
 
-// module is the name of a part of FortiEMS, which decides the category.
-var module = regexp.MustCompile(`(?i)^ems([-_]|$)`)
+// module is the name of a part of FortiEMS, which decides the category. A host may
+// well be called ems-something.
+var module = regexp.MustCompile(`(?i)^ems$|^ems[-_](adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
 
 // made are values that this program makes.
 var made = regexp.MustCompile(`^(?:host|user|domain|unit)\d+$`)

@@ -20,6 +20,10 @@ var private = []string{
 	`dtime="2024-10-02 08:01:14" type=event subtype=ems-adconnector emsserial=FCTEMS8824001234 msg="failed to connect to AD server ldap://dc7.acme.local:389 as jane.doe@acme.com: OU=Sales-EMEA,DC=acme,DC=local"`,
 	`dtime="2024-10-02 08:01:15" type=event subtype=ems-authentication emsserial=FCTEMS8824001234 msg="Login failed for user jdoe from 10.9.8.7" devicemac=8C-16-45-AA-BB-CC`,
 	`date=2024-10-02 devid="FG100FTK19001234" hostname=corp-laptop-7 user=jane.doe srcip=10.20.30.40 file="C:\Users\jdoe\a.exe" url="https://intranet.acme.com/x" fctver=7.2.8.1140 os="Microsoft Windows 11, 64-bit (build 22631)" emsserial=FCTEMS8824001234 msg="Found virus in a.exe"`,
+	`2024-10-02T08:01:14.112143+00:00 paris-fw Oct  2 08:01:14 ems-prod type=event hostname=""CORP-LAPTOP-7"" emsserial=FCTEMS8824001234 msg=""offline""`,
+	`CEF:0|Fortinet|FortiClient EMS|7.4|100|Endpoint offline|3|shost=CORP-LAPTOP-7 suser=jane.doe src=10.20.30.40 cs1=ACME\\jdoe cs1Label=account`,
+	`{"emsserial":"FCTEMS8824001234","user":"ACME\\jdoe","hostname":"CORP-LAPTOP-7","file":"C:\\Users\\jdoe\\a.exe","msg":"CORP-LAPTOP-7 offline"}`,
+	`<Event><System><Computer>CORP-LAPTOP-7.acme.local</Computer></System><EventData><Data Name='SubjectUserName'>jane.doe</Data><Data Name='SubjectDomainName'>ACME</Data><Data Name='IpAddress'>10.20.30.40</Data></EventData></Event> emsserial=FCTEMS8824001234`,
 }
 
 func TestNoIdentityIsLeft(t *testing.T) {
@@ -55,6 +59,8 @@ func TestTheSameValueBecomesTheSame(t *testing.T) {
 		"user":         {pick(0, `user="\w+\\(\w+)"`), pick(2, `user (\w+) from`)},
 		"profile":      {pick(0, `user="\w+\\(\w+)"`), pick(3, `C:\\Users\\(\w+)\\`)},
 		"MAC":          {strings.ReplaceAll(pick(0, `devicemac=(\S+)`), ":", "-"), pick(2, `devicemac=(\S+)`)},
+		"JSON profile": {pick(0, `user="\w+\\(\w+)"`), pick(6, `C:\\\\Users\\\\(\w+)\\`)},
+		"XML user":     {pick(3, `user=(\w+)`), pick(7, `SubjectUserName'>(\w+)<`)},
 		"mail address": {pick(1, `as (\w+)@`), pick(3, `user=(\w+)`)},
 	} {
 		if same[0] != same[1] {
@@ -78,6 +84,14 @@ func TestWhatRulesReadStays(t *testing.T) {
 		`<134>1 2024-10-02T08:01:51.123Z`,
 	} {
 		if got := r.line(line); got != line {
+			t.Errorf("%s\nbecomes\n%s", line, got)
+		}
+	}
+	for line, want := range map[string]string{
+		`msg="Group CN=Finance,DC=acme,DC=local synchronised by svc_ldap@acme.local"`:                          `msg="Group CN=unit1,DC=unit2,DC=local synchronised by user1@example.com"`,
+		`<Data Name='SubjectUserName'>jane.doe</Data><Data Name='IpAddress'>10.1.2.3</Data> emsserial=FCTEMS1`: `<Data Name='SubjectUserName'>user1</Data><Data Name='IpAddress'>192.0.2.1</Data> emsserial=FCTEMS1`,
+	} {
+		if got := newRedactor().line(line); got != want {
 			t.Errorf("%s\nbecomes\n%s", line, got)
 		}
 	}

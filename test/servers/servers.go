@@ -8,6 +8,7 @@ package servers
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -25,7 +26,7 @@ import (
 	"time"
 )
 
-//go:embed log4j2.properties opensearch elasticsearch
+//go:embed log4j2.properties Server.java opensearch elasticsearch
 var recipes embed.FS
 
 // Kind is a server that can be started.
@@ -226,13 +227,16 @@ func (s *Server) Close() error {
 func resolve(ctx context.Context, kind Kind) (launcher, path string, err error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..", "build", "out", "servers")
-	sum := sha256.New()
-	names := []string{string(kind) + "/pom.xml", string(kind) + "/Server.java", "log4j2.properties"}
-	for _, n := range names {
+	files, sum := map[string][]byte{}, sha256.New()
+	for _, n := range []string{string(kind) + "/pom.xml", "Server.java", "log4j2.properties"} {
 		b, err := recipes.ReadFile(n)
 		if err != nil {
 			return "", "", err
 		}
+		if kind == Elasticsearch {
+			b = bytes.ReplaceAll(b, []byte("org.opensearch."), []byte("org.elasticsearch."))
+		}
+		files[filepath.Base(n)] = b
 		sum.Write(b)
 	}
 	dir := filepath.Join(root, fmt.Sprintf("%s-%x", kind, sum.Sum(nil)[:6]))
@@ -247,9 +251,8 @@ func resolve(ctx context.Context, kind Kind) (launcher, path string, err error) 
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", "", err
 	}
-	for _, n := range names {
-		b, _ := recipes.ReadFile(n)
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(n)), b, 0o644); err != nil {
+	for n, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, n), b, 0o644); err != nil {
 			return "", "", err
 		}
 	}

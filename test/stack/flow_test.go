@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,22 +19,8 @@ import (
 // from the sender over TLS, a real OpenSearch, and the count at its end. Accounts and
 // front ends are not in it.
 func TestFlowWithoutContainers(t *testing.T) {
-	bin, _, _ := strings.Cut(os.Getenv("FLUENT_BIT"), ":")
-	if bin == "" {
-		var err error
-		if bin, err = exec.LookPath("fluent-bit"); err != nil {
-			t.Skip("not run: real Fluent Bit (set $FLUENT_BIT)")
-		}
-	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := exec.Command("make", "-s", "build")
-	build.Dir = root
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
+	bin := rig.FluentBit(t)
+	rig.Build(t)
 	s := servers.ForTest(t, servers.OpenSearch)
 	ctx, dir := t.Context(), t.TempDir()
 	if err := runEnv(ctx, []string{"-file", dir + "/.env", "-dir", dir + "/stack"}); err != nil {
@@ -53,12 +38,12 @@ func TestFlowWithoutContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := strings.NewReplacer("/tls/", dir+"/stack/tls/", "/buffer", dir+"/stack/buffer", "/conf/", root+"/conf/", "6514", fmt.Sprint(syslog),
+	config := strings.NewReplacer("/tls/", dir+"/stack/tls/", "/buffer", dir+"/stack/buffer", "/conf/", rig.Root+"/conf/", "6514", fmt.Sprint(syslog),
 		"2020", fmt.Sprint(health), "0.0.0.0", "127.0.0.1", "grace: 40", "grace: 5").Replace(string(text))
 	if err := os.WriteFile(dir+"/fluent-bit.yaml", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	startCollector(t, bin, "-e", root+"/build/out/flb-filter_fortiems.so", "-e", root+"/build/out/out_fortiems_es.so", "-c", dir+"/fluent-bit.yaml")
+	startCollector(t, bin, "-e", rig.Object, "-e", rig.OutputLink, "-c", dir+"/fluent-bit.yaml")
 	begin := time.Now()
 	addr := fmt.Sprintf("127.0.0.1:%d", syslog)
 	err = eventually(ctx, 30*time.Second, 200*time.Millisecond, func(ctx context.Context) error {

@@ -4,6 +4,8 @@
 // pipeline with the output null, per document, median of the runs; the documents per
 // second are those from the start of the process to the last document.
 //
+// After that it measures what Fluent Bit holds: memory, and disk when the server is away.
+//
 //	go run ./test/bench/ship [-lines 200000] [-runs 3] [-results FILE]
 package main
 
@@ -89,7 +91,10 @@ func run(lines, runs int, results string) error {
 		r[v.name+" µs"], r[v.name+" /s"] = cpu, rate
 		fmt.Fprintf(w, "%s\t%.2f\t%.0f\t\n", v.name, cpu, rate)
 	}
-	return errors.Join(w.Flush(), r.Write(results))
+	if err := errors.Join(w.Flush(), r.Write(results)); err != nil {
+		return err
+	}
+	return hold(program, dir, s.Port, lines)
 }
 
 // writeInput repeats the lines of the corpus that are ordinary text.

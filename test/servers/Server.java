@@ -1,16 +1,17 @@
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.env.Environment;
-import org.elasticsearch.http.HttpServerTransport;
-import org.elasticsearch.index.mapper.MapperExtrasPlugin;
-import org.elasticsearch.node.InternalSettingsPreparer;
-import org.elasticsearch.node.Node;
-import org.elasticsearch.transport.Netty4Plugin;
+import org.opensearch.common.settings.Settings;
+import org.opensearch.env.Environment;
+import org.opensearch.http.HttpServerTransport;
+import org.opensearch.index.mapper.MapperExtrasPlugin;
+import org.opensearch.node.InternalSettingsPreparer;
+import org.opensearch.node.Node;
+import org.opensearch.transport.Netty4Plugin;
 
 /**
- * A node of Elasticsearch (core only) in this process. Arguments: home directory, HTTP port (0 takes a free one), settings as key=value.
+ * A node of OpenSearch in this process, or of Elasticsearch with its package names (servers.go puts them in).
+ * Arguments: home directory, HTTP port (0 takes a free one), settings as key=value.
  * It prints "ready PORT" and ends when its standard input does, so it cannot outlive the test that started it.
  */
 public final class Server extends Node {
