@@ -130,7 +130,7 @@ func TestSoak(t *testing.T) {
 
 	reconcile(t, server, ship, send, sent)
 	judgeMemory(t, ship.watch.stop())
-	told(t, ship.log.String(), time.Since(begun))
+	told(t, ship.log.String(), time.Since(begun), "cannot be reached", "writing is blocked", "went to the dead letters")
 	ship.end(t)
 	t.Logf("%d lines in %s, %.0f a second; at most %s behind", sent, took.Round(time.Second), float64(sent)/took.Seconds(), send.behind().Round(time.Second))
 	if real := float64(sent) / took.Seconds(); real < float64(load.rate)*0.98 {
