@@ -29,7 +29,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	for _, name := range []string{"FORTIEMS_SOAK", "FORTIEMS_RESTARTS", "FORTIEMS_STORAGE"} {
+	for _, name := range []string{"FORTIEMS_SOAK", "FORTIEMS_RESTARTS"} {
 		if os.Getenv(name) != "" && buildErr == nil {
 			buildErr = build()
 		}
