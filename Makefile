@@ -96,7 +96,7 @@ soak: ## RATE lines a second for SOAK into a real OpenSearch that is restarted, 
 	FORTIEMS_SOAK=$(SOAK) FORTIEMS_RATE=$(RATE) go test -count 1 -v -timeout 0 -run TestSoak ./test/soak
 
 FUZZTIME ?= 5m
-FUZZ     ?= ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference
+FUZZ     ?= ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference ./test/hostile ./test/redact
 fuzz: ## fuzz every target of the packages FUZZ for FUZZTIME
 	@for p in $(FUZZ); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

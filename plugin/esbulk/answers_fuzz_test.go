@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -131,36 +132,55 @@ func FuzzAnswers(f *testing.F) {
 	for k := range byte(16) {
 		f.Add([]byte{0, 0, 0, 0, 0, k, k}, uint8(2))
 	}
-	f.Fuzz(func(t *testing.T, program []byte, n uint8) {
-		count := int(n%10) + 1
-		s, log := shipper(t, map[string]string{"bulk_max_docs": "4", "compress": "off"})
-		v := &server{program: program[:min(len(program), 400)], stored: map[string]bool{}, letters: map[string]bool{}}
-		client, err := elastictransport.NewClient(elastictransport.WithURLs(&url.URL{Scheme: "http", Host: "es"}), elastictransport.WithTransport(v), elastictransport.WithDisableRetry())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.transport.client = client
-		s.pause = func(ctx context.Context, d time.Duration) bool { return ctx.Err() == nil && d < 10*time.Second }
-		chunk := chunkOf(count)
-		for tries := 0; s.Flush(t.Context(), "tag", chunk) != OK; tries++ {
-			s.holdUntil.Store(0) // as if the time that the server asked for were over
-			if len(v.program) == 0 && tries > 500 {
-				t.Fatalf("not OK with a server that stores everything: %q", log.all())
+	f.Fuzz(flushAgainst)
+}
+
+// TestManyAnswers is FuzzAnswers with programs by chance, always the same ones.
+func TestManyAnswers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		program := make([]byte, r.IntN(120))
+		for i := range program {
+			// Half of the choices are the first, or hardly an answer would be whole.
+			if r.IntN(2) == 0 {
+				program[i] = byte(r.IntN(256))
 			}
 		}
-		id := identify("tag", chunk)
-		for i := range count {
-			want := string(id.appendDocID(nil, i))
-			letter := v.letters[want]
-			for l := range v.letters { // a letter in pieces
-				letter = letter || strings.HasPrefix(l, want+".")
-			}
-			if !v.stored[want] && !letter {
-				t.Fatalf("OK, but document %d is nowhere: stored %v, letters %v", i, v.stored, v.letters)
-			}
+		if flushAgainst(t, program, uint8(r.IntN(10))); t.Failed() {
+			t.Fatalf("program % x", program)
 		}
-		if limit := 50 * (len(program) + count + 10); v.requests > limit {
-			t.Fatalf("%d requests", v.requests)
+	}
+}
+
+func flushAgainst(t *testing.T, program []byte, n uint8) {
+	count := int(n%10) + 1
+	s, log := shipper(t, map[string]string{"bulk_max_docs": "4", "compress": "off"})
+	v := &server{program: program[:min(len(program), 400)], stored: map[string]bool{}, letters: map[string]bool{}}
+	client, err := elastictransport.NewClient(elastictransport.WithURLs(&url.URL{Scheme: "http", Host: "es"}), elastictransport.WithTransport(v), elastictransport.WithDisableRetry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.transport.client = client
+	s.pause = func(ctx context.Context, d time.Duration) bool { return ctx.Err() == nil && d < 10*time.Second }
+	chunk := chunkOf(count)
+	for tries := 0; s.Flush(t.Context(), "tag", chunk) != OK; tries++ {
+		s.holdUntil.Store(0) // as if the time that the server asked for were over
+		if len(v.program) == 0 && tries > 500 {
+			t.Fatalf("not OK with a server that stores everything: %q", log.all())
 		}
-	})
+	}
+	id := identify("tag", chunk)
+	for i := range count {
+		want := string(id.appendDocID(nil, i))
+		letter := v.letters[want]
+		for l := range v.letters { // a letter in pieces
+			letter = letter || strings.HasPrefix(l, want+".")
+		}
+		if !v.stored[want] && !letter {
+			t.Fatalf("OK, but document %d is nowhere: stored %v, letters %v", i, v.stored, v.letters)
+		}
+	}
+	if limit := 50 * (len(program) + count + 10); v.requests > limit {
+		t.Fatalf("%d requests", v.requests)
+	}
 }
