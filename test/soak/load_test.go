@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,7 +152,6 @@ type sender struct {
 	worst      atomic.Int64 // how far behind it ever was, in lines
 	cancel     context.CancelFunc
 	done       chan error
-	once       sync.Once
 	load       *load
 }
 
