@@ -44,7 +44,7 @@ func (w *world) round(begun time.Time) {
 	w.restart()
 	w.writeBlock()
 	w.fullDisk()
-	until(w.t, "the shipper has caught up", func() bool {
+	until(w.t, "the shipper has caught up (if the machine is too busy for it, ask for a lower RATE)", func() bool {
 		return w.ship.delivered(w.t) >= int(w.send.sent.Load())-5*w.send.load.rate
 	})
 	w.ship.watch.setCalm(true)
