@@ -11,7 +11,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory differential fuzz bench instructions profile golden generate lint vulncheck clean
+.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test redact sigma test test-race test-pure test-memory differential soak fuzz bench instructions profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) build/package.mk | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -94,8 +94,13 @@ SEED ?= 1
 differential: ## the filter against a slow reference over LINES random lines of SEED
 	FORTIEMS_DIFFERENTIAL=$(LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run SameRecords ./test/reference
 
+SOAK ?= 10m
+RATE ?= 2000
+soak: ## RATE lines a second for SOAK into a real OpenSearch that is restarted, throttled and full; needs a JDK and Maven
+	FORTIEMS_SOAK=$(SOAK) FORTIEMS_RATE=$(RATE) go test -count 1 -v -timeout 0 -run TestSoak ./test/soak
+
 FUZZTIME ?= 5m
-FUZZ     ?= ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference
+FUZZ     ?= ./parser ./plugin/event ./plugin/enrich ./plugin/esbulk ./test/reference ./test/hostile ./test/redact
 fuzz: ## fuzz every target of the packages FUZZ for FUZZTIME
 	@for p in $(FUZZ); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

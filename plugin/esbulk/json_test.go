@@ -13,6 +13,7 @@ import (
 
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/test/fakees"
+	"fluent-bit-fortiems/test/hostile"
 )
 
 // rawBody makes a body request of a chunk and returns it with what could not be
@@ -309,38 +310,46 @@ func FuzzBody(f *testing.F) {
 	f.Add(chunkOf(2))
 	f.Add(appendEvent(nil, 1, 0, pairs{".", nil, "", 1.0, "a..", []any{pairs{1, 2, 1, 3}}, nil, ext(0, 1, 2)}))
 	f.Add([]byte{0x92, 0x92, 0xd7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x81, 0xc4, 1, 0xff, 0xca, 0x7f, 0xc0, 0, 0})
-	f.Fuzz(func(t *testing.T, chunk []byte) {
-		text, docs, bad := body(chunk)
-		events, markers, rest := 0, 0, chunk
-		for len(rest) > 0 {
-			ev, next, err := event.Next(rest)
-			events++
-			if err != nil {
-				break
-			}
-			if len(ev.Record) == 0 && isMarker(&ev) {
-				markers++
-			}
-			rest = next
+	f.Fuzz(checkBody)
+}
+
+// FuzzBuiltBody is FuzzBody with chunks that are built, not mutated.
+func FuzzBuiltBody(f *testing.F) {
+	hostile.Seed(f.Add)
+	f.Fuzz(func(t *testing.T, program []byte) { checkBody(t, hostile.Build(program).Bytes) })
+}
+
+func checkBody(t *testing.T, chunk []byte) {
+	text, docs, bad := body(chunk)
+	events, markers, rest := 0, 0, chunk
+	for len(rest) > 0 {
+		ev, next, err := event.Next(rest)
+		events++
+		if err != nil {
+			break
 		}
-		if docs+len(bad)+markers != events {
-			t.Fatalf("%d documents, %d letters, %d markers of %d events", docs, len(bad), markers, events)
+		if len(ev.Record) == 0 && isMarker(&ev) {
+			markers++
 		}
-		if docs == 0 {
-			return
+		rest = next
+	}
+	if docs+len(bad)+markers != events {
+		t.Fatalf("%d documents, %d letters, %d markers of %d events", docs, len(bad), markers, events)
+	}
+	if docs == 0 {
+		return
+	}
+	parsed, err := fakees.Parse(text)
+	if err != nil || len(parsed) != docs {
+		t.Fatalf("%d of %d documents: %v in %q", len(parsed), docs, err, text)
+	}
+	again, _, _ := body(chunk)
+	if !bytes.Equal(text, again) {
+		t.Fatal("a second time gives another body")
+	}
+	for _, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
+		if !json.Valid(line) {
+			t.Fatalf("%q", line)
 		}
-		parsed, err := fakees.Parse(text)
-		if err != nil || len(parsed) != docs {
-			t.Fatalf("%d of %d documents: %v in %q", len(parsed), docs, err, text)
-		}
-		again, _, _ := body(chunk)
-		if !bytes.Equal(text, again) {
-			t.Fatal("a second time gives another body")
-		}
-		for _, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
-			if !json.Valid(line) {
-				t.Fatalf("%q", line)
-			}
-		}
-	})
+	}
 }

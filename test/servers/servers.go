@@ -101,6 +101,9 @@ func Start(ctx context.Context, kind Kind, o Options) (*Server, error) {
 // URL is the address of the server, the same after a restart.
 func (s *Server) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.opts.Port) }
 
+// Set replaces the settings that the server is started with the next time.
+func (s *Server) Set(settings ...string) { s.opts.Settings = settings }
+
 // Start starts a stopped server again with its data and its port.
 func (s *Server) Start(ctx context.Context) error {
 	args := []string{

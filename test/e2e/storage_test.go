@@ -1,0 +1,100 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"fluent-bit-fortiems/test/servers"
+)
+
+// TestFluentBitOnAFullDisk has the disk with Fluent Bit's own buffers run full while the
+// server is down. Fluent Bit then drops what comes, and says so. What it took before is
+// stored, nothing is stored twice, and when the server is back and the disk has room, all
+// new lines are stored as before.
+func TestFluentBitOnAFullDisk(t *testing.T) {
+	binary := fluentBit(t)
+	storage := t.TempDir()
+	if os.Geteuid() != 0 {
+		t.Skip("not run: a full disk for Fluent Bit needs root, to mount a small one")
+	}
+	if err := syscall.Mount("none", storage, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skip("not run: a full disk for Fluent Bit needs the right to mount one:", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(storage, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s := start(t)
+	if err := s.Stop(); err != nil {
+		t.Log(err) // how it ends is its own affair
+	}
+	a := startFluentBit(t, binary, s.URL(), storage, "")
+	const batch = 500
+	full := func() bool { return strings.Contains(a.log.String(), "No space left on device") }
+	sent, buffered := 0, 0
+	for ; !full() && sent < 100_000; sent += batch {
+		buffered = sent
+		a.send(t, sent, sent+batch) // returns when Fluent Bit has counted them
+	}
+	if !full() {
+		t.Fatalf("the disk is not full after %d lines", sent)
+	}
+	a.send(t, sent, sent+5000) // onto the full disk
+	onFull := sent + 5000
+	if n := strings.Count(a.log.String(), "chunk handed back"); n == 0 || n > 3 {
+		t.Errorf("the output tells %d times that the server is away", n)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Chunks of which not one record could be written stay as empty files.
+	until(t, "what is on the disk is delivered", func() bool { return s.Count(t, stream, "") > 0 && chunkBytes(storage) == 0 })
+	sent = onFull + 3000
+	a.send(t, onFull, sent)
+	until(t, "new lines are delivered", func() bool { return s.Count(t, stream, "") >= buffered+3000 && chunkBytes(storage) == 0 })
+	checkFull(t, s, buffered, onFull, sent)
+}
+
+// chunkBytes is what is in the chunks of storage beyond their first page.
+func chunkBytes(storage string) (n int64) {
+	chunks, _ := filepath.Glob(filepath.Join(storage, "*", "*.flb")) // the pattern is valid
+	for _, c := range chunks {
+		if st, err := os.Stat(c); err == nil {
+			n += max(0, st.Size()-4096)
+		}
+	}
+	return n
+}
+
+// checkFull checks what is stored: each line at most once, and all but those that came
+// when the disk was full.
+func checkFull(t *testing.T, s *servers.Server, buffered, onFull, sent int) {
+	t.Helper()
+	seen := numbers(t, s, stream)
+	twice, lost, dropped := 0, 0, 0
+	for i := range sent {
+		switch n := seen[fmt.Sprintf("n%06d", i)]; {
+		case n > 1:
+			twice++
+		case n == 0 && i >= buffered && i < onFull:
+			dropped++
+		case n == 0:
+			lost++
+		}
+	}
+	t.Logf("%d lines sent; stored %d; dropped by Fluent Bit on its full disk %d; lost otherwise %d; more than once %d", sent, len(seen), dropped, lost, twice)
+	if twice > 0 || lost > 0 {
+		t.Error("lines are lost or doubled that should not be")
+	}
+	if dropped == 0 {
+		t.Error("the disk was not full: this says nothing")
+	}
+	if d := s.Count(t, dead, ""); d != 0 {
+		t.Errorf("%d dead letters", d)
+	}
+}

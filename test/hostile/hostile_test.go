@@ -1,0 +1,109 @@
+package hostile
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"fluent-bit-fortiems/plugin/enrich"
+	"fluent-bit-fortiems/plugin/event"
+)
+
+// FuzzChunks builds chunks and has the filter read them. What is whole is read as what
+// was built, what is not is handed back as it came, and events without a line of
+// FortiEMS come out as they went in.
+func FuzzChunks(f *testing.F) {
+	Seed(f.Add)
+	es := []*enrich.Enricher{
+		enrich.New(enrich.Options{EventTime: true, PreserveOriginal: true}),
+		enrich.New(enrich.Options{Schema: enrich.Flat, Unmatched: enrich.Mark}),
+		enrich.New(enrich.Options{EventTime: true, Unmatched: enrich.Drop}),
+	}
+	f.Fuzz(func(t *testing.T, program []byte) {
+		c := Build(program)
+		given := slices.Clone(c.Bytes)
+		events, err := count(t, c.Bytes)
+		if c.Intact && (err != nil || events != c.Events) {
+			t.Fatalf("%d of %d events, %v: % x", events, c.Events, err, c.Bytes)
+		}
+		for _, e := range es {
+			out, stats, runErr := e.Run(nil, c.Bytes)
+			if !bytes.Equal(c.Bytes, given) {
+				t.Fatal("the chunk was changed")
+			}
+			if runErr != nil {
+				if err == nil || len(out) > 0 {
+					t.Fatalf("%v with %d bytes of output", runErr, len(out))
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatalf("accepted: % x", c.Bytes)
+			}
+			if !stats.Changed {
+				continue
+			}
+			left, err := count(t, out)
+			if err != nil || uint64(left)+stats.Dropped != stats.Records || int(stats.Records) != events {
+				t.Fatalf("%d events became %d, %v, %+v", events, left, err, stats)
+			}
+			if again, _, _ := e.Run(nil, c.Bytes); !bytes.Equal(again, out) {
+				t.Fatal("the second run gives another output")
+			}
+		}
+	})
+}
+
+// count reads a chunk to its end.
+func count(t *testing.T, chunk []byte) (n int, err error) {
+	t.Helper()
+	for rest := chunk; len(rest) > 0; n++ {
+		_, behind, err := event.Next(rest)
+		if err != nil {
+			if !errors.Is(err, event.ErrCorrupt) || len(behind) != len(rest) {
+				t.Fatalf("%v, %d of %d bytes left", err, len(behind), len(rest))
+			}
+			return n, err
+		}
+		if len(behind) >= len(rest) {
+			t.Fatal("no progress")
+		}
+		rest = behind
+	}
+	return n, nil
+}
+
+// TestBuiltChunks makes sure that the builder builds what the fuzzers are to try: whole
+// chunks and broken ones, deep ones and large ones.
+func TestBuiltChunks(t *testing.T) {
+	intact, broken, deep, large := 0, 0, 0, 0
+	for i := range 5000 {
+		program := make([]byte, 200)
+		x := uint32(i)*2654435761 + 1
+		for k := range program {
+			x ^= x << 13
+			x ^= x >> 17
+			x ^= x << 5
+			program[k] = byte(x >> 8)
+		}
+		c := Build(program)
+		if c.Intact {
+			intact++
+			if n, err := count(t, c.Bytes); err != nil || n != c.Events {
+				t.Fatalf("%d of %d events, %v: program % x", n, c.Events, err, program)
+			}
+		} else {
+			broken++
+		}
+		if bytes.Contains(c.Bytes, bytes.Repeat([]byte{0x91}, 1000)) {
+			deep++
+		}
+		if len(c.Bytes) > 5000 {
+			large++
+		}
+	}
+	if min(intact, broken, deep, large) < 50 {
+		t.Errorf("%d whole, %d broken, %d deep, %d large", intact, broken, deep, large)
+	}
+}

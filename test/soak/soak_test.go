@@ -1,0 +1,139 @@
+// Package soak_test sends a steady stream of lines, garbage among them, through the
+// shipper into a real OpenSearch that keeps having bad days, and counts at the end. The
+// shipper is a real Fluent Bit where there is one, else the stand-in host. These tests
+// take minutes, so each runs only when its variable says for how long: make soak.
+package soak_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fluent-bit-fortiems/test/bench"
+	"fluent-bit-fortiems/test/servers"
+)
+
+const (
+	stream   = "logs-fortinet.fortiems-default"
+	dead     = "logs-fortinet.fortiems.dead_letter-default"
+	patience = 10 * time.Minute // bounds every wait; a busy machine catches up slowly
+)
+
+var (
+	filterObject, outputObject, host string
+	buildErr                         error
+)
+
+func TestMain(m *testing.M) {
+	for _, name := range []string{"FORTIEMS_SOAK", "FORTIEMS_RESTARTS"} {
+		if os.Getenv(name) != "" && buildErr == nil {
+			buildErr = build()
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func build() error {
+	out, err := filepath.Abs("../../build/out")
+	if err != nil {
+		return err
+	}
+	filterObject = filepath.Join(out, "flb-filter_fortiems.so")
+	outputObject = filepath.Join(out, "out_fortiems_es.so")
+	host = filepath.Join(out, "fortiems-host")
+	if text, err := exec.Command("make", "-s", "-C", "../..", "build").CombinedOutput(); err != nil {
+		return fmt.Errorf("make build: %w\n%s", err, text)
+	}
+	return nil
+}
+
+// asked returns how long a test is to run. Without its variable the test is named as
+// not run; with it a tool that is missing is a failure, because it was asked for.
+func asked(t *testing.T, variable, usual string) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		t.Skipf("not run: takes minutes (%s=%s, see test/README.md)", variable, usual)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		t.Fatalf("%s=%q is no duration such as %s", variable, text, usual)
+	}
+	if buildErr != nil {
+		t.Fatal(buildErr)
+	}
+	return d
+}
+
+// openSearch starts the server.
+func openSearch(t *testing.T) *servers.Server {
+	t.Helper()
+	s, err := servers.Start(context.Background(), servers.OpenSearch, servers.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// until polls for a fact.
+func until(t *testing.T, what string, fact func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for !fact() {
+		pause(ctx, 100*time.Millisecond)
+		if ctx.Err() != nil {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// pause is part of the load, not a wait for something.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// TestSoak: FORTIEMS_SOAK is how long lines are sent at least. The world goes through its
+// faults in rounds; the round that is under way when the time is over comes to its end.
+func TestSoak(t *testing.T) {
+	length := asked(t, "FORTIEMS_SOAK", "10m")
+	server := openSearch(t)
+	load := newLoad(t)
+	ship := startShipper(t, bench.FluentBit(), server.URL(), t.TempDir())
+	t.Logf("shipper: %s; server: OpenSearch; %d lines/s, of which 1 %% garbage", ship.what, load.rate)
+
+	send := startSender(t, load, ship.syslog)
+	until(t, "the first documents are stored", func() bool { return ship.delivered(t) > 0 })
+	rejectSome(t, server)
+	send.rejectable.Store(true)
+
+	w := world{t: t, server: server, ship: ship, send: send, length: length}
+	begun := time.Now()
+	for first := true; first || time.Since(begun) < length; first = false {
+		w.round(begun)
+	}
+	sent := send.stop(t)
+	took := time.Since(begun)
+	until(t, "everything is delivered", func() bool { return ship.delivered(t) >= sent && ship.idle() })
+
+	reconcile(t, server, ship, send, sent)
+	judgeMemory(t, ship.watch.stop())
+	told(t, ship.log.String(), time.Since(begun), "cannot be reached", "writing is blocked", "went to the dead letters")
+	ship.end(t)
+	t.Logf("%d lines in %s, %.0f a second; at most %s behind", sent, took.Round(time.Second), float64(sent)/took.Seconds(), send.behind().Round(time.Second))
+	if real := float64(sent) / took.Seconds(); real < float64(load.rate)*0.98 {
+		t.Errorf("only %.0f lines a second: is the machine too busy? RATE=%d asks for less", real, load.rate/2)
+	}
+}
