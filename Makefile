@@ -116,7 +116,7 @@ instructions: ## instructions per event under valgrind, compared with the commit
 	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE) $(if $(INCLUSIVE),-inclusive))
 
 profile: ## write plugin/default.pgo, the profile that the object is optimised with, anew
-	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched|Mixed|Rules)$$/^line=ems$$/^user=100$$' -benchtime 3s -cpu 1 -pgo=off \
+	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched|Mixed|UserRules)$$' -benchtime 3s -cpu 1 -pgo=off \
 	  -o /dev/null -cpuprofile $(CURDIR)/plugin/default.pgo ./plugin/enrich
 
 golden: ## write the golden files of the corpus anew

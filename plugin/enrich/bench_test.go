@@ -74,6 +74,12 @@ func BenchmarkRunOptions(b *testing.B) {
 	b.Run("with=drop", func(b *testing.B) { benchChunk(b, Options{Unmatched: Drop}, unmatched) })
 }
 
+// BenchmarkRunUserRules is the EMS line with a hundred rules of a user.
+func BenchmarkRunUserRules(b *testing.B) {
+	chunk := bytes.Repeat(eventOf(pair{"log", bin(wazuh)}), benchEvents)
+	benchChunk(b, Options{EventTime: true, Rules: userRules(b, 100)}, chunk)
+}
+
 // BenchmarkRunMixed is twelve lines of the corpus in turn.
 func BenchmarkRunMixed(b *testing.B) {
 	c, err := bench.Find("mixed")
