@@ -81,7 +81,8 @@ type Event struct {
 	clocks clocks
 
 	candidates ruleSet // scratch of ruleList.first
-	filed      []int   // scratch of Rules.findTexts
+	texts      []int   // by position in Rules.filing
+	leads      []byte  // by position in Rules.filing.leads, 0 without a value
 
 	id    []byte // id, logid or log_id
 	token token

@@ -263,13 +263,18 @@ type ruleList struct {
 	withID     ruleSet     // filed under having an id
 	byPhrase   []ruleSet   // by number of the phrase
 	byText     [][]ruleSet // by position in Rules.filing and number of the text in Rules.texts
+	byLead     []leadRules // by position in Rules.filing.leads
 }
 
-// filing is the texts of an event that rules are filed under: id, subtype, type,
-// and the values of those keys that rules compare as a whole.
+// leadRules are rules by the first byte of the value of a key.
+type leadRules [256]ruleSet
+
+// filing is what of an event rules are filed under: id, subtype, type, and the
+// values of those keys that rules compare as a whole or by their beginning.
 type filing struct {
-	keys []keyID // of the texts from filedKeys on
-	set  keySet
+	keys  []keyID // of the texts from filedKeys on
+	leads []keyID // keys by whose first byte rules are filed
+	set   keySet  // all of them
 }
 
 // Positions of texts.
@@ -280,15 +285,14 @@ const (
 	filedKeys
 )
 
-// position returns where the value of a key stands, and gives it a place if it has
-// none.
-func (f *filing) position(id keyID) int {
-	if i := slices.Index(f.keys, id); i >= 0 {
-		return filedKeys + i
-	}
-	f.keys = append(f.keys, id)
+// position returns where a key stands in a list of keys, at its end if it is new.
+func (f *filing) position(list *[]keyID, id keyID) int {
 	f.set.add(id)
-	return filedKeys + len(f.keys) - 1
+	if i := slices.Index(*list, id); i >= 0 {
+		return i
+	}
+	*list = append(*list, id)
+	return len(*list) - 1
 }
 
 // fileUnder files rule i under all texts of a condition. numbers gives each text of
@@ -312,6 +316,38 @@ func (l *ruleList) fileUnder(position, i int, list []textMatch, numbers map[stri
 		}
 		(*by)[at].add(i)
 	}
+}
+
+// fileUnderLeads files rule i under the first bytes of the value of a key.
+func (l *ruleList) fileUnderLeads(position, i int, leads []byte) {
+	for len(l.byLead) <= position {
+		l.byLead = append(l.byLead, leadRules{})
+	}
+	for _, c := range leads {
+		s := &l.byLead[position][c]
+		if *s == nil {
+			*s = make(ruleSet, l.words())
+		}
+		s.add(i)
+	}
+}
+
+// leads returns the bytes, in lower case, that a value begins with for which the
+// condition holds; none when there is no telling.
+func (t *fieldTest) leads() (bytes []byte) {
+	if t.id == 0 || t.message || t.exists || t.absent || len(t.contains) > 0 || t.regex != nil && (t.regexPrefix == "" || t.equal != nil) {
+		return nil
+	}
+	if t.regex != nil {
+		return []byte{t.regexPrefix[0]}
+	}
+	for _, m := range t.equal {
+		if m.text == "" {
+			return nil
+		}
+		bytes = append(bytes, m.text[0])
+	}
+	return bytes
 }
 
 // words is the length of the rule sets of the list.
@@ -338,13 +374,16 @@ func (l *ruleList) index(phrases int, f *filing, numbers map[string]int) {
 			}
 		}
 		field := slices.IndexFunc(r.fields, func(t fieldTest) bool {
-			return t.id != 0 && !t.message && t.regex == nil && len(t.contains) == 0 && exact(t.equal)
+			return t.leads() != nil && t.regex == nil && exact(t.equal)
 		})
+		lead := slices.IndexFunc(r.fields, func(t fieldTest) bool { return t.leads() != nil })
 		switch {
 		case exact(r.ids):
 			l.fileUnder(filedID, i, r.ids, numbers)
 		case field >= 0:
-			l.fileUnder(f.position(r.fields[field].id), i, r.fields[field].equal, numbers)
+			l.fileUnder(filedKeys+f.position(&f.keys, r.fields[field].id), i, r.fields[field].equal, numbers)
+		case lead >= 0:
+			l.fileUnderLeads(f.position(&f.leads, r.fields[lead].id), i, r.fields[lead].leads())
 		case r.any != nil:
 			l.fileUnderPhrases(i, words, r.any)
 		case exact(r.subtypes):
@@ -371,9 +410,10 @@ func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
 	}
 }
 
-// first returns the first rule that holds, or nil. texts are the numbers of the
-// event's texts by position, -1 for those that no rule names.
-func (l *ruleList) first(ev *Event, texts []int) *rule {
+// first returns the first rule that holds, or nil, for an event that findTexts has
+// looked at.
+func (l *ruleList) first(ev *Event) *rule {
+	texts := ev.texts
 	if len(l.rules) == 0 {
 		return nil
 	}
@@ -386,6 +426,9 @@ func (l *ruleList) first(ev *Event, texts []int) *rule {
 		if at := texts[i]; uint(at) < uint(len(by)) {
 			candidates.join(by[at])
 		}
+	}
+	for i := range l.byLead[:min(len(l.byLead), len(ev.leads))] {
+		candidates.join(l.byLead[i][ev.leads[i]])
 	}
 	for _, phrase := range ev.words.hits {
 		candidates.join(l.byPhrase[phrase])
@@ -426,20 +469,20 @@ func (rs *Rules) apply(ev *Event) {
 	if ev.token >= 0 {
 		ev.Category = Category(ev.token)
 	}
-	texts := rs.findTexts(ev)
-	if r := rs.userCategory.first(ev, texts); r != nil {
+	rs.findTexts(ev)
+	if r := rs.userCategory.first(ev); r != nil {
 		ev.Category = r.set.category
 		e = r.set
 	} else if ev.token < 0 {
-		if r := rs.builtinCategory.first(ev, texts); r != nil {
+		if r := rs.builtinCategory.first(ev); r != nil {
 			ev.Category = r.set.category
 			e = r.set
 		}
 	}
-	if r := rs.userEffects.first(ev, texts); r != nil {
+	if r := rs.userEffects.first(ev); r != nil {
 		e.fill(&r.set)
 	}
-	if r := rs.builtinEffects.first(ev, texts); r != nil {
+	if r := rs.builtinEffects.first(ev); r != nil {
 		e.fill(&r.set)
 	}
 	rs.fillDefaults(&e, ev.Category)
@@ -449,9 +492,10 @@ func (rs *Rules) apply(ev *Event) {
 	ev.setEffects(&e)
 }
 
-// findTexts returns the numbers of the texts that rules are filed under.
-func (rs *Rules) findTexts(ev *Event) []int {
-	texts := append(ev.filed[:0], rs.texts.find(ev.id), rs.texts.find(ev.fieldText(EMSSubtype)), rs.texts.find(ev.fieldText(EMSType)))
+// findTexts notes the numbers of the event's texts that rules are filed under, -1
+// for those that no rule names, and the first bytes of values.
+func (rs *Rules) findTexts(ev *Event) {
+	texts, leads := append(ev.texts[:0], rs.texts.find(ev.id), rs.texts.find(ev.fieldText(EMSSubtype)), rs.texts.find(ev.fieldText(EMSType))), ev.leads[:0]
 	if ev.valued.hasAny(&rs.filing.set) {
 		for _, id := range rs.filing.keys {
 			at := -1
@@ -460,9 +504,18 @@ func (rs *Rules) findTexts(ev *Event) []int {
 			}
 			texts = append(texts, at)
 		}
+		for _, id := range rs.filing.leads {
+			lead := byte(0)
+			if v := ev.value(id); v != nil {
+				lead = v[0]
+				if isLetter(lead) {
+					lead |= 0x20
+				}
+			}
+			leads = append(leads, lead)
+		}
 	}
-	ev.filed = texts
-	return texts
+	ev.texts, ev.leads = texts, leads
 }
 
 // fillDefaults takes what no rule said from the action and the category.
