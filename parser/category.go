@@ -154,11 +154,10 @@ func (ev *Event) lineToken() (found token, marked bool) {
 	return found, marked
 }
 
-// idKeys hold the log id, clientKeys are only written by FortiClient; a line with any of fortiEMSKeys is one
-// of FortiEMS.
 var (
-	idKeys       = keySetOf(keyID_, keyLogid, keyLogID)
-	clientKeys   = keySetOf(keyFctver, keyFctsn)
+	idKeys     = keySetOf(keyID_, keyLogid, keyLogID) // hold the log id
+	clientKeys = keySetOf(keyFctver, keyFctsn)        // are only written by FortiClient
+	// A line with any of these belongs to FortiEMS.
 	fortiEMSKeys = keySetOf(keyEmsserial, keyEmshostname, keyFctver, keyFctsn, keyFctuid, keyFctemssn)
 )
 

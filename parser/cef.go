@@ -149,8 +149,8 @@ func (ev *Event) cefUnescape(v []byte, escaped bool) []byte {
 	return ev.keep(b, n)
 }
 
-// containsFold reports whether an ASCII text in lower case, which is not empty,
-// stands in v in any case.
+// containsFold reports whether a text in lower case, which is not empty, stands in
+// v, its ASCII letters in any case.
 func containsFold(v []byte, lower string) bool {
 	for i := 0; i+len(lower) <= len(v); i++ {
 		if c := v[i]; (c == lower[0] || c|0x20 == lower[0] && isLetter(c)) && equalFold(v[i:i+len(lower)], lower) {

@@ -50,9 +50,10 @@ func (p *Pair) KnownKey() uint8 { return uint8(p.id) }
 // Event is what one line says. Reuse it: a parsed Event allocates nothing more
 // once its slices have grown. The zero value is ready. Not for concurrent use.
 type Event struct {
-	// Set tells which of Values are filled.
+	// Set tells which fields the event has.
 	Set FieldSet
-	// Values by field; only those in Set have a meaning. See also [FixedValue].
+	// Values by field; only those in Set have a meaning, and of these not those that
+	// are the same in every line of a writer, see [FixedValue].
 	Values [NumFields]Value
 	// Lists of the values of kind List.
 	Lists [numLists][][]byte
@@ -82,7 +83,7 @@ type Event struct {
 
 	candidates ruleSet // scratch of ruleList.first
 	texts      []int   // by position in Rules.filing
-	leads      []byte  // by position in Rules.filing.leads, 0 without a value
+	leads      []byte  // by position in Rules.filing.leadKeys, 0 without a value
 
 	id    []byte // id, logid or log_id
 	token token

@@ -262,8 +262,8 @@ type ruleList struct {
 	always     ruleSet     // filed under nothing
 	withID     ruleSet     // filed under having an id
 	byPhrase   []ruleSet   // by number of the phrase
-	byText     [][]ruleSet // by position in Rules.filing and number of the text in Rules.texts
-	byLead     []leadRules // by position in Rules.filing.leads
+	byText     [][]ruleSet // by position and number of the text in Rules.filing
+	byLead     []leadRules // by position in Rules.filing.leadKeys
 }
 
 // leadRules are rules by the first byte of the value of a key.
@@ -272,12 +272,14 @@ type leadRules [256]ruleSet
 // filing is what of an event rules are filed under: id, subtype, type, and the
 // values of those keys that rules compare as a whole or by their beginning.
 type filing struct {
-	keys  []keyID // of the texts from filedKeys on
-	leads []keyID // keys by whose first byte rules are filed
-	set   keySet  // all of them
+	keys     []keyID // of the positions from filedKeys on
+	leadKeys []keyID // keys by whose first byte rules are filed
+	set      keySet  // all of them
+	texts    []*textIndex
+	numbers  []map[string]int // what texts will hold, while rules are compiled
 }
 
-// Positions of texts.
+// Positions of a filing.
 const (
 	filedID = iota
 	filedSubtype
@@ -295,18 +297,50 @@ func (f *filing) position(list *[]keyID, id keyID) int {
 	return len(*list) - 1
 }
 
-// fileUnder files rule i under all texts of a condition. numbers gives each text of
-// all rules its number.
-func (l *ruleList) fileUnder(position, i int, list []textMatch, numbers map[string]int) {
+// number returns the number of a text at a position, a new one if it has none.
+func (f *filing) number(position int, text string) int {
+	for len(f.numbers) <= position {
+		f.numbers = append(f.numbers, map[string]int{})
+	}
+	at, ok := f.numbers[position][text]
+	if !ok {
+		at = len(f.numbers[position])
+		f.numbers[position][text] = at
+	}
+	return at
+}
+
+// build makes the indexes of the texts. It reports whether they can hold them.
+func (f *filing) build() bool {
+	for _, numbers := range f.numbers {
+		if len(numbers) > maxTexts {
+			return false
+		}
+		texts := make([]string, len(numbers))
+		for text, at := range numbers {
+			texts[at] = text
+		}
+		f.texts = append(f.texts, newTextIndex(texts))
+	}
+	f.numbers = nil
+	return true
+}
+
+// find returns the number of a text at a position, -1 if no rule names it.
+func (f *filing) find(position int, text []byte) int {
+	if position >= len(f.texts) {
+		return -1
+	}
+	return f.texts[position].find(text)
+}
+
+// fileUnder files rule i under all texts of a condition.
+func (l *ruleList) fileUnder(f *filing, position, i int, list []textMatch) {
 	for len(l.byText) <= position {
 		l.byText = append(l.byText, nil)
 	}
 	for _, m := range list {
-		at, ok := numbers[m.text]
-		if !ok {
-			at = len(numbers)
-			numbers[m.text] = at
-		}
+		at := f.number(position, m.text)
 		by := &l.byText[position]
 		for len(*by) <= at {
 			*by = append(*by, nil)
@@ -335,10 +369,10 @@ func (l *ruleList) fileUnderLeads(position, i int, leads []byte) {
 // leads returns the bytes, in lower case, that a value begins with for which the
 // condition holds; none when there is no telling.
 func (t *fieldTest) leads() (bytes []byte) {
-	if t.id == 0 || t.message || t.exists || t.absent || len(t.contains) > 0 || t.regex != nil && (t.regexPrefix == "" || t.equal != nil) {
+	if t.id == 0 || t.message {
 		return nil
 	}
-	if t.regex != nil {
+	if t.regexPrefix != "" {
 		return []byte{t.regexPrefix[0]}
 	}
 	for _, m := range t.equal {
@@ -359,7 +393,7 @@ func exact(list []textMatch) bool {
 }
 
 // index files the rules. phrases is the number of phrases of all rules.
-func (l *ruleList) index(phrases int, f *filing, numbers map[string]int) {
+func (l *ruleList) index(phrases int, f *filing) {
 	words := l.words()
 	l.always, l.withID = make(ruleSet, words), make(ruleSet, words)
 	l.byPhrase = make([]ruleSet, phrases)
@@ -373,23 +407,21 @@ func (l *ruleList) index(phrases int, f *filing, numbers map[string]int) {
 				l.byCategory[c].add(i)
 			}
 		}
-		field := slices.IndexFunc(r.fields, func(t fieldTest) bool {
-			return t.leads() != nil && t.regex == nil && exact(t.equal)
-		})
+		field := slices.IndexFunc(r.fields, func(t fieldTest) bool { return t.leads() != nil && exact(t.equal) })
 		lead := slices.IndexFunc(r.fields, func(t fieldTest) bool { return t.leads() != nil })
 		switch {
 		case exact(r.ids):
-			l.fileUnder(filedID, i, r.ids, numbers)
+			l.fileUnder(f, filedID, i, r.ids)
 		case field >= 0:
-			l.fileUnder(filedKeys+f.position(&f.keys, r.fields[field].id), i, r.fields[field].equal, numbers)
+			l.fileUnder(f, filedKeys+f.position(&f.keys, r.fields[field].id), i, r.fields[field].equal)
 		case lead >= 0:
-			l.fileUnderLeads(f.position(&f.leads, r.fields[lead].id), i, r.fields[lead].leads())
+			l.fileUnderLeads(f.position(&f.leadKeys, r.fields[lead].id), i, r.fields[lead].leads())
 		case r.any != nil:
 			l.fileUnderPhrases(i, words, r.any)
 		case exact(r.subtypes):
-			l.fileUnder(filedSubtype, i, r.subtypes, numbers)
+			l.fileUnder(f, filedSubtype, i, r.subtypes)
 		case exact(r.types):
-			l.fileUnder(filedType, i, r.types, numbers)
+			l.fileUnder(f, filedType, i, r.types)
 		case r.ids != nil && !anyMatches(r.ids, nil):
 			l.withID.add(i)
 		default:
@@ -413,10 +445,10 @@ func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
 // first returns the first rule that holds, or nil, for an event that findTexts has
 // looked at.
 func (l *ruleList) first(ev *Event) *rule {
-	texts := ev.texts
 	if len(l.rules) == 0 {
 		return nil
 	}
+	texts := ev.texts
 	candidates := append(ev.candidates[:0], l.always...)
 	ev.candidates = candidates
 	if len(ev.id) > 0 {
@@ -447,7 +479,6 @@ func (l *ruleList) first(ev *Event) *rule {
 type Rules struct {
 	words  *automaton
 	filing filing
-	texts  *textIndex // all texts that rules are filed under
 
 	userCategory, builtinCategory ruleList
 	userEffects, builtinEffects   ruleList
@@ -495,16 +526,18 @@ func (rs *Rules) apply(ev *Event) {
 // findTexts notes the numbers of the event's texts that rules are filed under, -1
 // for those that no rule names, and the first bytes of values.
 func (rs *Rules) findTexts(ev *Event) {
-	texts, leads := append(ev.texts[:0], rs.texts.find(ev.id), rs.texts.find(ev.fieldText(EMSSubtype)), rs.texts.find(ev.fieldText(EMSType))), ev.leads[:0]
-	if ev.valued.hasAny(&rs.filing.set) {
-		for _, id := range rs.filing.keys {
+	f := &rs.filing
+	texts := append(ev.texts[:0], f.find(filedID, ev.id), f.find(filedSubtype, ev.fieldText(EMSSubtype)), f.find(filedType, ev.fieldText(EMSType)))
+	leads := ev.leads[:0]
+	if ev.valued.hasAny(&f.set) {
+		for i, id := range f.keys {
 			at := -1
 			if v := ev.value(id); v != nil {
-				at = rs.texts.find(ev.lower(v))
+				at = f.find(filedKeys+i, ev.lower(v))
 			}
 			texts = append(texts, at)
 		}
-		for _, id := range rs.filing.leads {
+		for _, id := range f.leadKeys {
 			lead := byte(0)
 			if v := ev.value(id); v != nil {
 				lead = v[0]

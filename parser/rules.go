@@ -227,18 +227,12 @@ func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
 		return nil, &RulesError{userFile, 0, err.Error()}
 	}
 	c.rs.words = words
-	numbers := map[string]int{}
 	for _, l := range c.lists() {
-		l.index(len(words.phrases), &c.rs.filing, numbers)
+		l.index(len(words.phrases), &c.rs.filing)
 	}
-	if len(numbers) > maxTexts {
-		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types, subtypes and values of keys", maxTexts)}
+	if !c.rs.filing.build() {
+		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types, subtypes or values of one key", maxTexts)}
 	}
-	texts := make([]string, len(numbers))
-	for text, at := range numbers {
-		texts[at] = text
-	}
-	c.rs.texts = newTextIndex(texts)
 	return c.rs, nil
 }
 

@@ -3,9 +3,11 @@ package parser
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -289,6 +291,87 @@ rules:
 		}
 		if got != want {
 			t.Errorf("%s: severity %d, not %d", line, got, want)
+		}
+	}
+}
+
+// TestFiledRulesAreTried compares the first rule that holds with that of a plain loop
+// over all rules, for rules and events made by chance.
+func TestFiledRulesAreTried(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
+	values := func() string {
+		return pick("block", "Blocked", "bl", "pass", "disk", "DISK full", "\u00e9t\u00e9", "*", "a*", "0", "x y")
+	}
+	condition := func() string {
+		switch pick("id", "type", "writer", "category", "words", "all_words", "not_words", "endpoint", "fields", "fields", "fields", "fields") {
+		case "id":
+			return fmt.Sprintf("id: [%s]", pick(`"96900"`, `"969*"`, `"*"`, `"0107*", "96900"`))
+		case "type":
+			return pick("type: event", "subtype: [admin, 'sys*']", "type: 'ev*'", "subtype: admin")
+		case "writer":
+			return "writer: " + pick("ems", "forticlient", "fortigate")
+		case "category":
+			return "category: " + pick("unknown", "ems-vpn", "[unknown, fct-traffic]")
+		case "words":
+			return pick("words: [block, full]", "words: ['dis*']")
+		case "all_words":
+			return "all_words: [disk, full]"
+		case "not_words":
+			return "not_words: [full]"
+		case "endpoint":
+			return "endpoint: " + pick("true", "false")
+		}
+		return fmt.Sprintf("fields: {%s: %s}", pick("action", "status", "user", "newkey", "message"), pick(
+			strconv.Quote(values()), fmt.Sprintf("[%q, %q]", values(), values()), fmt.Sprintf("%q", values()+"*"), `"*"`,
+			fmt.Sprintf("{contains: %q}", pick("l", "IS", "\u00c9")), "{exists: true}", "{exists: false}",
+			fmt.Sprintf("{regex: '%s'}", pick("^bl", "(?i)^BL", "(?i)^disk", "^(block|pass)", "ock$", "^[bd]", "(?m)^d", "^"))))
+	}
+	for range 60 {
+		var b strings.Builder
+		b.WriteString("version: 1\nrules:\n")
+		for i := range 150 {
+			a, c := condition(), condition()
+			if key, _, _ := strings.Cut(c, ":"); strings.HasPrefix(a, key+":") {
+				c = "endpoint: false"
+				if key == "endpoint" {
+					c = "writer: ems"
+				}
+			}
+			set := fmt.Sprintf("severity: %d", i%8)
+			if rnd.IntN(2) == 0 {
+				set = "category: fct-event"
+			}
+			fmt.Fprintf(&b, "  - {name: r%d, when: {%s, %s}, set: {%s}}\n", i, a, c, set)
+		}
+		rs, err := loadText(t, b.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := New(Options{Rules: rs})
+		var ev Event
+		for range 100 {
+			line := "emsserial=FCTEMS1"
+			for _, key := range []string{"action", "status", "user", "newkey", "msg"} {
+				if rnd.IntN(2) == 0 {
+					line += fmt.Sprintf(" %s=%q", key, values())
+				}
+			}
+			line += pick("", " id=96900", " id=96999", " logid=0107045057") + pick("", " type=event", " type=Events") +
+				pick("", " subtype=admin", " subtype=system", " subtype=ems-vpn") + pick("", " devid=FCT1", " fctver=7")
+			p.Parse(&ev, []byte(line), received, 0)
+			for at, l := range []*ruleList{&rs.userCategory, &rs.userEffects, &rs.builtinCategory, &rs.builtinEffects} {
+				var want *rule
+				for i := range l.rules {
+					if l.rules[i].holds(&ev) {
+						want = &l.rules[i]
+						break
+					}
+				}
+				if got := l.first(&ev); got != want {
+					t.Fatalf("list %d: %+v, not %+v, for %s\n%s", at, got, want, line, b.String())
+				}
+			}
 		}
 	}
 }

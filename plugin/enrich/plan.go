@@ -52,8 +52,10 @@ type step struct {
 // of the row is theirs, the plans of the row are made anew in turn, in the memory
 // that they have: lines of ever new sets cost time, not memory.
 type plans struct {
-	rows [1 << planBits][planWays]plan
-	turn uint
+	rows [1 << planBits]struct {
+		plans [planWays]plan
+		turn  uint8
+	}
 	text []byte // scratch of maker
 }
 
@@ -71,15 +73,16 @@ func (ps *plans) of(ev *parser.Event, schema Schema) *plan {
 		h ^= h >> 32
 	}
 	row := &ps.rows[h%(1<<planBits)]
-	for i := range row {
-		if p := &row[i]; p.set == ev.Set && p.writer == writer && p.known {
+	for i := range row.plans {
+		if p := &row.plans[i]; p.set == ev.Set && p.writer == writer && p.known {
 			return p
 		}
 	}
-	ps.turn++
-	p := &row[ps.turn%planWays]
-	p.set, p.writer, p.known = ev.Set, writer, true
+	p := &row.plans[row.turn%planWays]
+	row.turn++
+	p.set, p.writer, p.known = ev.Set, writer, false
 	ps.text = p.make(schema, ps.text)
+	p.known = true
 	return p
 }
 

@@ -95,7 +95,7 @@ func (m *measurement) run(results string) (err error) {
 		"above-mib":  mib(median(with) - median(without)),
 		"growth-mib": mib(median(part(with, 4)) - median(part(with, 1))),
 		"gc-share":   gc.cpu.Seconds() / u.CPU.Seconds(),
-		"output-mib": ship.heap,
+		"output-mib": ship.heap - gc.heap,
 	}
 	where := "stand-in host"
 	if m.program != "" {

@@ -179,6 +179,9 @@ func copying(chunk []byte) (w *work, in, out int, err error) {
 func allocations(w *work) (float64, error) {
 	const times = 20
 	var before, after runtime.MemStats
+	if err := w.run(); err != nil { // scratch memory is made here
+		return 0, err
+	}
 	runtime.ReadMemStats(&before)
 	for range times {
 		if err := w.run(); err != nil {

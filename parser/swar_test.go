@@ -1,0 +1,102 @@
+package parser
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestWholeWordsAgreeWithBytes compares what reads eight bytes at a time with loops
+// over bytes, on texts of all bytes and of those that matter.
+func TestWholeWordsAgreeWithBytes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	random := func(n int) []byte {
+		alphabet := []byte("0123456789:-/AZaz@[\" = !\x00\x1f\x7f\x80\xba\xff")
+		if rnd.IntN(3) == 0 {
+			alphabet = nil
+		}
+		b := make([]byte, n, n+rnd.IntN(12))
+		for i := range b {
+			if b[i] = byte(rnd.IntN(256)); alphabet != nil {
+				b[i] = alphabet[rnd.IntN(len(alphabet))]
+			}
+		}
+		return b
+	}
+	for range 200_000 {
+		s := random(rnd.IntN(40))
+		i := rnd.IntN(len(s) + 1)
+		index := func(is func(c byte) bool) int {
+			for j := i; j < len(s); j++ {
+				if is(s[j]) {
+					return j
+				}
+			}
+			return len(s)
+		}
+		if got, want := nextBlank(s, i), index(func(c byte) bool { return c <= ' ' }); got != want {
+			t.Fatalf("nextBlank(%q, %d) = %d, not %d", s, i, got, want)
+		}
+		if got, want := nextByte(s, i, '"'), index(func(c byte) bool { return c == '"' }); got != want {
+			t.Fatalf("nextByte(%q, %d) = %d, not %d", s, i, got, want)
+		}
+		if got, want := isASCII(s), bytes.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0; got != want {
+			t.Fatalf("isASCII(%q) = %v", s, got)
+		}
+		if got, want := hasUpper(s), bytes.ContainsAny(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"); got != want {
+			t.Fatalf("hasUpper(%q) = %v", s, got)
+		}
+	}
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	two := func(s []byte) int32 { return int32(s[0]-'0')*10 + int32(s[1]-'0') }
+	for range 400_000 {
+		s := []byte("2024-10-0112:34:56")
+		for range rnd.IntN(3) {
+			s[rnd.IntN(len(s))] = random(1)[0]
+		}
+		if rnd.IntN(4) == 0 {
+			s[4], s[7] = '/', '/'
+		}
+		date, clock := s[:10], s[10:]
+		ok := (date[4] == '-' || date[4] == '/') && date[7] == date[4]
+		for _, i := range []int{0, 1, 2, 3, 5, 6} {
+			ok = ok && digit(date[i])
+		}
+		var c civil
+		if got := c.parseDate(date); got != ok {
+			t.Fatalf("parseDate(%q) = %v", date, got)
+		} else if ok && (c.year != two(date)*100+two(date[2:]) || c.month != two(date[5:]) || digit(date[8]) && digit(date[9]) && c.day != two(date[8:])) {
+			t.Fatalf("parseDate(%q): %+v", date, c)
+		}
+		ok = clock[2] == ':' && clock[5] == ':'
+		for _, i := range []int{0, 1, 3, 4, 6, 7} {
+			ok = ok && digit(clock[i])
+		}
+		if _, got := c.parseClock(clock); got != ok {
+			t.Fatalf("parseClock(%q) = %v", clock, got)
+		} else if ok && (c.hour != two(clock) || c.min != two(clock[3:]) || c.sec != two(clock[6:])) {
+			t.Fatalf("parseClock(%q): %+v", clock, c)
+		}
+	}
+}
+
+// TestKnownKeysAreFound looks for every key in front of any value.
+func TestKnownKeysAreFound(t *testing.T) {
+	var ev Event
+	for id, name := range keyNames[1:] {
+		line := []byte(name + "=0123456789abcdef")
+		want := keyID(id + 1)
+		for range 2 { // the second time it is the key that came last time
+			n, got := ev.keyBehind(keyMsg, (*[16]byte)(line))
+			if len(name) > 15 {
+				want = 0
+			}
+			if got != want || got != 0 && n != len(name) {
+				t.Errorf("%s: key %d of %d bytes, not %d", name, got, n, want)
+			}
+		}
+		if _, got := knownKey((*[16]byte)([]byte("x" + string(line)))); got != 0 && keyNames[got] != "x"+name {
+			t.Errorf("x%s: key %s", name, keyNames[got])
+		}
+	}
+}
