@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"fluent-bit-fortiems/test/rig"
 	"fluent-bit-fortiems/test/servers"
 )
 
@@ -16,7 +17,7 @@ import (
 // stored, nothing is stored twice, and when the server is back and the disk has room, all
 // new lines are stored as before.
 func TestFluentBitOnAFullDisk(t *testing.T) {
-	binary := fluentBit(t)
+	binary := rig.FluentBit(t)
 	storage := t.TempDir()
 	if os.Geteuid() != 0 {
 		t.Skip("not run: a full disk for Fluent Bit needs root, to mount a small one")
