@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -32,6 +34,21 @@ func UserRules(n int) []byte {
 		return []byte("version: 1\nrules: []\n")
 	}
 	return []byte(b.String())
+}
+
+// WithUserRules calls f with a file of n rules as users write them, which is gone
+// afterwards.
+func WithUserRules(n int, f func(file string) error) error {
+	dir, err := os.MkdirTemp("", "fortiems-rules")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "rules.yaml")
+	if err := os.WriteFile(file, UserRules(n), 0o600); err != nil {
+		return err
+	}
+	return f(file)
 }
 
 // LongLine returns a FortiEMS line of about size bytes: many pairs that have no field

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -123,17 +121,12 @@ func enrichingCase(name string) (*work, error) {
 }
 
 // userRules loads n rules of a user.
-func userRules(n int) (*parser.Rules, error) {
-	dir, err := os.MkdirTemp("", "fortiems-rules")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "rules.yaml")
-	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
-		return nil, err
-	}
-	return parser.LoadRules(file)
+func userRules(n int) (rules *parser.Rules, err error) {
+	err = bench.WithUserRules(n, func(file string) error {
+		rules, err = parser.LoadRules(file)
+		return err
+	})
+	return rules, err
 }
 
 // decoding is what Go plugins usually do first, and that alone: the chunk into maps.

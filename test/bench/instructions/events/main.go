@@ -8,7 +8,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 
@@ -63,15 +62,10 @@ func run(args []string) error {
 }
 
 // userRules loads n rules of a user.
-func userRules(n int) (*parser.Rules, error) {
-	dir, err := os.MkdirTemp("", "fortiems-rules")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "rules.yaml")
-	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
-		return nil, err
-	}
-	return parser.LoadRules(file)
+func userRules(n int) (rules *parser.Rules, err error) {
+	err = bench.WithUserRules(n, func(file string) error {
+		rules, err = parser.LoadRules(file)
+		return err
+	})
+	return rules, err
 }
