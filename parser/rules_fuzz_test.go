@@ -20,7 +20,7 @@ func FuzzRuleParts(f *testing.F) {
 		if len(pattern)*int(times) > 1<<18 {
 			t.Skip("as long as a regular expression cannot be compiled in no time")
 		}
-		re := strings.Repeat(pattern, int(times))
+		re := string([]rune(strings.Repeat(pattern, int(times)))) // as quote writes it
 		var text strings.Builder
 		text.WriteString("version: 1\nrules:\n  - name: a\n    when:\n")
 		fmt.Fprintf(&text, "      fields: {x: {regex: %s}}\n", quote(re))
