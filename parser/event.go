@@ -315,12 +315,9 @@ func (ev *Event) AppendValues(dst [][]byte, p *Pair) [][]byte {
 	}
 }
 
-// NeedsPrefix reports whether the name of an extra must be written with the
-// prefix "raw_", because the parser writes a field of that name itself, or
-// because the prefix itself would make it look like such a one.
-func (p *Pair) NeedsPrefix() bool { return NeedsPrefix(string(p.Key())) }
-
-// NeedsPrefix is [Pair.NeedsPrefix] of a key in its written form.
+// NeedsPrefix reports whether the name of an extra with this key, in its written
+// form, must have the prefix "raw_": because the parser writes a field of that name
+// itself, or because the prefix itself would make it look like such a one.
 func NeedsPrefix(key string) bool {
 	for strings.HasPrefix(key, "raw_") {
 		key = key[len("raw_"):]

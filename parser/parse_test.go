@@ -199,7 +199,7 @@ func extrasOf(line string) string {
 			continue
 		}
 		name := string(p.Key())
-		if p.NeedsPrefix() {
+		if NeedsPrefix(string(p.Key())) {
 			name = "raw_" + name
 		}
 		values := bytes.Join(ev.AppendValues(nil, p), []byte("+"))

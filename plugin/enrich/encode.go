@@ -247,7 +247,7 @@ func (e *encoder) extras(ev *parser.Event) {
 		if k := p.KnownKey(); k != 0 {
 			e.b = append(e.b, extraKeys[e.schema][k]...)
 		} else {
-			e.b = appendExtraKey(e.b, e.schema, p.Key(), p.NeedsPrefix())
+			e.b = appendExtraKey(e.b, e.schema, p.Key(), parser.NeedsPrefix(string(p.Key())))
 		}
 		if !p.Repeated() {
 			e.text(p.Value)

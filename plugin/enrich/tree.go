@@ -16,19 +16,13 @@ type object struct {
 	children []int8
 }
 
-// ownSize returns how many fields of set stand in the object itself.
-func (o *object) ownSize(set *parser.FieldSet) int {
+// size returns the number of pairs the object has when the fields of set are
+// written.
+func (o *object) size(set *parser.FieldSet) int {
 	n := 0
 	for i, word := range set {
 		n += bits.OnesCount64(word & o.own[i])
 	}
-	return n
-}
-
-// size returns the number of pairs the object has when the fields of set are
-// written.
-func (o *object) size(set *parser.FieldSet) int {
-	n := o.ownSize(set)
 	for _, c := range o.children {
 		if objects[c].isIn(set) {
 			n++
