@@ -241,7 +241,20 @@ func (c *compiler) lists() []*ruleList {
 }
 
 func (c *compiler) fail(line int, format string, args ...any) {
-	c.errs = append(c.errs, &RulesError{c.file, line, fmt.Sprintf(format, args...)})
+	c.errs = append(c.errs, &RulesError{c.file, line, shorten(fmt.Sprintf(format, args...))})
+}
+
+// maxReason is how long a reason may be, in bytes: it quotes what the file says,
+// and a long one would push the others out of the host's log.
+const maxReason = 600
+
+// shorten cuts a long reason in its middle, because it ends with what is valid.
+func shorten(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	head, tail := reason[:maxReason/2], reason[len(reason)-maxReason/2:]
+	return strings.ToValidUTF8(head, "") + " ... (cut) ... " + strings.ToValidUTF8(tail, "")
 }
 
 // failErr reports an error of the YAML library or of a node.

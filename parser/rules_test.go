@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // loadText loads rules from a text.
@@ -220,16 +221,18 @@ func TestHostileRulesFiles(t *testing.T) {
 		text string
 		ok   bool
 	}{
-		"aliases of aliases":           {bomb + "version: 1\nrules: *a9\n", false},
-		"aliases of aliases in a rule": {inRule, false},
-		"a rule in itself":             {"version: 1\nrules: &r [*r]\n", false},
-		"deep nesting":                 {"version: 1\nrules: " + strings.Repeat("[", 100_000) + "\n", false},
-		"repeats of repeats":           {rule("((((a{1000}){1000}){1000}){1000})"), false},
-		"a huge class":                 {rule("(" + strings.Repeat("[a-z0-9]|", 50_000) + "x)"), true},
-		"back-tracking for ever":       {rule("^(a+)+$|(x+x+)+y|(.*)*z"), true},
-		"a back reference":             {rule(`(a)\1`), false},
-		"a look-ahead":                 {rule(`(?=a)b`), false},
-		"ten thousand words":           {"version: 1\nrules:\n  - {name: a, when: {words: [" + strings.Repeat("w, ", 10_000) + "x]}, set: {severity: 1}}\n", true},
+		"aliases of aliases":            {bomb + "version: 1\nrules: *a9\n", false},
+		"aliases of aliases in a rule":  {inRule, false},
+		"a rule in itself":              {"version: 1\nrules: &r [*r]\n", false},
+		"deep nesting":                  {"version: 1\nrules: " + strings.Repeat("[", 100_000) + "\n", false},
+		"repeats of repeats":            {rule("((((a{1000}){1000}){1000}){1000})"), false},
+		"a huge class":                  {rule("(" + strings.Repeat("[a-z0-9]|", 50_000) + "x)"), true},
+		"back-tracking for ever":        {rule("^(a+)+$|(x+x+)+y|(.*)*z"), true},
+		"a back reference":              {rule(`(a)\1`), false},
+		"a look-ahead":                  {rule(`(?=a)b`), false},
+		"a long pattern with a mistake": {rule("[" + strings.Repeat("a", 50_000)), false},
+		"a long name with a mistake":    {"version: 1\nrules:\n  - {name: " + strings.Repeat("é", 9_000) + ", when: {category: x}, set: {severity: 1}}\n", false},
+		"ten thousand words":            {"version: 1\nrules:\n  - {name: a, when: {words: [" + strings.Repeat("w, ", 10_000) + "x]}, set: {severity: 1}}\n", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
@@ -241,8 +244,8 @@ func TestHostileRulesFiles(t *testing.T) {
 				var ev Event
 				p := New(Options{Rules: rs})
 				p.Parse(&ev, []byte("emsserial=1 x="+strings.Repeat("a", 64<<10)+"!"), received, 0)
-			} else if len(err.Error()) > 2000 {
-				t.Errorf("a reason of %d bytes", len(err.Error()))
+			} else if reason := err.Error(); len(reason) > 2000 || !utf8.ValidString(reason) {
+				t.Errorf("a reason of %d bytes: %q", len(reason), reason)
 			}
 			if took := time.Since(begun); took > 10*time.Second {
 				t.Errorf("took %v", took)
