@@ -221,9 +221,9 @@ func (h *header) parse3164(s []byte) []byte {
 		s = trimLeft(s[n:])
 	}
 	if stamped && !isBody(s) {
-		if w := wordEnd(s); isHostname(s[:w]) {
-			h.hostname = s[:w]
-			s = trimLeft(s[w:])
+		w := wordEnd(s)
+		if rest := trimLeft(s[w:]); isHostname(s[:w]) && (!isTypeToken(s[:w]) || followsHost(rest)) {
+			h.hostname, s = s[:w], rest
 		}
 	}
 	return h.parseTag(s)
@@ -317,7 +317,7 @@ func (t *stamp) parseISO(s []byte) int {
 	return n
 }
 
-// parseTag reads "app[pid]: " or an ems- token without a colon.
+// parseTag reads "app[pid]: " or the token of a type without a colon.
 func (h *header) parseTag(s []byte) []byte {
 	if isBody(s) {
 		return s
@@ -327,19 +327,37 @@ func (h *header) parseTag(s []byte) []byte {
 		return s
 	}
 	tag := s[:w]
-	colon := tag[w-1] == ':'
-	if colon {
-		tag = tag[:w-1]
-	}
-	name, pid := tag, []byte(nil)
-	if i := bytes.IndexByte(tag, '['); i > 0 && tag[len(tag)-1] == ']' {
-		name, pid = tag[:i], tag[i+1:len(tag)-1]
-	}
-	if !isTagName(name) || !colon && pid == nil && findToken(name) == noToken {
+	name, pid, colon := splitTag(tag)
+	if !isTagName(name) || !colon && pid == nil && !isTypeToken(name) {
 		return s
 	}
 	h.appname, h.procid = name, pid
 	return trimLeft(s[w:])
+}
+
+// splitTag takes a word apart that may be "app[pid]:"; pid is nil without one.
+func splitTag(w []byte) (name, pid []byte, colon bool) {
+	if colon = len(w) > 0 && w[len(w)-1] == ':'; colon {
+		w = w[:len(w)-1]
+	}
+	if i := bytes.IndexByte(w, '['); i > 0 && w[len(w)-1] == ']' {
+		return w[:i], w[i+1 : len(w)-1], colon
+	}
+	return w, nil, colon
+}
+
+// followsHost reports whether s begins with a tag that has a process id or is a
+// token. The word before it is the host then, even one called like a type; other
+// words with a colon may begin the message.
+func followsHost(s []byte) bool {
+	name, pid, colon := splitTag(s[:wordEnd(s)])
+	return isTagName(name) && (pid != nil || colon && findToken(name) != noToken || isTypeToken(name))
+}
+
+// isTypeToken reports whether a word is the token of a type as a whole: "ems-vpn",
+// not "ems-vpn-01", which is a host.
+func isTypeToken(w []byte) bool {
+	return len(w) > len("ems-") && hasPrefixFold(w, "ems") && (w[3] == '-' || w[3] == '_') && tokenIn(&allTokens, w[4:]) >= 0
 }
 
 // isBody reports whether the message begins here rather than a header word.
@@ -349,7 +367,7 @@ func isBody(s []byte) bool {
 }
 
 // isHostname reports whether w can be the HOSTNAME of RFC 3164: a name or an
-// address, and no tag.
+// address, and no tag with a colon.
 func isHostname(w []byte) bool {
 	if len(w) == 0 || len(w) > 255 || w[len(w)-1] == ':' {
 		return false
@@ -359,7 +377,7 @@ func isHostname(w []byte) bool {
 			return false
 		}
 	}
-	return findToken(w) == noToken
+	return true
 }
 
 // isTagName reports whether w can be the TAG of RFC 3164, with the characters

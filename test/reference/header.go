@@ -28,6 +28,7 @@ var (
 	hostWord   = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord    = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID     = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
+	typeToken  = regexp.MustCompile(`(?i)^ems[-_](?:adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
 	emsToken   = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
 )
 
@@ -212,14 +213,25 @@ func (h *header) read3164(s string) string {
 		whole = glued == "" || glued == ":"
 		s = s[n+len(glued):]
 	}
-	if w := firstWord(s); whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && !emsToken.MatchString(w) {
-		h.hostname = w
-		s = strings.TrimLeft(s[len(w):], spaces)
+	w := firstWord(s)
+	rest := strings.TrimLeft(s[len(w):], spaces)
+	if whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && (!typeToken.MatchString(w) || behindHost(firstWord(rest))) {
+		h.hostname, s = w, rest
 	}
 	return h.readTag(s)
 }
 
-// readTag reads "app[pid]:", "app:", "app[pid]", or a word that is an ems- token.
+// behindHost reports whether w is a tag that makes the word before it a host, even
+// one called like a type: "app[pid]", "app[pid]:", a token with a colon, a type.
+func behindHost(w string) bool {
+	name, colon := strings.CutSuffix(w, ":")
+	if m := tagPID.FindStringSubmatch(name); m != nil {
+		return tagWord.MatchString(m[1])
+	}
+	return tagWord.MatchString(name) && (colon && emsToken.MatchString(name) || typeToken.MatchString(name))
+}
+
+// readTag reads "app[pid]:", "app:", "app[pid]", or a word that is the token of a type.
 func (h *header) readTag(s string) string {
 	if startsBody.MatchString(s) {
 		return s
@@ -230,7 +242,7 @@ func (h *header) readTag(s string) string {
 	if m := tagPID.FindStringSubmatch(name); m != nil {
 		name, pid, hasPID = m[1], m[2], true
 	}
-	if !tagWord.MatchString(name) || !colon && !hasPID && !emsToken.MatchString(name) {
+	if !tagWord.MatchString(name) || !colon && !hasPID && !typeToken.MatchString(name) {
 		return s
 	}
 	h.appname, h.procid = name, pid
