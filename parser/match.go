@@ -501,9 +501,11 @@ func (rs *Rules) apply(ev *Event) {
 		ev.Category = Category(ev.token)
 	}
 	rs.findTexts(ev)
+	byUser := false // a rule of the user has set the outcome
 	if r := rs.userCategory.first(ev); r != nil {
 		ev.Category = r.set.category
 		e = r.set
+		byUser = e.outcome != unsetOutcome
 	} else if ev.token < 0 {
 		if r := rs.builtinCategory.first(ev); r != nil {
 			ev.Category = r.set.category
@@ -512,13 +514,20 @@ func (rs *Rules) apply(ev *Event) {
 	}
 	if r := rs.userEffects.first(ev); r != nil {
 		e.fill(&r.set)
+		byUser = byUser || r.set.outcome != unsetOutcome
 	}
 	if r := rs.builtinEffects.first(ev); r != nil {
 		e.fill(&r.set)
 	}
 	rs.fillDefaults(&e, ev.Category)
-	if e.outcome == unsetOutcome || e.outcome == fieldOutcome {
+	switch {
+	case e.outcome == unsetOutcome || e.outcome == fieldOutcome:
 		e.outcome = rs.readOutcome(ev, e.outcome == unsetOutcome)
+	case !byUser && e.outcome != noOutcome:
+		// Built-in rules go by words and ids; a field that says it is right.
+		if o := rs.readOutcome(ev, false); o != noOutcome {
+			e.outcome = o
+		}
 	}
 	ev.setEffects(&e)
 }

@@ -166,8 +166,9 @@ func (l *line) categorise(rs *Rules) {
 	if e.Severity != nil {
 		l.fields["event.severity"] = *e.Severity
 	}
-	if e.Outcome == "" || e.Outcome == "fields" {
-		e.Outcome = l.outcome(rs, e.Outcome == "")
+	// Fields come first, whatever a rule says, unless it keeps the outcome out.
+	if said := l.outcome(rs, e.Outcome == ""); e.Outcome != "none" && (said != "" || e.Outcome == "fields") {
+		e.Outcome = said
 	}
 	if e.Outcome == "success" || e.Outcome == "failure" {
 		l.fields["event.outcome"] = e.Outcome
