@@ -184,7 +184,7 @@ func (ev *Event) identify() bool {
 		devid = ev.value(keyDeviceID)
 	}
 	switch {
-	case gateID || hasPrefixFold(devid, "fg") && len(devid) > 8:
+	case gateID || hasPrefixFold(devid, "fg"):
 		ev.by = byGate
 	case ev.seen.hasAny(&clientKeys) || fiveDigits:
 		ev.by = byClient

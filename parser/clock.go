@@ -358,7 +358,7 @@ func (c *clocks) parseRest(t []byte) bool {
 	if n == len(t) {
 		return true
 	}
-	offset, ok := parseZone(t[n:])
+	offset, ok := parseZone(trimLeft(t[n:]))
 	if ok && !c.named {
 		c.offset, c.hasZone, c.named = offset, true, true
 	}

@@ -239,6 +239,10 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	var t stamp
 	if isDigit(s[0]) {
 		n = t.parseISO(s)
+		if z, offset := parseOffset(s[min(n+1, len(s)):]); n > 0 && z >= len("+0000") && !t.hasZone && s[n] == ' ' {
+			t.hasZone, t.offset = true, offset // behind a blank
+			n += 1 + z
+		}
 	} else {
 		n = t.parseBSD(s)
 	}
@@ -258,7 +262,8 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	return end, end > n
 }
 
-// parseBSD reads "Oct  1 22:17:30", also with a year or a fraction.
+// parseBSD reads "Oct  1 22:17:30", also with a year before or behind the time, or
+// a fraction.
 func (t *stamp) parseBSD(s []byte) int {
 	if len(s) < 15 || s[3] != ' ' {
 		return 0
@@ -290,11 +295,19 @@ func (t *stamp) parseBSD(s []byte) int {
 		}
 	}
 	n, ok := c.parseClock(s[i:])
+	i += n
+	if ok && c.year == 0 && len(s)-i >= 5 && s[i] == ' ' {
+		// The year behind the time, as ctime writes it.
+		if y, n := digits(s[i+1:], 4); n == 4 && (i+5 == len(s) || blank[s[i+5]]) {
+			c.year = int32(y)
+			i += 5
+		}
+	}
 	if !ok || !c.valid() {
 		return 0
 	}
 	t.local, t.noYear = c, c.year == 0
-	return i + n
+	return i
 }
 
 // parseISO reads 2024-10-01T22:17:30.112143+00:00, also with a space for the T

@@ -142,9 +142,9 @@ var fieldTable = []mapping{
 	{"dstip", anyone, DestinationIP, asIP, ""},
 	{"dstport", anyone, DestinationPort, asPort, ""},
 	{"destport", anyone, DestinationPort, asPort, ""},
-	{"remotename", anyone, DestinationDomain, asDomain, "and `url.domain` with url"},
+	{"remotename", anyone, DestinationDomain, asDomain, "and `url.domain` with url; a port behind it is `destination.port`"},
 	{"destaddr", anyone, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`"},
-	{"remotegw", anyone, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`"},
+	{"remotegw", anyone, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`, `destination.port`"},
 	{"rcvdbyte", anyone, DestinationBytes, asLong, ""},
 	{"direction", anyone, NetworkDirection, asDirection, ""},
 	{"proto", anyone, NetworkIANA, asTransport, "and `network.transport`"},
@@ -302,15 +302,23 @@ var targets = func() (t [numWriters][256]target) {
 	return t
 }()
 
-// portKeys are the keys of ports, where 0 is a null marker.
-var portKeys = func() (s keySet) {
+// portKeys are the keys of ports, where 0 is a null marker; the others those of
+// them that become one field.
+var portKeys, sourcePortKeys, destinationPortKeys = func() (all, source, destination keySet) {
 	for id, t := range targets[byEMS] {
-		if t.how == asPort {
-			s.add(keyID(id))
+		if t.how != asPort {
+			continue
+		}
+		all.add(keyID(id))
+		switch t.to {
+		case SourcePort:
+			source.add(keyID(id))
+		case DestinationPort:
+			destination.add(keyID(id))
 		}
 	}
-	s.add(keyGatewayport)
-	return s
+	all.add(keyGatewayport)
+	return all, source, destination
 }()
 
 // FieldRow is a row of the field table, for documents and index templates.

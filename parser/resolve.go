@@ -243,7 +243,9 @@ func (ev *Event) assignByLine(t target, v []byte) bool {
 		if bytes.HasPrefix(ev.id, []byte("0107")) {
 			return ev.setHost(v)
 		}
-		return ev.setDomain(DestinationDomain, v) && ev.offer(URLDomain, v)
+		kept := ev.setDomain(DestinationDomain, v)
+		host, _ := splitPort(v)
+		return ev.offer(URLDomain, host) && kept
 	case asFile:
 		return ev.setPath(FilePath, FileName, v)
 	case asProcess:
@@ -354,24 +356,26 @@ func (ev *Event) setAddress(v []byte) bool {
 	if !ev.offer(DestinationAddress, v) {
 		return false
 	}
-	if isIP(v) {
-		ev.offer(DestinationIP, v)
-	} else {
-		ev.offer(DestinationDomain, v)
-	}
+	ev.setDomain(DestinationDomain, v)
 	return true
 }
 
 // setDomain takes a host name for source.domain or destination.domain; an
-// address goes to the ip field beside it.
+// address goes to the ip field beside it, and a port behind either to that of ports
+// when no key of its own says it. What was taken apart stays as sent as well.
 func (ev *Event) setDomain(f Field, v []byte) bool {
-	if !isIP(v) {
-		return ev.offer(f, v)
-	}
+	ip, at, keys := DestinationIP, DestinationPort, &destinationPortKeys
 	if f == SourceDomain {
-		return ev.offer(SourceIP, v)
+		ip, at, keys = SourceIP, SourcePort, &sourcePortKeys
 	}
-	return ev.offer(DestinationIP, v)
+	host, port := splitPort(v)
+	if isIP(host) {
+		f = ip
+	}
+	if port != 0 && !ev.valued.hasAny(keys) {
+		ev.offerInt(at, port)
+	}
+	return ev.offer(f, host) && len(host) == len(v)
 }
 
 func (ev *Event) setTransport(v []byte) bool {
@@ -449,6 +453,7 @@ func (ev *Event) setPath(path, name Field, v []byte) bool {
 // none: FortiGate puts one into user and the login into eapuser.
 func (ev *Event) resolveUser() {
 	var login []byte
+	whole := true // the fields say all that login does
 	for _, id := range [...]keyID{keyUser, keyEapuser, keyVpnuser, keyUsername} {
 		v := ev.value(id)
 		if v == nil || isIP(v) {
@@ -456,11 +461,13 @@ func (ev *Event) resolveUser() {
 		}
 		if login == nil {
 			login = v
-			ev.setUser(v)
+			whole = ev.setUser(v)
 		} else if string(v) != string(login) {
 			continue
 		}
-		ev.represented(id)
+		if whole {
+			ev.represented(id)
+		}
 	}
 	// domain= names the domain of username= in application control lines.
 	if v := ev.value(keyDomain); v != nil && ev.by == byClient && ev.has(keyUsername) && ev.offer(UserDomain, v) {
@@ -468,22 +475,27 @@ func (ev *Event) resolveUser() {
 	}
 }
 
-func (ev *Event) setUser(v []byte) {
-	if i := bytes.IndexByte(v, '\\'); i > 0 && i+1 < len(v) {
-		ev.setText(UserDomain, v[:i])
-		ev.setText(UserName, v[i+1:])
-		return
+// setUser splits DOMAIN\user and user@domain. It reports whether the fields hold all
+// that v says: not the second backslash that FortiAnalyzer adds.
+func (ev *Event) setUser(v []byte) bool {
+	if i := bytes.IndexByte(v, '\\'); i > 0 {
+		if name := bytes.TrimLeft(v[i:], `\`); len(name) > 0 {
+			ev.setText(UserDomain, v[:i])
+			ev.setText(UserName, name)
+			return i+1+len(name) == len(v)
+		}
 	}
 	i := bytes.LastIndexByte(v, '@')
 	if i <= 0 || i+1 == len(v) {
 		ev.setText(UserName, v)
-		return
+		return true
 	}
 	ev.setText(UserName, v[:i])
 	ev.setText(UserDomain, v[i+1:])
 	if bytes.IndexByte(v[i:], '.') > 0 {
 		ev.setText(UserEmail, v)
 	}
+	return true
 }
 
 // resolveURL splits url.original. FortiClient sends the path alone and the host
@@ -512,7 +524,8 @@ func (ev *Event) resolveURL() {
 			ev.offer(URLDomain, host)
 		}
 	} else if v := ev.value(keyRemotename); v != nil {
-		ev.offer(URLDomain, v)
+		host, _ := splitPort(v)
+		ev.offer(URLDomain, host)
 	}
 	if j := bytes.IndexByte(rest, '#'); j >= 0 {
 		rest = rest[:j]

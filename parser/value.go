@@ -47,6 +47,24 @@ func isIPv4(v []byte) bool {
 	}
 }
 
+// splitPort takes "host:443" and "[2001:db8::1]:443" apart; an address may stand in
+// its brackets alone. Without a port it is 0, and whatever else v is stays whole.
+func splitPort(v []byte) (host []byte, port int64) {
+	host = v
+	if i := bytes.LastIndexByte(v, ':'); i > 0 && len(v)-i <= len(":65535") {
+		if n, ok := parseUint(v[i+1:]); ok && n > 0 && n <= 65535 {
+			host, port = v[:i], n
+		}
+	}
+	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' && isIP(host[1:n-1]) {
+		return host[1 : n-1], port
+	}
+	if port != 0 && bytes.IndexAny(host, ":/\\ ") >= 0 {
+		return v, 0 // an address without brackets, a URL, a text
+	}
+	return host, port
+}
+
 // parseUint reads a non-negative integer that a long field takes.
 func parseUint(v []byte) (int64, bool) {
 	if len(v) == 0 || len(v) > 18 {

@@ -89,7 +89,7 @@ func readLocal(date, clock string) (stamp, bool) {
 	}
 	// A fraction may be cut in ways that only matter beyond nanoseconds.
 	if rest := clock[len(part):]; rest != "" {
-		offset, ok := readZone(rest)
+		offset, ok := readZone(strings.TrimLeft(rest, spaces))
 		if !ok {
 			return stamp{}, false
 		}

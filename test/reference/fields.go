@@ -75,7 +75,7 @@ func (l *line) isFortiEMS() bool {
 
 func (l *line) writer() string {
 	switch {
-	case gateID.MatchString(l.logID()) || fg.MatchString(l.devid()) && len(l.devid()) > 8:
+	case gateID.MatchString(l.logID()) || fg.MatchString(l.devid()):
 		return "fortigate"
 	case l.has("fctver") || l.has("fctsn") || anyFCTID.MatchString(l.logID()):
 		return "forticlient"
@@ -402,7 +402,9 @@ func (l *line) assignHost(k, v, by string) bool {
 		case k == "name" && !strings.HasPrefix(l.logID(), "01070450"):
 			return false
 		case k == "hostname" && !strings.HasPrefix(l.logID(), "0107"):
-			return l.assignPeer("destination", v) && l.offer("url.domain", v)
+			kept := l.assignPeer("destination", v)
+			host, _ := peer(v)
+			return l.offer("url.domain", host) && kept
 		}
 	}
 	if !l.offer("host.name", v) {
@@ -412,12 +414,43 @@ func (l *line) assignHost(k, v, by string) bool {
 	return true
 }
 
-// assignPeer puts a host name or an address into its field.
-func (l *line) assignPeer(side, v string) bool {
-	if isIP(v) {
-		return l.offer(side+".ip", v)
+var (
+	withPort  = regexp.MustCompile(`(?s)^([^:/\\ ]+|\[[^\]]*\]):([0-9]{1,5})$`)
+	bracketed = regexp.MustCompile(`(?s)^\[(.*)\]$`)
+)
+
+// peer takes the port, 0 without one, and the brackets off a host.
+func peer(v string) (host string, port int64) {
+	host = v
+	if m := withPort.FindStringSubmatch(v); m != nil {
+		if n, _ := number(m[2]); n > 0 && n <= 65535 {
+			host, port = m[1], n
+		}
 	}
-	return l.offer(side+".domain", v)
+	if m := bracketed.FindStringSubmatch(host); m != nil && isIP(m[1]) {
+		return m[1], port
+	}
+	if strings.ContainsAny(host, ":/\\ ") {
+		return v, 0
+	}
+	return host, port
+}
+
+// assignPeer puts a host name or an address, and the port behind it, into their fields.
+func (l *line) assignPeer(side, v string) bool {
+	field := side + ".domain"
+	host, port := peer(v)
+	if isIP(host) {
+		field = side + ".ip"
+	}
+	own := l.first("srcport") != ""
+	if side == "destination" {
+		own = l.first("dstport") != "" || l.first("destport") != ""
+	}
+	if port != 0 && !own {
+		l.offer(side+".port", port)
+	}
+	return l.offer(field, host) && host == v
 }
 
 func (l *line) assignTransport(v string) bool {
@@ -503,13 +536,18 @@ func (l *line) resolveUser(by string) {
 }
 
 var (
-	domainUser = regexp.MustCompile(`(?s)^([^\\]+)\\(.+)$`)
+	domainUser = regexp.MustCompile(`(?s)^([^\\]+)(\\+)([^\\].*)$`)
 	userAt     = regexp.MustCompile(`(?s)^(.+)@([^@]+)$`)
 )
 
 func (l *line) setUser(v string) {
 	if m := domainUser.FindStringSubmatch(v); m != nil {
-		l.fields["user.domain"], l.fields["user.name"] = m[1], m[2]
+		l.fields["user.domain"], l.fields["user.name"] = m[1], m[3]
+		if len(m[2]) > 1 { // more than the fields say
+			for _, k := range []string{"user", "eapuser", "vpnuser", "username"} {
+				l.mapped[k] = false
+			}
+		}
 	} else if m := userAt.FindStringSubmatch(v); m != nil {
 		l.fields["user.name"], l.fields["user.domain"] = m[1], m[2]
 		if strings.Contains(m[2], ".") {
@@ -542,7 +580,8 @@ func (l *line) resolveURL() {
 		}
 		rest = m[3]
 	} else if v := l.first("remotename"); v != "" {
-		l.offer("url.domain", v)
+		host, _ := peer(v)
+		l.offer("url.domain", host)
 	}
 	m := urlPath.FindStringSubmatch(rest)
 	if strings.HasPrefix(m[1], "/") {

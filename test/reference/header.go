@@ -21,15 +21,18 @@ var (
 	version    = regexp.MustCompile(`^[1-9] `)
 	isoStamp   = regexp.MustCompile(`^(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})/(\d\d)/(\d\d))[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
 	bsdStamp   = regexp.MustCompile(`^([A-Za-z]{3}) ( \d|\d\d|\d) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
-	offsetForm = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
-	sdata      = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
-	startsKey  = regexp.MustCompile(`^` + key)
-	startsBody = regexp.MustCompile(`^(?:$|[{<"\[]|CEF:|` + key + `)`)
-	hostWord   = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
-	tagWord    = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
-	tagPID     = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
-	typeToken  = regexp.MustCompile(`(?i)^ems[-_](?:adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
-	emsToken   = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
+	// An offset behind a blank is written with all its digits.
+	blankOffset = regexp.MustCompile(`^ ([+-]\d\d(?::\d\d|\d\d))(?:[^0-9]|$)`)
+	yearBehind  = regexp.MustCompile(`^ (\d{4})(?:[ \t\r\n\v\f]|$)`)
+	offsetForm  = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
+	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
+	startsKey   = regexp.MustCompile(`^` + key)
+	startsBody  = regexp.MustCompile(`^(?:$|[{<"\[]|CEF:|` + key + `)`)
+	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
+	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
+	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
+	typeToken   = regexp.MustCompile(`(?i)^ems[-_](?:adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
+	emsToken    = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
 )
 
 // stamp is a time as written: fields of a calendar, perhaps an offset.
@@ -95,9 +98,14 @@ func readBSD(s string) (t stamp, n int) {
 	for i, name := range months {
 		if sameASCII(m[1], name) {
 			t = stamp{year: atoi(m[3]), month: i + 1, day: atoi(strings.TrimSpace(m[2])), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
+			n = len(m[0])
+			if y := yearBehind.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
+				t.year = atoi(y[1])
+				n += len(" 2024")
+			}
 			t.noYear = t.year == 0
 			if t.possible() {
-				return t, len(m[0])
+				return t, n
 			}
 		}
 	}
@@ -197,6 +205,12 @@ func (h *header) read3164(s string) string {
 	for {
 		s = strings.TrimLeft(s, spaces)
 		t, n := readISO(s)
+		if m := blankOffset.FindStringSubmatch(s[n:]); n > 0 && m != nil && !t.hasZone {
+			if offset, z := readOffset(m[1]); z > 0 {
+				t.hasZone, t.offset = true, offset
+				n += 1 + z
+			}
+		}
 		if n == 0 {
 			t, n = readBSD(s)
 		}

@@ -222,7 +222,7 @@ var cefEscapes = strings.NewReplacer(`\\`, `\`, `\|`, `|`, `\=`, `=`, `\n`, "\n"
 var cefNames = map[string]string{
 	"src": "srcip", "spt": "srcport", "smac": "srcmac", "sproc": "srcname",
 	"dst": "dstip", "dpt": "dstport", "dhost": "remotename", "shost": "hostname",
-	"suser": "user", "duser": "user", "sntdom": "pcdomain",
+	"suser": "user", "duser": "username", "sntdom": "pcdomain",
 	"in": "rcvdbyte", "out": "sentbyte", "app": "service", "request": "url",
 	"fname": "file", "fsize": "filesize", "fileHash": "checksum", "filePath": "file",
 	"act": "action", "outcome": "result", "reason": "reason", "cat": "subtype",
