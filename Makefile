@@ -122,8 +122,9 @@ profile: ## write plugin/default.pgo, the profile that the object is optimised w
 golden: ## write the golden files of the corpus anew
 	go test ./test/golden -update
 
-generate: ## write generated files anew
+generate: ## write generated files and the tables of the README anew
 	go generate ./...
+	go test ./test/docs -update
 
 lint: ## format, vet, staticcheck
 	@test -z "$$(gofmt -l parser plugin test conf build)" || { gofmt -l parser plugin test conf build; exit 1; }
