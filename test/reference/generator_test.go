@@ -66,6 +66,10 @@ var headers = []string{
 	"@cee:", "@cee: ", "<13>Oct  1 22:17:30 h @cee: ", strings.Repeat("t", 48) + ": ", strings.Repeat("t", 49) + ": ", "<13>Oct  1 22:17:30 " + strings.Repeat("h", 255) + " ",
 	"<13>Oct  1 22:17:30 " + strings.Repeat("h", 256) + " ", "<13>1 - " + strings.Repeat("h", 255) + " a p m - ", "<13>1 - " + strings.Repeat("h", 256) + " a p m - ",
 	"12345678 <13>", "a: b: ", "1999-12-31 23:59:59 ", "Jan  1 00:00:00 ", "Dec 31 23:59:59 h t: ",
+	"<13>Oct  1 22:17:30 ems-01 ", "<13>Oct  1 22:17:30 ems-01 sshd[1]: ", "<13>Oct  1 22:17:30 EMS_vpn ems-vpn: ", "<13>Oct  1 22:17:30 ems-vpn x[1] ",
+	"<13>Oct  1 22:17:30 ems-policy Error: ", "<13>Oct  1 22:17:30 ems-policy EMS_Update ", "Oct  1 22:17:30 ems-vpn-01 h ", "ems-quux ", "ems-quux[3] ", "Oct  1 22:17:30 h ems-quux ",
+	"2024-10-01T22:17:30 +0200 h ", "2024-10-01 22:17:30.5 -05:30 h ems-event[7]: ", "2024-10-01T22:17:30 +02 h ", "2024-10-01T22:17:30Z +0200 h ", "2024-10-01T22:17:30 +02000 h ",
+	"Oct  1 22:17:30 2023 h ", "Feb 29 22:17:30 2023 h ", "Oct  1 22:17:30 2023", "Oct  1 22:17:30 20234 ", "Oct  1 2023 22:17:30 2024 ",
 }
 
 var marks = []string{
@@ -81,7 +85,7 @@ var times = []string{
 	"itime=1727821050", "itime=1727813850", "timestamp=1727801250", "eventtime=1727821050123456789", "eventtime=1727821050123", "eventtime=1727821050.5",
 	"eventtime=17278210501234567890", "itime=123456", `tz="+0100"`, `tz="-0330"`, "tz=UTC", "tz=CET", `tz="GMT+1"`, "tz=+05:45", "tz=Z",
 	`dtime="2024-10-01 22:17:30.250"`, `dtime="1999-10-01 22:17:30"`, "eventtime=4102444800", `time=22:17:30`, `date=2024-10-01`,
-	`dtime="2024-10-01 22:17:30 x"`, "timestamp=1727821050000", "timestamp=1727821045", "itime=1727821044", "timestamp=1727821055", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
+	`dtime="2024-10-01 22:17:30 x"`, `dtime="2024-10-01 22:17:30 +0530"`, `date=2024-10-01 time="22:17:30  GMT"`, `time="22:17:30 " date=2024-10-01`, "timestamp=1727821050000", "timestamp=1727821045", "itime=1727821044", "timestamp=1727821055", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
 }
 
 var values = []string{
@@ -104,16 +108,17 @@ var oddKeys = []string{"x", "X.Y-z", "_a", "9z", "raw_type", "raw_category", "he
 var typed = func() map[string][]string {
 	all := map[string][]string{}
 	for names, values := range map[string][]string{
-		"srcip locip dstip deviceip regip ip user":           {"192.0.2.1", "192.0.2.2", "2001:db8::1", "alice", "192.0.2.1;192.0.2.2", strings.Repeat("192.0.2.1,", 64), strings.Repeat("192.0.2.1,", 65)},
-		"remotename hostname srcname destaddr remotegw name": {"www.example.com", "PC-0001", "192.0.2.9", "2001:db8::9", `C:\x\y.exe`, "/bin/z"},
-		"srcport dstport destport gatewayport":               {"0", "443", "80", "00", "70000", "x"},
-		"sentbyte rcvdbyte filesize httpcode":                {"0", "1", "200", "404", "99", "1.5", "999999999999999999", "1000000000000000000"},
-		"devicemac srcmac":                                   {"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A7", "a1b2c34d38a6", "a1-b2-c3-4d-38-a6,00-00-5e-00-53-01", "x"},
-		"user eapuser vpnuser username domain pcdomain":      {"alice", `DOM\alice`, "alice@example.com", "bob", "EXAMPLE"},
-		"url vendorurl":                                      {"https://www.example.com/a?b=c#d", "/a?b", "http://u@192.0.2.9:80", "x://y:z/w", "abcdefghijklmno://h/p", "abcdefghijklmnop://h/p", "#", "?"},
-		"file path app srcname":                              {`C:\a\b.exe`, "/a/b", "b.exe", `C:\a\`, "/"},
-		"checksum analyticscksum":                            {"d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E", "d41d8cd98f00b204e9800998ecf8427f", "deadbeef", strings.Repeat("aB", 64), strings.Repeat("0g", 20)},
-		"vulnref cveid vulncat vulncvss vulnseverity":        {"CVE-2024-1", "cve-2024-2", "https://example.com/x", "a, b;c", "9.8", "9", "x", strings.Repeat("a,", 64), strings.Repeat("a,", 65)},
+		"srcip locip dstip deviceip regip ip user": {"192.0.2.1", "192.0.2.2", "2001:db8::1", "alice", "192.0.2.1;192.0.2.2", strings.Repeat("192.0.2.1,", 64), strings.Repeat("192.0.2.1,", 65)},
+		"remotename hostname srcname destaddr remotegw name": {"www.example.com", "PC-0001", "192.0.2.9", "2001:db8::9", `C:\x\y.exe`, "/bin/z",
+			"www.example.com:443", "192.0.2.9:0", "192.0.2.9:65536", "[2001:db8::9]:443", "[2001:db8::9]", "[x]:80", "a b:80", ":80", "x:", "https://x:80", "C:80", "x:000443"},
+		"srcport dstport destport gatewayport":          {"0", "443", "80", "00", "70000", "x"},
+		"sentbyte rcvdbyte filesize httpcode":           {"0", "1", "200", "404", "99", "1.5", "999999999999999999", "1000000000000000000"},
+		"devicemac srcmac":                              {"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A7", "a1b2c34d38a6", "a1-b2-c3-4d-38-a6,00-00-5e-00-53-01", "x"},
+		"user eapuser vpnuser username domain pcdomain": {"alice", `DOM\alice`, `DOM\\alice`, `DOM\\`, `\\alice`, "alice@example.com", "bob", "EXAMPLE"},
+		"url vendorurl":                                 {"https://www.example.com/a?b=c#d", "/a?b", "http://u@192.0.2.9:80", "x://y:z/w", "abcdefghijklmno://h/p", "abcdefghijklmnop://h/p", "#", "?"},
+		"file path app srcname":                         {`C:\a\b.exe`, "/a/b", "b.exe", `C:\a\`, "/"},
+		"checksum analyticscksum":                       {"d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E", "d41d8cd98f00b204e9800998ecf8427f", "deadbeef", strings.Repeat("aB", 64), strings.Repeat("0g", 20)},
+		"vulnref cveid vulncat vulncvss vulnseverity":   {"CVE-2024-1", "cve-2024-2", "https://example.com/x", "a, b;c", "9.8", "9", "x", strings.Repeat("a,", 64), strings.Repeat("a,", 65)},
 		"proto":     {"1", "6", "17", "58", "47", "256", "TCP", "udp", "a b"},
 		"direction": {"inbound", "Outgoing", "up", "unknown"},
 		"os":        {"macOS 14.1.1", "Windows Server 2019 x", "Microsoft Windows 11 Pro", "microsoft linux", "Ubuntu", "ios 17;", "Linux Mint 21", "Windowsx"},
