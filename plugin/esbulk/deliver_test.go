@@ -244,6 +244,25 @@ func TestFailureStore(t *testing.T) {
 	}
 }
 
+// TestHoldEndsWhenTheClockStepsBack sets the clock back by an hour while the server's
+// Retry-After is waited for.
+func TestHoldEndsWhenTheClockStepsBack(t *testing.T) {
+	es := fake(t)
+	es.Script(first(1, &fakees.Reply{Status: 503, Header: map[string]string{"Retry-After": "3600"}}))
+	s, log := shipper(t, map[string]string{"hosts": es.URL})
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	for i, want := range []Result{Retry, Retry} { // the first is answered 503, the second held
+		if got := s.Flush(context.Background(), "tag", chunkOf(3)); got != want || len(es.Requests()) != 1 {
+			t.Fatalf("flush %d: %v after %d requests", i, got, len(es.Requests()))
+		}
+	}
+	now = now.Add(-time.Hour)
+	if s.Flush(context.Background(), "tag", chunkOf(3)) != OK {
+		t.Errorf("still held with the clock set back: %q", log.all())
+	}
+}
+
 // position reads the position at the end of an id.
 func position(id string) (n int) {
 	fmt.Sscanf(id[idPrefix+1:], "%d", &n)
