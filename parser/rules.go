@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -290,16 +291,19 @@ func (c *compiler) load(file string, text []byte, user bool) {
 	var f rulesFile
 	dec := yaml.NewDecoder(strings.NewReader(string(text)))
 	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil {
-		c.failErr(0, err)
+	if err := dec.Decode(&f); err == io.EOF {
+		c.fail(1, "the file is empty: version and rules are expected")
+		return
+	} else if err != nil {
+		c.failErr(1, err) // the library names no line for a mistake in the first one
 		return
 	}
 	if f.Version != 1 {
-		c.fail(0, "version: 1 is expected")
+		c.fail(keyLine(text, "version"), "version: 1 is expected")
 	}
 	if user {
 		if f.Outcome != nil || f.Categories != nil || f.Actions != nil {
-			c.fail(0, "outcome, categories and actions belong to the built-in rules; a rules file has version and rules")
+			c.fail(keyLine(text, "outcome", "categories", "actions"), "outcome, categories and actions belong to the built-in rules; a rules file has version and rules")
 		}
 	} else {
 		c.loadOutcome(f.Outcome)
@@ -308,6 +312,22 @@ func (c *compiler) load(file string, text []byte, user bool) {
 	for i := range f.Rules {
 		c.loadRule(&f.Rules[i], user)
 	}
+}
+
+// keyLine returns the line of the first of keys at the top of a file, 1 when none of
+// them is there.
+func keyLine(text []byte, keys ...string) int {
+	var file yaml.Node
+	if yaml.Unmarshal(text, &file) != nil || len(file.Content) == 0 {
+		return 1
+	}
+	top := file.Content[0].Content
+	for i := 0; i+1 < len(top); i += 2 {
+		if slices.Contains(keys, top[i].Value) {
+			return top[i].Line
+		}
+	}
+	return 1
 }
 
 func (c *compiler) loadOutcome(o *outcomeSource) {

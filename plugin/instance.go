@@ -55,7 +55,13 @@ func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*
 		var rulesErr error
 		rules, rulesErr = parser.LoadRules(c.RulesFile)
 		for _, e := range option.Errors(rulesErr) {
-			err = errors.Join(err, fmt.Errorf("rules_file: %w", e))
+			var in *parser.RulesError
+			if errors.As(e, &in) && in.Line > 0 {
+				e = fmt.Errorf("rules_file: %w", e)
+			} else {
+				e = option.Refused(option.Filter(), "rules_file", e)
+			}
+			err = errors.Join(err, e)
 		}
 	}
 	if err != nil {

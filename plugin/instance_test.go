@@ -60,12 +60,12 @@ func TestInstanceStart(t *testing.T) {
 	}{
 		"defaults":                   {nil, nil},
 		"all set":                    {map[string]string{"key_name": "raw", "schema": "flat", "timezone": "+02:00", "event_time": "off", "preserve_original": "on", "unmatched": "mark"}, nil},
-		"missing rules file":         {map[string]string{"rules_file": "/nonexistent/rules.yaml"}, []string{"rules_file: reading rules: stat /nonexistent/rules.yaml"}},
+		"missing rules file":         {map[string]string{"rules_file": "/nonexistent/rules.yaml"}, []string{"rules_file: reading rules: stat /nonexistent/rules.yaml: no such file or directory; valid: the path of a readable YAML rules file"}},
 		"bad rules, file and line":   {map[string]string{"rules_file": bad}, []string{"rules_file: " + bad + ":3:", "rules_file: " + bad + ":4:"}},
 		"bad option and rules file":  {map[string]string{"schema": "x", "rules_file": bad}, []string{`schema: "x"`, bad + ":3:", bad + ":4:"}},
 		"metrics on no such host":    {map[string]string{"metrics_listen": "192.0.2.1:2112"}, []string{`metrics_listen: cannot listen on "192.0.2.1:2112": `}},
 		"bad options come first":     {map[string]string{"metrics_listen": "192.0.2.1:2112", "schema": "x"}, []string{"schema"}},
-		"directory as rules file":    {map[string]string{"rules_file": t.TempDir()}, []string{"not a regular file"}},
+		"directory as rules file":    {map[string]string{"rules_file": t.TempDir()}, []string{"not a regular file; valid: the path of a readable YAML rules file"}},
 		"two bad options, two lines": {map[string]string{"schema": "x", "unmatched": "y"}, []string{"schema", "unmatched"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 
@@ -342,10 +343,28 @@ func (e *encoder) structuredData(s []byte) {
 	}
 }
 
-// nameOr returns a name that an object can have.
-func nameOr(name []byte) string {
-	if len(name) == 0 {
+// maxSDName is the longest name of structured data in bytes. A flattened field
+// takes no term of more than 32766, which is the whole path and the value.
+const maxSDName = 255
+
+// nameOr returns a name that an object can have, and a flattened field of
+// Elasticsearch, which refuses a document with NUL in one.
+func nameOr(sent []byte) string {
+	if len(sent) == 0 {
 		return "_"
+	}
+	if len(sent) > maxSDName {
+		n := maxSDName
+		for n > 0 && !utf8.RuneStart(sent[n]) {
+			n--
+		}
+		sent = sent[:n]
+	}
+	name := bytes.Clone(sent)
+	for i, c := range name {
+		if c < ' ' || c == 0x7f {
+			name[i] = '_'
+		}
 	}
 	return string(name)
 }

@@ -207,6 +207,28 @@ func TestStructuredDataWithoutNames(t *testing.T) {
 	}
 }
 
+// TestStructuredDataNamesFitAFlattenedField: Elasticsearch refuses a document with a
+// name that holds NUL, or with a very long one.
+func TestStructuredDataNamesFitAFlattenedField(t *testing.T) {
+	long := strings.Repeat("x", 254) + "é"
+	for name, c := range map[string]struct{ data, want string }{
+		"control characters":      {"[a\x00b@1 c\x00=\"d\" e\x7f\x1f=\"f\"]", `{"a_b@1":{"c_":"d","e__":"f"}}`},
+		"names that become one":   {"[a\x00 c\x00=\"d\" c_=\"e\"][a\x01 c\x02=\"f\"]", `{"a_":{"c_":["d","e","f"]}}`},
+		"names of 255 bytes":      {"[" + long[:254] + "y " + long[:254] + `y="v"]`, `{"` + long[:254] + `y":{"` + long[:254] + `y":"v"}}`},
+		"names cut at a rune":     {"[" + long + " " + long + `="v"]`, `{"` + long[:254] + `":{"` + long[:254] + `":"v"}}`},
+		"long names become one":   {"[a " + strings.Repeat("x", 40_000) + `="v" ` + strings.Repeat("x", 255) + `="w"]`, `{"a":{"` + strings.Repeat("x", 255) + `":["v","w"]}}`},
+		"what is no control char": {"[é\u0080 \u00a0=\"v\x00\"]", "{\"é\u0080\":{\"\u00a0\":\"v\\u0000\"}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			line := "<190>1 - - ems-vpn - - " + c.data + " emsserial=FCTEMS1"
+			out, _ := run(t, Options{}, eventOf(pair{"log", bin(line)}))
+			if got, want := jsonOf(t, out), `"structured_data":`+c.want; !strings.Contains(got, want) {
+				t.Errorf("%s is missing in %s", want, got)
+			}
+		})
+	}
+}
+
 // TestTree checks what the encoder builds on: objects are visited once and small.
 func TestTree(t *testing.T) {
 	children := map[int8]int{}

@@ -89,6 +89,11 @@ func (v *server) RoundTrip(r *http.Request) (*http.Response, error) {
 		items[0], whole = `{"create":{"status":201},"index":{"status":201}}`, false
 	case n == 5:
 		items[0], whole = `{"create":{"_id":"another","status":201}}`, false
+	case n == 6:
+		// The failure store took it, under another id.
+		items[0], told[docs[0].ID] = `{"create":{"_id":"another","status":201,"failure_store":"used"}}`, true
+	case n == 7:
+		items[0], whole = `{"create":{"_id":"another","status":201,"failure_store":"not_enabled"}}`, false
 	}
 	body := `{"took":1,"errors":true,"items":[` + strings.Join(items, ",") + `]}`
 	switch v.choose(10) {

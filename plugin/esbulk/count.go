@@ -20,7 +20,7 @@ const (
 	outcomes
 )
 
-var outcomeNames = [outcomes]string{"stored", "had by the server already", "written to the dead letters", "dropped"}
+var outcomeNames = [outcomes]string{"stored", "had by the server already", "written to the dead letters or a failure store", "dropped"}
 
 // results are the outcomes as the metrics have them.
 var results = [outcomes]metrics.Result{metrics.Stored, metrics.Duplicate, metrics.DeadLettered, metrics.Dropped}

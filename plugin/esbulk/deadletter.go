@@ -2,7 +2,6 @@ package esbulk
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -43,7 +42,7 @@ func newLetters(c *option.OutputConfig) (letters, error) {
 	case c.DeadLetterFile != "":
 		l, err := openFileLetters(c.DeadLetterFile, maxLetterFile)
 		if err != nil {
-			return nil, fmt.Errorf("dead_letter: %w", err)
+			return nil, option.Refused(option.Output(), "dead_letter", err)
 		}
 		return l, nil
 	}

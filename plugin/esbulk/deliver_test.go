@@ -184,6 +184,85 @@ var trouble = map[string]struct {
 	}, retries: 1, dead: 1, log: "rejects a dead letter: 400"},
 }
 
+// TestFailureStore rejects a document that Elasticsearch then keeps in the failure
+// store of its data stream: the answer is 201, with another index and id.
+func TestFailureStore(t *testing.T) {
+	divert := func(state string, code int) func(d *fakees.Doc) *fakees.Item {
+		return func(d *fakees.Doc) *fakees.Item {
+			if d.Index == stream && strings.Contains(string(d.Source), `"line 3"`) {
+				return &fakees.Item{Status: code, Type: "document_parsing_exception", Reason: "the reason", FailureStore: state}
+			}
+			return nil
+		}
+	}
+	const told = "1 documents were rejected by"
+	for name, c := range map[string]struct {
+		answer       func(d *fakees.Doc) *fakees.Item
+		first        *fakees.Reply // of the first request
+		copies, dead int           // of the document, in the failure store and in the dead letters
+		retries      int
+		log          string
+	}{
+		"used":                        {answer: divert("used", 201), copies: 1, log: told},
+		"used, and the answer is cut": {answer: divert("used", 201), first: &fakees.Reply{Store: true, Cut: 50}, copies: 2, log: told},
+		"not enabled":                 {answer: divert("not_enabled", 400), dead: 1, log: "went to the dead letters; the first: 400 document_parsing_exception"},
+		"not applicable":              {answer: divert("not_applicable_or_unknown", 400), dead: 1, log: "went to the dead letters"},
+		"failed":                      {answer: divert("failed", 400), dead: 1, log: "went to the dead letters"},
+		"of the dead letters": {answer: func(d *fakees.Doc) *fakees.Item {
+			if d.Index == grave {
+				return &fakees.Item{Status: 201, FailureStore: "used"}
+			}
+			return divert("not_enabled", 400)(d)
+		}, log: "1 dead letters were rejected by"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			es := fake(t)
+			es.Answer(c.answer)
+			if c.first != nil {
+				es.Script(first(1, c.first))
+			}
+			s, log := shipper(t, map[string]string{"hosts": es.URL})
+			if n := engine(t, s, chunkOf(10), 10); n != c.retries {
+				t.Errorf("handed back %d times, want %d: %q", n, c.retries, log.all())
+			}
+			if n := len(es.Stored(stream)); n != 9 {
+				t.Errorf("%d documents are stored, not 9", n)
+			}
+			if n := len(es.Stored(fakees.FailureStore(stream))); n != c.copies {
+				t.Errorf("%d copies in the failure store, want %d", n, c.copies)
+			}
+			if n := len(es.Stored(grave)); n != c.dead {
+				t.Errorf("%d dead letters, want %d", n, c.dead)
+			}
+			if n := log.count(c.log); n != 1 {
+				t.Errorf("%d lines with %q in %q", n, c.log, log.all())
+			}
+			if n := s.count.documents[deadLettered].Load(); n != 1 {
+				t.Errorf("%d documents are counted as dead letters, want 1", n)
+			}
+		})
+	}
+}
+
+// TestHoldEndsWhenTheClockStepsBack sets the clock back by an hour while the server's
+// Retry-After is waited for.
+func TestHoldEndsWhenTheClockStepsBack(t *testing.T) {
+	es := fake(t)
+	es.Script(first(1, &fakees.Reply{Status: 503, Header: map[string]string{"Retry-After": "3600"}}))
+	s, log := shipper(t, map[string]string{"hosts": es.URL})
+	now := time.Now()
+	s.now = func() time.Time { return now }
+	for i, want := range []Result{Retry, Retry} { // the first is answered 503, the second held
+		if got := s.Flush(context.Background(), "tag", chunkOf(3)); got != want || len(es.Requests()) != 1 {
+			t.Fatalf("flush %d: %v after %d requests", i, got, len(es.Requests()))
+		}
+	}
+	now = now.Add(-time.Hour)
+	if s.Flush(context.Background(), "tag", chunkOf(3)) != OK {
+		t.Errorf("still held with the clock set back: %q", log.all())
+	}
+}
+
 // position reads the position at the end of an id.
 func position(id string) (n int) {
 	fmt.Sscanf(id[idPrefix+1:], "%d", &n)

@@ -180,7 +180,10 @@ func (s *Shipper) enter() bool {
 // ready waits as long as the server asked for and then for the bootstrap.
 func (s *Shipper) ready(ctx context.Context) bool {
 	if until := s.holdUntil.Load(); until != 0 {
-		if d := time.Unix(0, until).Sub(s.now()); d > 0 && !s.pause(ctx, d) {
+		d := time.Unix(0, until).Sub(s.now())
+		if d > s.c.FlushTimeout { // more than hold stores: the clock was set back
+			s.holdUntil.CompareAndSwap(until, 0)
+		} else if d > 0 && !s.pause(ctx, d) {
 			s.log.Limited(hostlog.Warn, "hold", s.now(), "chunk handed back: the server asked to wait (Retry-After)")
 			return false
 		}

@@ -15,7 +15,7 @@ type flight struct {
 	ctx  context.Context
 	tag  string
 	id   chunkID
-	done *positions // documents that are stored or dead letters
+	done *positions // documents that are stored, dead letters or in a failure store
 	left int        // documents that are neither
 }
 
@@ -71,6 +71,7 @@ func (f *flight) ship(m *scratch) bool {
 	goOn := d.run(m.all())
 	f.s.count.document(stored, n[stored])
 	f.s.count.document(duplicate, n[duplicate])
+	f.s.count.document(deadLettered, n[deadLettered])
 	f.left += d.left
 	return goOn
 }
@@ -180,10 +181,14 @@ func (d *delivery) sort(chosen []int32, a *answer) (again []int32, held bool) {
 	var rejections []rejection
 	var first, waits item
 	again = chosen[:0]
-	stuck, delivered := 0, 0
+	stuck, delivered, diverted := 0, 0, 0
 	for i, c := range chosen {
 		it := &a.items[i]
 		switch code := it.status; {
+		case code >= 200 && code < 300 && it.diverted:
+			d.delivered(&d.b.docs[c], deadLettered)
+			delivered++
+			diverted++
 		case code >= 200 && code < 300:
 			d.delivered(&d.b.docs[c], stored)
 			delivered++
@@ -203,6 +208,10 @@ func (d *delivery) sort(chosen []int32, a *answer) (again []int32, held bool) {
 		}
 	}
 	s := d.f.s
+	if diverted > 0 {
+		s.log.Limited(hostlog.Warn, "failure store", s.now(), "%d %s were rejected by %s, which keeps them, with the reason, in the failure store of their data stream",
+			diverted, d.what, a.host)
+	}
 	if len(rejections) > 0 {
 		d.rejected(rejections)
 	}

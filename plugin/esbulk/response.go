@@ -13,6 +13,9 @@ type item struct {
 	// kind and reason are error.type and error.reason with the reasons of
 	// caused_by behind it; only of items that have an error.
 	kind, reason string
+	// diverted is a document that the failure store of its data stream took. It has
+	// another id there.
+	diverted bool
 }
 
 // Bounds of what is kept of a response.
@@ -63,7 +66,8 @@ func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int,
 	return n, err
 }
 
-// item reads {"create": {"_id": …, "status": …, "error": …}} with any action.
+// item reads {"create": {"_id": …, "status": …, "error": …, "failure_store": …}} with
+// any action.
 func (s *scanner) item(it *item) error {
 	s.id = s.id[:0]
 	actions := 0
@@ -77,6 +81,9 @@ func (s *scanner) item(it *item) error {
 				s.id, err = s.textOrSkip(s.id, maxID)
 			case "error":
 				err = s.failure(it)
+			case "failure_store":
+				s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
+				it.diverted = string(s.scratch) == "used"
 			default:
 				err = s.skip()
 			}

@@ -42,6 +42,8 @@ func TestAnswers(t *testing.T) {
 		"no type":           {`{"items":[{"create":{"status":400,"error":{"type":"a line: x=y","reason":"r"}}}]}`, " 400  r"},
 		"an error in words": {`{"items":[{"create":{"error":"words","status":400}}]}`, " 400  words"},
 		"a null error":      {`{"items":[{"create":{"error":null,"_id":null,"status":201}}]}`, " 201  "},
+		"failure store":     {`{"items":[{"create":{"_id":"x","failure_store":"used","status":201}}]}`, "x 201   diverted"},
+		"no failure store":  {`{"items":[{"create":{"failure_store":"not_enabled","status":400}},{"create":{"status":400,"failure_store":"failed"}},{"create":{"status":201,"failure_store":["used"]}}]}`, " 400  , 400  , 201  "},
 		"escapes":           {`{"items":[{"create":{"_id":"\u0061\"\\\/\n\ud83d\ude00\ud800x\ud800\n","status":201}}]}`, "a\"\\/\n😀\uFFFDx\uFFFD 201  "},
 		"no items":          {`{"errors":false,"items":[]}`, ""},
 		"none at all":       {`{"errors":false}`, errNoItems.Error()},
@@ -67,7 +69,11 @@ func TestAnswers(t *testing.T) {
 			list, ids, err := itemsOf(c.text)
 			var got []string
 			for i, it := range list {
-				got = append(got, fmt.Sprintf("%s %d %s %s", ids[i], it.status, it.kind, it.reason))
+				text := fmt.Sprintf("%s %d %s %s", ids[i], it.status, it.kind, it.reason)
+				if it.diverted {
+					text += " diverted"
+				}
+				got = append(got, text)
 			}
 			text := strings.Join(got, ",")
 			if err != nil {
@@ -110,6 +116,7 @@ func TestAnswersTakeConstantMemory(t *testing.T) {
 // statuses.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"took":1,"items":[{"create":{"_id":"a","status":201}},{"create":{"status":400,"error":{"type":"t","reason":"r"}}}]}`))
+	f.Add([]byte(`{"items":[{"create":{"_index":".fs-a","_id":"x","status":201,"failure_store":"used"}},{"create":{"failure_store":{"a":1},"status":400}}]}`))
 	f.Add([]byte(`{"error":"x"}`))
 	f.Add([]byte(`{"items":[{"create":{"status":2e2,"x":"\ud800\u0061"}}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -45,7 +45,7 @@ type answer struct {
 
 // filterPath keeps what we read in the answer and leaves the rest out: a quarter
 // of the bytes.
-var filterPath = []string{"errors", "items.*._id", "items.*.status", "items.*.error", "error", "status"}
+var filterPath = []string{"errors", "items.*._id", "items.*.status", "items.*.error", "items.*.failure_store", "error", "status"}
 
 // payload is the body of a request. The HTTP transport may still read it after the
 // answer is there; after release it reads nothing more, so the memory can be used
@@ -220,7 +220,7 @@ func (s *Shipper) readAnswers(ctx context.Context, host string, r *esapi.Respons
 		if i >= len(chosen) {
 			return errCount
 		}
-		if ids && len(id) > 0 {
+		if ids && len(id) > 0 && !it.diverted {
 			if want = b.docID(want[:0], &b.docs[chosen[i]]); !bytes.Equal(want, id) {
 				return errOtherItem
 			}

@@ -189,7 +189,7 @@ func secure(t *http.Transport, c *option.OutputConfig) error {
 	if c.CAFile != "" {
 		var err error
 		if authorities, err = readCertificates(c.CAFile); err != nil {
-			errs = append(errs, fmt.Errorf("ca_file: %w", err))
+			errs = append(errs, option.Refused(option.Output(), "ca_file", err))
 		}
 		conf.RootCAs = x509.NewCertPool()
 		for _, a := range authorities {
@@ -199,7 +199,8 @@ func secure(t *http.Transport, c *option.OutputConfig) error {
 	if c.ClientCertFile != "" {
 		pair, err := tls.LoadX509KeyPair(c.ClientCertFile, c.ClientKeyFile)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("client_cert_file, client_key_file: %w", err))
+			errs = append(errs, fmt.Errorf("client_cert_file, client_key_file: %q, %q are not valid (%w); valid: the path of a readable PEM file for each",
+				c.ClientCertFile, c.ClientKeyFile, err))
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}

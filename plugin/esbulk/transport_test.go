@@ -333,16 +333,17 @@ func TestBadOptions(t *testing.T) {
 		set  map[string]string
 		want []string
 	}{
-		"no authorities file":  {map[string]string{"ca_file": "/nonexistent/ca"}, []string{"ca_file: open /nonexistent/ca"}},
-		"no certificate in it": {map[string]string{"ca_file": empty}, []string{"ca_file: " + empty + " has no certificate"}},
-		"no client files":      {map[string]string{"client_cert_file": "/nonexistent/c", "client_key_file": "/nonexistent/k"}, []string{"client_cert_file, client_key_file: open"}},
-		"unset variable":       {map[string]string{"username": "u", "password": "x${ESBULK_UNSET}secret"}, []string{"password: an environment variable"}},
-		"cloud id":             {map[string]string{"cloud_id": "rubbish"}, []string{"cloud_id: "}},
-		"data stream":          {map[string]string{"data_stream": "logs-%Y"}, []string{"data_stream: "}},
-		"index":                {map[string]string{"index": "Logs-%Q"}, []string{"index: "}},
-		"dead letter index":    {map[string]string{"dead_letter": "index:x-{y}"}, []string{"dead_letter: "}},
-		"dead letter file":     {map[string]string{"dead_letter": "file:/nonexistent/dead"}, []string{"dead_letter: open /nonexistent/dead"}},
-		"several":              {map[string]string{"ca_file": "/nonexistent/ca", "index": "%"}, []string{"ca_file", "index"}},
+		"no authorities file":         {map[string]string{"ca_file": "/nonexistent/ca"}, []string{"ca_file: open /nonexistent/ca: no such file or directory; valid: the path of a readable PEM file"}},
+		"no certificate in it":        {map[string]string{"ca_file": empty}, []string{"ca_file: " + empty + " has no certificate in PEM form; valid: the path of a readable PEM file"}},
+		"no client files":             {map[string]string{"client_cert_file": "/nonexistent/c", "client_key_file": "/nonexistent/k"}, []string{`client_cert_file, client_key_file: "/nonexistent/c", "/nonexistent/k" are not valid (open /nonexistent/c: no such file or directory); valid: the path of a readable PEM file for each`}},
+		"no client certificate in it": {map[string]string{"client_cert_file": empty, "client_key_file": empty}, []string{`client_cert_file, client_key_file: "` + empty + `", "` + empty + `" are not valid (`}},
+		"unset variable":              {map[string]string{"username": "u", "password": "x${ESBULK_UNSET}secret"}, []string{"password: an environment variable"}},
+		"cloud id":                    {map[string]string{"cloud_id": "rubbish"}, []string{"cloud_id: "}},
+		"data stream":                 {map[string]string{"data_stream": "logs-%Y"}, []string{"data_stream: "}},
+		"index":                       {map[string]string{"index": "Logs-%Q"}, []string{"index: "}},
+		"dead letter index":           {map[string]string{"dead_letter": "index:x-{y}"}, []string{"dead_letter: "}},
+		"dead letter file":            {map[string]string{"dead_letter": "file:/nonexistent/dead"}, []string{"dead_letter: open /nonexistent/dead: no such file or directory; valid: index:NAME, file:PATH, off"}},
+		"several":                     {map[string]string{"ca_file": "/nonexistent/ca", "index": "%"}, []string{"ca_file", "index"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := option.ParseOutput(func(k string) string { return c.set[k] })

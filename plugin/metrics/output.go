@@ -14,7 +14,7 @@ type Result int
 const (
 	Stored       Result = iota // the server stored it now
 	Duplicate                  // the server had it already: 409 on create
-	DeadLettered               // rejected for good and written to the dead letters
+	DeadLettered               // rejected for good and written to the dead letters or a failure store
 	Dropped                    // rejected for good, and dead_letter is off
 	numResults
 )
@@ -26,7 +26,7 @@ var resultNames = [numResults]string{"stored", "duplicate", "dead_lettered", "dr
 var classes = [...]string{"none", "2xx", "3xx", "4xx", "5xx"}
 
 var (
-	documentsRow   = Row{"fortiems_output_documents_total", counter, "result", "Documents that are done with: stored, duplicate (the server had it: 409), dead_lettered, dropped (dead_letter off)."}
+	documentsRow   = Row{"fortiems_output_documents_total", counter, "result", "Documents that are done with: stored, duplicate (the server had it: 409), dead_lettered (failure store included), dropped (dead_letter off)."}
 	retriedRow     = Row{"fortiems_output_retried_documents_total", counter, "", "Documents that had to be sent again, once for every time."}
 	requestsRow    = Row{"fortiems_output_bulk_requests_total", counter, "status", "Bulk requests by class of their status: 2xx, 3xx, 4xx, 5xx; none without a usable answer."}
 	durationRow    = Row{"fortiems_output_bulk_duration_seconds", histogram, "", "Time from sending a bulk request to the end of its answer, or of the wait for one."}

@@ -93,6 +93,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Reason }
 
+// Refused is the error of an option of table whose value passed its check and
+// turned out to be wrong later, when a file was opened, say. err names the value.
+func Refused(table []Option, key string, err error) error {
+	for i := range table {
+		if table[i].Key == key {
+			return fmt.Errorf("%s: %w; valid: %s", key, err, table[i].Valid)
+		}
+	}
+	return fmt.Errorf("%s: %w", key, err)
+}
+
 // shorten keeps a log line readable when somebody pastes a file into an option.
 func shorten(s string) string {
 	const most = 200

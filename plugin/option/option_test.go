@@ -362,3 +362,15 @@ func TestEffectiveOptionsHideSecrets(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestRefusedNamesWhatIsValid(t *testing.T) {
+	reason := errors.New("open x: no such file")
+	for key, want := range map[string]string{
+		"rules_file": "rules_file: open x: no such file; valid: the path of a readable YAML rules file",
+		"none":       "none: open x: no such file",
+	} {
+		if err := Refused(Filter(), key, reason); err.Error() != want || !errors.Is(err, reason) {
+			t.Errorf("got %q, want %q", err, want)
+		}
+	}
+}

@@ -20,9 +20,14 @@ func classic(t *testing.T, file string) map[string][]section {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return classicText(t, file, string(text))
+}
+
+func classicText(t *testing.T, file, text string) map[string][]section {
+	t.Helper()
 	c := map[string][]section{}
 	name := ""
-	for n, l := range strings.Split(string(text), "\n") {
+	for n, l := range strings.Split(text, "\n") {
 		l = strings.TrimSpace(l)
 		switch {
 		case l == "" || l[0] == '#':

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,6 +84,65 @@ func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEveryConfigurationHasGraceAndWorkers reads every configuration that Fluent Bit
+// loads: what is on its way at a stop has time to arrive, and no output runs on the
+// thread of the inputs.
+func TestEveryConfigurationHasGraceAndWorkers(t *testing.T) {
+	read := 0
+	check := func(file, grace string, outputs []section) {
+		read++
+		if grace != "40" {
+			t.Errorf("%s: grace %q, not 40", file, grace)
+		}
+		for _, o := range outputs {
+			if n, err := strconv.Atoi(o["workers"]); err != nil || n < 1 {
+				t.Errorf("%s: output %s has workers %q", file, o["name"], o["workers"])
+			}
+		}
+		if len(outputs) == 0 {
+			t.Errorf("%s: no output", file)
+		}
+	}
+	for _, pattern := range []string{"../../conf/*.yaml", topologies + "*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var y struct {
+				Service  map[string]any
+				Pipeline struct{ Outputs []section }
+				Config   struct{ Service, Outputs string } // of the Helm chart
+			}
+			if err := yaml.Unmarshal(text, &y); err != nil {
+				t.Fatal(file, err)
+			}
+			switch {
+			case y.Config.Service != "":
+				c := classicText(t, file, y.Config.Service+y.Config.Outputs)
+				check(file, c["service"][0]["grace"], c["output"])
+			case y.Service != nil:
+				check(file, fmt.Sprint(y.Service["grace"]), y.Pipeline.Outputs)
+			}
+		}
+	}
+	files, err := filepath.Glob("../../conf/fluent-bit*.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		c := classic(t, file)
+		check(file, c["service"][0]["grace"], c["output"])
+	}
+	if read != 18 {
+		t.Errorf("%d configurations were read, not 18", read)
 	}
 }
 

@@ -34,6 +34,7 @@ type Request struct {
 	Bytes  int // of the body, uncompressed
 	Header http.Header
 	Host   string
+	Filter string // filter_path
 }
 
 // Item is the answer to one document.
@@ -41,7 +42,13 @@ type Item struct {
 	Index, ID    string
 	Status       int
 	Type, Reason string
+	// FailureStore is what Elasticsearch 9.1 and later say of the failure store of
+	// the data stream. "used" stores the document there, under an id of its own.
+	FailureStore string
 }
+
+// FailureStore is the index behind the failure store of a data stream.
+func FailureStore(stream string) string { return ".fs-" + stream + "-000001" }
 
 // Reply replaces the normal answer to a bulk request. The zero value stores nothing
 // and answers 200 with an empty body.
@@ -220,7 +227,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, req *Request, reply *Reply) {
 	if reply == nil {
-		writeItems(w, s.store(req.Docs))
+		writeItems(w, req.filtered(s.store(req.Docs)))
 		return
 	}
 	var items []Item
@@ -254,7 +261,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, req *Request, re
 	body := reply.Body
 	if reply.Edit != nil || reply.Store && body == "" {
 		var b bytes.Buffer
-		render(&b, items)
+		render(&b, req.filtered(items))
 		body = b.String()
 	}
 	if reply.Cut > 0 {
@@ -271,6 +278,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, req *Request, re
 		}
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// filtered leaves out what the filter_path of the request does not name.
+func (r *Request) filtered(items []Item) []Item {
+	if r.Filter != "" && !strings.Contains(r.Filter, "items.*.failure_store") {
+		for i := range items {
+			items[i].FailureStore = ""
+		}
+	}
+	return items
 }
 
 // plan says what store would answer, without storing.
@@ -295,6 +312,9 @@ func (s *Server) store(docs []Doc) []Item {
 		if items[i].Status != 201 {
 			continue
 		}
+		if items[i].FailureStore == "used" {
+			d.Index, d.ID = items[i].Index, items[i].ID
+		}
 		if d.ID == "" {
 			s.next++
 			d.ID = fmt.Sprintf("generated-%d", s.next)
@@ -318,8 +338,12 @@ func (s *Server) decide(d *Doc) Item {
 	}
 	if s.item != nil {
 		if own := s.item(d); own != nil {
-			it.Status, it.Type, it.Reason = own.Status, own.Type, own.Reason
+			it.Status, it.Type, it.Reason, it.FailureStore = own.Status, own.Type, own.Reason, own.FailureStore
 		}
+	}
+	if it.FailureStore == "used" {
+		s.next++
+		it.Index, it.ID = FailureStore(d.Index), fmt.Sprintf("generated-%d", s.next)
 	}
 	return it
 }
@@ -343,15 +367,19 @@ func render(w io.Writer, items []Item) {
 			fmt.Fprint(w, ",")
 		}
 		id, _ := json.Marshal(it.ID)
+		store := ""
+		if it.FailureStore != "" {
+			store = fmt.Sprintf(`,"failure_store":%q`, it.FailureStore)
+		}
 		if it.Status < 300 {
-			fmt.Fprintf(w, `{"create":{"_index":%q,"_id":%s,"_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":%d,"_primary_term":1,"status":%d}}`,
-				it.Index, id, i, it.Status)
+			fmt.Fprintf(w, `{"create":{"_index":%q,"_id":%s,"_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":%d,"_primary_term":1,"status":%d%s}}`,
+				it.Index, id, i, it.Status, store)
 			continue
 		}
 		kind, _ := json.Marshal(it.Type)
 		reason, _ := json.Marshal(it.Reason)
-		fmt.Fprintf(w, `{"create":{"_index":%q,"_id":%s,"status":%d,"error":{"type":%s,"reason":%s,"index_uuid":"x","shard":"0","caused_by":{"type":"illegal_argument_exception","reason":"the \"cause\""}}}}`,
-			it.Index, id, it.Status, kind, reason)
+		fmt.Fprintf(w, `{"create":{"_index":%q,"_id":%s,"status":%d,"error":{"type":%s,"reason":%s,"index_uuid":"x","shard":"0","caused_by":{"type":"illegal_argument_exception","reason":"the \"cause\""}}%s}}`,
+			it.Index, id, it.Status, kind, reason, store)
 	}
 	fmt.Fprint(w, "]}")
 }
@@ -389,7 +417,7 @@ func readBulk(r *http.Request) (*Request, error) {
 		return nil, err
 	}
 	host, _, _ := net.SplitHostPort(r.Host)
-	return &Request{Docs: docs, Bytes: len(text), Header: r.Header.Clone(), Host: host}, nil
+	return &Request{Docs: docs, Bytes: len(text), Header: r.Header.Clone(), Host: host, Filter: r.URL.Query().Get("filter_path")}, nil
 }
 
 // Parse reads the body of a bulk request that only creates documents.

@@ -32,6 +32,8 @@ func FuzzSameRecord(f *testing.F) {
 // FuzzHeaders builds a line of the parts of a header, in either form.
 func FuzzHeaders(f *testing.F) {
 	f.Add(134, "1 ", "2024-10-01T22:17:30Z", "host", "app", "12", "id", `[a b="c \] \" d"]`, `emsserial=1 msg="x"`)
+	f.Add(190, "1 ", "-", "-", "-", "-", "-", "[a\x00b@1 c\x00=\"d\" c_=\"e\" \x7f=\"\"]", `emsserial=1`)
+	f.Add(190, "1 ", "-", "-", "-", "-", "-", "["+strings.Repeat("é\x01", 90)+" "+strings.Repeat("é", 128)+`="d"]`, `emsserial=1`)
 	f.Add(13, "", "Oct  1 22:17:30", "host", "ems-vpn[4]:", "", "", "", "hello")
 	f.Add(-1, "", "2024-10-01T22:17:30+02:00 Oct  1 22:17:30s", "", "", "", "", "", "dtime=x devid=FCT1")
 	all := sides(f)

@@ -14,11 +14,20 @@ var (
 	sdEscapes = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\]`, `]`)
 )
 
+var sdControl = regexp.MustCompile(`[\x00-\x1f\x7f]`)
+
+// nameOr is a name of structured data as it may stand in a record.
 func nameOr(name string) string {
 	if name == "" {
 		return "_"
 	}
-	return name
+	for i, r := range name {
+		if i+len(string(r)) > 255 {
+			name = name[:i]
+			break
+		}
+	}
+	return sdControl.ReplaceAllString(name, "_")
 }
 
 // structured reads RFC 5424 structured data, whose form is known to be right.
