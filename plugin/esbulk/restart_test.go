@@ -31,7 +31,10 @@ func TestServerThatKeepsRestarting(t *testing.T) {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		r = r.WithContext(context.WithoutCancel(r.Context()))
+		// Without a Done channel the proxy would listen for the hang-up itself.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		proxy.ServeHTTP(w, r)
 	})
