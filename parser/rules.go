@@ -66,6 +66,8 @@ type outcomeSource struct {
 	Ignore       []string `yaml:"ignore"`
 	Failure      []string `yaml:"failure"`
 	Success      []string `yaml:"success"`
+	Negation     []string `yaml:"negation"`
+	Future       []string `yaml:"future"`
 }
 
 type effectsSource struct {
@@ -348,7 +350,7 @@ func (c *compiler) loadOutcome(o *outcomeSource) {
 	for _, list := range []struct {
 		words []string
 		role  phraseRole
-	}{{o.Ignore, roleIgnore}, {o.Failure, roleFailure}, {o.Success, roleSuccess}} {
+	}{{o.Ignore, roleIgnore}, {o.Failure, roleFailure}, {o.Success, roleSuccess}, {o.Negation, roleNegation}, {o.Future, roleFuture}} {
 		for _, w := range list.words {
 			if _, err := c.phrases.add(w, list.role); err != nil {
 				c.fail(0, "outcome: %v", err)

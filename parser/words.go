@@ -12,7 +12,9 @@ type phraseRole uint8
 const (
 	roleFailure phraseRole = 1 << iota
 	roleSuccess
-	roleIgnore // cut out before failure words are looked for
+	roleIgnore   // cut out before failure words are looked for
+	roleNegation // makes a success that follows at once a failure
+	roleFuture   // makes a success that follows at once none
 )
 
 // automaton finds all phrases of all rules in one pass over a message, whatever
@@ -49,6 +51,8 @@ type wordHits struct {
 	starts    [8]int32
 	n         int
 	ignoreEnd int32
+	negated   int32 // where the last negation ends
+	future    int32
 }
 
 func (h *wordHits) failed() bool { return h.failure || h.n > 0 }
@@ -62,7 +66,7 @@ func (h *wordHits) reset(phrases int) {
 		}
 	}
 	h.hits = h.hits[:0]
-	h.success, h.failure, h.n, h.ignoreEnd = false, false, 0, -1
+	h.success, h.failure, h.n, h.ignoreEnd, h.negated, h.future = false, false, 0, -1, -1, -1
 }
 
 // phraseSet collects phrases and builds the automaton.
@@ -260,11 +264,24 @@ func (a *automaton) hit(state int, pos int32, h *wordHits) {
 				h.n--
 			}
 		}
-		if p.role&roleSuccess != 0 {
-			h.success = true
-		}
 		// Two phrases in a row share the boundary between them.
-		if p.role&roleFailure != 0 && start >= h.ignoreEnd {
+		if p.role&roleNegation != 0 {
+			h.negated = pos
+		}
+		if p.role&roleFuture != 0 {
+			h.future = pos
+		}
+		failed := p.role&roleFailure != 0
+		if p.role&roleSuccess != 0 {
+			switch start {
+			case h.negated:
+				failed = true
+			case h.future:
+			default:
+				h.success = true
+			}
+		}
+		if failed && start >= h.ignoreEnd {
 			if h.n == len(h.starts) {
 				h.failure = true
 			} else {

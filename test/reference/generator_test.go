@@ -167,6 +167,7 @@ var wordings = func() (all []string) {
 	}
 	for range 3 {
 		all = append(append(append(all, rs.Outcome.Ignore...), rs.Outcome.Failure...), rs.Outcome.Success...)
+		all = append(append(all, rs.Outcome.Negation...), rs.Outcome.Future...)
 	}
 	return all
 }()

@@ -18,6 +18,8 @@ type Rules struct {
 		Ignore       phrases
 		Failure      phrases
 		Success      phrases
+		Negation     phrases
+		Future       phrases
 	}
 	Categories map[string]effects
 	Actions    []struct {
@@ -312,10 +314,21 @@ func (l *line) outcome(rs *Rules, readWords bool) string {
 			}
 		}
 	}
-	if slices.ContainsFunc(rs.Outcome.Success, l.says) {
-		return "success"
+	success := ""
+	for _, p := range rs.Outcome.Success {
+		for _, at := range occurrences(l.said, p) {
+			behind := func(p string) bool { return strings.HasSuffix(l.said[:at+1], p) }
+			switch {
+			case slices.ContainsFunc(rs.Outcome.Negation, behind):
+				if !ignored[at] {
+					return "failure"
+				}
+			case !slices.ContainsFunc(rs.Outcome.Future, behind):
+				success = "success"
+			}
+		}
 	}
-	return ""
+	return success
 }
 
 // occurrences returns where p begins in s, also where occurrences overlap.
