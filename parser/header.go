@@ -239,9 +239,12 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	var t stamp
 	if isDigit(s[0]) {
 		n = t.parseISO(s)
-		if z, offset := parseOffset(s[min(n+1, len(s)):]); n > 0 && z >= len("+0000") && !t.hasZone && s[n] == ' ' {
-			t.hasZone, t.offset = true, offset // behind a blank
-			n += 1 + z
+		if n > 0 && !t.hasZone && n+1 < len(s) && s[n] == ' ' {
+			// Behind a blank with all its digits, +0200 or +02:00.
+			if z, offset := parseOffset(s[n+1:]); z >= len("+0200") && isDigit(s[n+3]) {
+				t.hasZone, t.offset = true, offset
+				n += 1 + z
+			}
 		}
 	} else {
 		n = t.parseBSD(s)
