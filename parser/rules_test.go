@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // loadText loads rules from a text.
@@ -137,6 +140,40 @@ func TestOutcomeWords(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%q ends in %q, want %q", msg, got, want)
+		}
+	}
+}
+
+// TestNegatedSuccess puts every success word of the built-in rules behind a
+// negation.
+func TestNegatedSuccess(t *testing.T) {
+	var f struct{ Outcome struct{ Success []string } }
+	if err := yaml.Unmarshal(builtinYAML, &f); err != nil || len(f.Outcome.Success) < 50 {
+		t.Fatal(len(f.Outcome.Success), err)
+	}
+	p := New(Options{})
+	for _, word := range f.Outcome.Success {
+		word = strings.TrimSuffix(word, "*")
+		// Not what somebody did ("changed policy", "error resolved"), and no
+		// verbs in the present.
+		if _, last, two := strings.Cut(word, " "); two && !slices.Contains([]string{"in", "on", "out", "off", "to date", "sync"}, last) ||
+			word == "succeeds" || word == "completes" {
+			continue
+		}
+		negations := []string{"is not", "has not been", "is not yet", "has not yet been", "will not be", "was never", "isn't", "aren't", "wasn't", "weren't"}
+		if word != "succeeded" {
+			negations = append(negations, "hasn't been", "haven't been", "won't be", "has never been")
+		}
+		if word == "in sync" || word == "up to date" || word == "complete" || word == "succeeded" {
+			negations = []string{"is not", "is not yet", "was never"}
+		}
+		for _, not := range negations {
+			msg := "It " + not + " " + word
+			var ev Event
+			p.Parse(&ev, []byte(`subtype=ems-network emsserial=FCTEMS1 msg="`+msg+`"`), 1733392800, 0)
+			if !ev.Set.Has(EventOutcome) || ev.Values[EventOutcome].Const != outcomeConstants[failure] {
+				t.Errorf("%q is no failure", msg)
+			}
 		}
 	}
 }
