@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"math/bits"
 	"regexp"
 	"regexp/syntax"
@@ -604,7 +605,14 @@ func (rs *Rules) readOutcome(ev *Event, words bool) outcome {
 			if v == nil {
 				continue
 			}
-			switch at := rs.outcomeTexts.find(ev.lower(v)); {
+			v = ev.lower(v)
+			at := rs.outcomeTexts.find(v)
+			if at < 0 {
+				if i := bytes.IndexByte(v, ':'); i > 0 {
+					at = rs.outcomeTexts.find(trimRight(v[:i]))
+				}
+			}
+			switch {
 			case at >= rs.outcomeFailures:
 				return success
 			case at >= 0:

@@ -289,6 +289,9 @@ func (f fieldCondition) holds(v string) bool {
 func (l *line) outcome(rs *Rules, readWords bool) string {
 	for _, k := range rs.Outcome.Fields {
 		v := lowerASCII(l.first(k))
+		if before, _, ok := strings.Cut(v, ":"); ok && !slices.Contains(rs.Outcome.FieldFailure, v) && !slices.Contains(rs.Outcome.FieldSuccess, v) {
+			v = strings.TrimRight(before, spaces)
+		}
 		if slices.Contains(rs.Outcome.FieldFailure, v) {
 			return "failure"
 		}
