@@ -190,13 +190,25 @@ var logTypes = map[string]bool{
 	"authentication": true, "policy": true, "network": true,
 }
 
+// emsTokens returns what stands behind "ems-" in v, each time: "vpn" in "ems_ems-vpn".
+func emsTokens(v string) (names []string) {
+	for {
+		m := emsToken.FindStringSubmatchIndex(v)
+		if m == nil {
+			return names
+		}
+		names = append(names, v[m[2]:m[3]])
+		v = v[m[2]-1:] // the delimiter before this name may be that of another
+	}
+}
+
 // token returns the category that a token of the line names, or "".
 func (l *line) token() string {
 	bare := ""
 	for i, v := range []string{l.first("subtype"), l.first("type"), l.first("logtype"), l.first("log_type"), l.first("module"), l.appname, l.cefName} {
-		tokens := emsToken.FindAllStringSubmatch(v, -1)
-		for _, m := range tokens {
-			name := lowerASCII(m[1])
+		tokens := emsTokens(v)
+		for _, token := range tokens {
+			name := lowerASCII(token)
 			if _, ok := logTypes[name]; ok {
 				return "ems-" + name
 			}
