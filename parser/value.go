@@ -59,7 +59,7 @@ func splitPort(v []byte) (host []byte, port int64) {
 	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' && isIP(host[1:n-1]) {
 		return host[1 : n-1], port
 	}
-	if port != 0 && bytes.IndexAny(host, ":/\\ ") >= 0 {
+	if port != 0 && bytes.ContainsAny(host, ":/\\ ") {
 		return v, 0 // an address without brackets, a URL, a text
 	}
 	return host, port
