@@ -72,7 +72,7 @@ var keys = map[string]kind{
 
 // kept are values that identify nobody, and words that follow "user" without being one.
 var kept = wordSet(`n/a none null (null) - default global root admin administrator administrators system local localhost unknown
-	event fortigate fortigate-ems account accounts authentication credentials group groups login logins logon logout log logged logging off in out
+	event fortigate fortigate-ems account accounts authentication credentials group groups login logins lockout lockouts logon logout log logged logging off in out
 	locked unlocked lock disabled enabled created deleted removed added changed updated modified role roles session sessions password failed failure
 	failures denied rejected accepted succeeded success successful successfully is was has have been and or of on for from to by with the a an at via
 	sign signed signing timed timeout not name names id attempt attempts access action actions activity does no all defined due invalid settings
