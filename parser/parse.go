@@ -39,7 +39,22 @@ func New(o Options) *Parser {
 // Parse reads one line, received at the given Unix time, into ev. It reports
 // whether the line belongs to FortiEMS; if not, only ev.Clean is of use.
 // It never fails: what it does not understand stays text. ev points into line.
+//
+// It is Read, Resolve and Categorise one after the other. Whoever has many lines
+// takes several of them through one step before the next: the code of all three is
+// larger than what a processor keeps at hand.
 func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
+	if !p.Read(ev, line) {
+		return false
+	}
+	p.Resolve(ev, receivedSec, receivedNsec)
+	p.Categorise(ev)
+	return true
+}
+
+// Read is the first step of Parse: the header, the pairs, and whether the line
+// belongs to FortiEMS. The other steps are for lines that do.
+func (p *Parser) Read(ev *Event, line []byte) bool {
 	ev.reset()
 	line = trimTail(line)
 	if !isASCII(line) && !utf8.Valid(line) {
@@ -50,14 +65,18 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 	ev.Clean = line
 	ev.text = ev.head.parseHeader(line)
 	ev.parseBody()
-	if !ev.identify() {
-		return false
-	}
+	return ev.identify()
+}
+
+// Resolve is the second step of Parse: the fields and the time, of an event received
+// at the given Unix time.
+func (p *Parser) Resolve(ev *Event, receivedSec int64, receivedNsec int32) {
 	p.resolve(ev)
 	p.resolveTime(ev, receivedSec, receivedNsec)
-	p.rules.apply(ev)
-	return true
 }
+
+// Categorise is the third step of Parse: what the rules say.
+func (p *Parser) Categorise(ev *Event) { p.rules.apply(ev) }
 
 // isASCII reports whether no byte of line is above 0x7F.
 func isASCII(line []byte) bool {

@@ -11,7 +11,6 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"fluent-bit-fortiems/parser"
-	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/test/bench"
 )
 
@@ -166,17 +165,16 @@ func BenchmarkEncode(b *testing.B) {
 	chunk := eventOf(pair{"log", bin(wazuh)})
 	e := New(Options{EventTime: true})
 	w := new(worker)
-	var err error
-	if w.pairs, _, err = w.in.Read(chunk, nil); err != nil {
+	it := &w.items[0]
+	if _, _, err := e.read(w, chunk, new(Stats)); err != nil {
 		b.Fatal(err)
 	}
-	in, raw := &w.in, w.findLine(e.keys)
-	line, _ := event.Text(w.pairs[raw].Value)
-	e.parser.Parse(&w.ev, line, in.Sec, in.Nsec)
+	e.parser.Resolve(&it.ev, it.in.Sec, it.in.Nsec)
+	e.parser.Categorise(&it.ev)
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		out = e.appendEvent(out[:0], w, in, raw)
+		out = e.appendEvent(out[:0], w, it)
 	}
 }
 

@@ -370,16 +370,16 @@ func nameOr(sent []byte) string {
 }
 
 // appendEvent appends the event with its enriched record.
-func (e *Enricher) appendEvent(out []byte, w *worker, in *event.Event, raw int) []byte {
-	w.ev.SetText(parser.EventCreated, w.created.format(in.Sec, in.Nsec))
+func (e *Enricher) appendEvent(out []byte, w *worker, it *item) []byte {
+	it.ev.SetText(parser.EventCreated, w.created.format(it.in.Sec, it.in.Nsec))
 	if e.original {
-		w.ev.SetText(parser.EventOriginal, w.ev.Clean)
+		it.ev.SetText(parser.EventOriginal, it.ev.Clean)
 	}
-	enc := encoder{b: appendHead(out, in, w.ev.Sec, w.ev.Nsec), schema: e.schema, values: w.values}
+	enc := encoder{b: appendHead(out, &it.in, it.ev.Sec, it.ev.Nsec), schema: e.schema, values: w.values}
 	enc.begin()
-	w.incoming(&enc, raw)
-	enc.fields(&w.ev, w.plans.of(&w.ev, e.schema))
-	enc.extras(&w.ev)
+	it.incoming(&enc, w)
+	enc.fields(&it.ev, w.plans.of(&it.ev, e.schema))
+	enc.extras(&it.ev)
 	enc.end()
 	w.values = enc.values
 	return enc.b
@@ -392,31 +392,31 @@ var (
 )
 
 // appendMarked appends an event whose line is not FortiEMS, marked as such.
-func (e *Enricher) appendMarked(out []byte, w *worker, in *event.Event, raw int) []byte {
-	enc := encoder{b: append(out, in.Head...), schema: e.schema}
+func (e *Enricher) appendMarked(out []byte, w *worker, it *item) []byte {
+	enc := encoder{b: append(out, it.in.Head...), schema: e.schema}
 	enc.begin()
-	w.incoming(&enc, raw)
-	w.ev.Set = parser.FieldSet{}
-	w.ev.SetText(parser.Message, w.ev.Clean)
-	w.ev.SetText(parser.EventKind, pipelineError)
-	w.ev.SetText(parser.ErrorMessage, notFortiEMS)
-	enc.fields(&w.ev, w.plans.of(&w.ev, e.schema))
+	it.incoming(&enc, w)
+	it.ev.Set = parser.FieldSet{}
+	it.ev.SetText(parser.Message, it.ev.Clean)
+	it.ev.SetText(parser.EventKind, pipelineError)
+	it.ev.SetText(parser.ErrorMessage, notFortiEMS)
+	enc.fields(&it.ev, w.plans.of(&it.ev, e.schema))
 	enc.end()
 	return enc.b
 }
 
 // incoming writes the pairs of the incoming record but the raw line: as they
 // are, or as labels when their name is ours.
-func (w *worker) incoming(enc *encoder, raw int) {
+func (it *item) incoming(enc *encoder, w *worker) {
 	labels := 0
-	for i := range w.pairs {
-		p := &w.pairs[i]
+	for i := range it.pairs {
+		p := &it.pairs[i]
 		switch {
-		case i == raw:
+		case i == it.raw:
 		case p.Key == nil || !isOurs(enc.schema, p.Key):
 			enc.b = append(enc.b, p.Raw...)
 			enc.record.n++
-		case !sameText(p.Value, w.pairs[raw].Value):
+		case !sameText(p.Value, it.pairs[it.raw].Value):
 			labels++
 		}
 	}
@@ -430,9 +430,9 @@ func (w *worker) incoming(enc *encoder, raw int) {
 	} else {
 		enc.record.n += labels
 	}
-	for i := range w.pairs {
-		p := &w.pairs[i]
-		if i == raw || p.Key == nil || !isOurs(enc.schema, p.Key) || sameText(p.Value, w.pairs[raw].Value) {
+	for i := range it.pairs {
+		p := &it.pairs[i]
+		if i == it.raw || p.Key == nil || !isOurs(enc.schema, p.Key) || sameText(p.Value, it.pairs[it.raw].Value) {
 			continue
 		}
 		enc.label(w, p)

@@ -96,11 +96,25 @@ func New(o Options) *Enricher {
 	return e
 }
 
+// batch is how many lines go through a step together. One line after the other through
+// all steps takes a sixth more time: the code of all of them does not stay in the nearest
+// caches of a processor, the code of one and eight events do.
+const batch = 8
+
+// item is a line on its way through a Run.
+type item struct {
+	in      event.Event
+	pairs   []event.Pair // of the record
+	raw     int          // the pair that holds the line
+	ev      parser.Event
+	matched bool
+	from    int // bytes of the chunk from the event on
+	behind  int // and behind it
+}
+
 // worker is the scratch memory of one Run.
 type worker struct {
-	in      event.Event
-	ev      parser.Event
-	pairs   []event.Pair // of the record at hand
+	items   [batch]item
 	plans   plans
 	created stamp
 	values  [][]byte
@@ -116,48 +130,27 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	out = dst
 	untouched := chunk // what is not copied yet
 	for rest := chunk; len(rest) > 0; {
-		pairs, next, err := w.in.Read(rest, w.pairs[:0])
-		w.pairs = pairs
-		if err != nil {
+		n := 0
+		if n, rest, err = e.read(w, rest, &st); err != nil {
 			return dst, Stats{}, err
 		}
-		ev := &w.in
-		st.Records++
-		raw := w.findLine(e.keys)
-		if raw < 0 {
-			st.Passed++
-			rest = next
-			continue
-		}
-		line, _ := event.Text(w.pairs[raw].Value)
-		matched := e.parser.Parse(&w.ev, line, ev.Sec, ev.Nsec)
-		if !matched {
-			st.Unmatched++
-			if e.unmatched == Pass {
-				rest = next
-				continue
+		items := w.items[:n]
+		for i := range items {
+			if it := &items[i]; it.matched {
+				e.parser.Resolve(&it.ev, it.in.Sec, it.in.Nsec)
 			}
 		}
-		out = append(out, untouched[:len(untouched)-len(rest)]...)
-		st.Changed = true
-		switch {
-		case matched:
-			st.Matched++
-			st.Categories[w.ev.Category]++
-			if w.ev.Category == parser.Unknown {
-				st.Unknown++
+		for i := range items {
+			if it := &items[i]; it.matched {
+				e.parser.Categorise(&it.ev)
 			}
-			if w.ev.Sec > ev.Sec+aheadSeconds {
-				st.Ahead++
-			}
-			out = e.appendEvent(out, w, ev, raw)
-		case e.unmatched == Mark:
-			st.Marked++
-			out = e.appendMarked(out, w, ev, raw)
-		default:
-			st.Dropped++
 		}
-		untouched, rest = next, next
+		for i := range items {
+			it := &items[i]
+			out = append(out, untouched[:len(untouched)-it.from]...)
+			untouched = untouched[len(untouched)-it.behind:]
+			out = e.write(out, w, it, &st)
+		}
 	}
 	if !st.Changed {
 		return dst, st, nil
@@ -165,12 +158,65 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	return append(out, untouched...), st, nil
 }
 
+// read reads events until a batch of them is to be changed. It returns how many, and
+// the rest of the chunk.
+func (e *Enricher) read(w *worker, chunk []byte, st *Stats) (n int, rest []byte, err error) {
+	for rest = chunk; n < batch && len(rest) > 0; {
+		it := &w.items[n]
+		it.from = len(rest)
+		it.pairs, rest, err = it.in.Read(rest, it.pairs[:0])
+		if err != nil {
+			return 0, rest, err
+		}
+		it.behind = len(rest)
+		st.Records++
+		it.raw = it.findLine(e.keys)
+		if it.raw < 0 {
+			st.Passed++
+			continue
+		}
+		line, _ := event.Text(it.pairs[it.raw].Value)
+		it.matched = e.parser.Read(&it.ev, line)
+		if !it.matched {
+			st.Unmatched++
+			if e.unmatched == Pass {
+				continue
+			}
+		}
+		n++
+	}
+	return n, rest, nil
+}
+
+// write appends a line that is to be changed.
+func (e *Enricher) write(out []byte, w *worker, it *item, st *Stats) []byte {
+	st.Changed = true
+	switch {
+	case it.matched:
+		st.Matched++
+		st.Categories[it.ev.Category]++
+		if it.ev.Category == parser.Unknown {
+			st.Unknown++
+		}
+		if it.ev.Sec > it.in.Sec+aheadSeconds {
+			st.Ahead++
+		}
+		out = e.appendEvent(out, w, it)
+	case e.unmatched == Mark:
+		st.Marked++
+		out = e.appendMarked(out, w, it)
+	default:
+		st.Dropped++
+	}
+	return out
+}
+
 // findLine returns the index of the pair that holds the raw line, or -1.
-func (w *worker) findLine(keys [][]byte) int {
+func (it *item) findLine(keys [][]byte) int {
 	for _, key := range keys {
-		for i := range w.pairs {
-			if string(w.pairs[i].Key) == string(key) {
-				if _, ok := event.Text(w.pairs[i].Value); ok {
+		for i := range it.pairs {
+			if string(it.pairs[i].Key) == string(key) {
+				if _, ok := event.Text(it.pairs[i].Value); ok {
 					return i
 				}
 			}
