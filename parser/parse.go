@@ -36,25 +36,60 @@ func New(o Options) *Parser {
 	return p
 }
 
+// Line is a line for [Parser.ParseAll].
+type Line struct {
+	Text []byte
+	// Sec and Nsec are the time of receipt (Unix).
+	Sec  int64
+	Nsec int32
+	// Event is what the line says, one of its own for each line.
+	Event *Event
+	// Matched tells, afterwards, that the line belongs to FortiEMS; if not, only
+	// Event.Clean is of use.
+	Matched bool
+}
+
 // Parse reads one line, received at the given Unix time, into ev. It reports
 // whether the line belongs to FortiEMS; if not, only ev.Clean is of use.
 // It never fails: what it does not understand stays text. ev points into line.
-//
-// It is Read, Resolve and Categorise one after the other. Whoever has many lines
-// takes several of them through one step before the next: the code of all three is
-// larger than what a processor keeps at hand.
 func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
-	if !p.Read(ev, line) {
-		return false
-	}
-	p.Resolve(ev, receivedSec, receivedNsec)
-	p.Categorise(ev)
-	return true
+	one := [1]Line{{Text: line, Sec: receivedSec, Nsec: receivedNsec, Event: ev}}
+	p.ParseAll(one[:])
+	return one[0].Matched
 }
 
-// Read is the first step of Parse: the header, the pairs, and whether the line
-// belongs to FortiEMS. The other steps are for lines that do.
-func (p *Parser) Read(ev *Event, line []byte) bool {
+// ParseAll is Parse for several lines, a few at best. Each step is taken with all of
+// them before the next one: the code of one step, and what is known of a few lines,
+// stay in the nearest caches of a processor, the code of all steps does not.
+func (p *Parser) ParseAll(lines []Line) {
+	for i := range lines {
+		lines[i].Event.readHeader(lines[i].Text)
+	}
+	for i := range lines {
+		lines[i].Event.parseBody()
+	}
+	for i := range lines {
+		lines[i].Matched = lines[i].Event.identify()
+	}
+	for i := range lines {
+		if lines[i].Matched {
+			p.resolve(lines[i].Event)
+		}
+	}
+	for i := range lines {
+		if l := &lines[i]; l.Matched {
+			p.resolveTime(l.Event, l.Sec, l.Nsec)
+		}
+	}
+	for i := range lines {
+		if lines[i].Matched {
+			p.rules.apply(lines[i].Event)
+		}
+	}
+}
+
+// readHeader makes the event that of line and reads the header.
+func (ev *Event) readHeader(line []byte) {
 	ev.reset()
 	line = trimTail(line)
 	if !isASCII(line) && !utf8.Valid(line) {
@@ -64,19 +99,7 @@ func (p *Parser) Read(ev *Event, line []byte) bool {
 	}
 	ev.Clean = line
 	ev.text = ev.head.parseHeader(line)
-	ev.parseBody()
-	return ev.identify()
 }
-
-// Resolve is the second step of Parse: the fields and the time, of an event received
-// at the given Unix time.
-func (p *Parser) Resolve(ev *Event, receivedSec int64, receivedNsec int32) {
-	p.resolve(ev)
-	p.resolveTime(ev, receivedSec, receivedNsec)
-}
-
-// Categorise is the third step of Parse: what the rules say.
-func (p *Parser) Categorise(ev *Event) { p.rules.apply(ev) }
 
 // isASCII reports whether no byte of line is above 0x7F.
 func isASCII(line []byte) bool {

@@ -166,11 +166,10 @@ func BenchmarkEncode(b *testing.B) {
 	e := New(Options{EventTime: true})
 	w := new(worker)
 	it := &w.items[0]
-	if _, _, err := e.read(w, chunk, new(Stats)); err != nil {
+	if _, _, err := w.read(chunk, e.keys, new(Stats)); err != nil {
 		b.Fatal(err)
 	}
-	e.parser.Resolve(&it.ev, it.in.Sec, it.in.Nsec)
-	e.parser.Categorise(&it.ev)
+	e.parser.ParseAll(w.lines[:1])
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
