@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"time"
 )
 
@@ -76,6 +77,7 @@ func (c *civil) parseClock(s []byte) (int, bool) {
 		return 0, false
 	}
 	c.hour, c.min, c.sec = int32(pairs&0xff), int32(pairs>>24&0xff), int32(pairs>>48&0xff)
+	c.nsec = 0
 	n := 8
 	if n+1 < len(s) && (s[n] == '.' || s[n] == ',') && isDigit(s[n+1]) {
 		n++
@@ -89,22 +91,35 @@ func (c *civil) parseClock(s []byte) (int, bool) {
 // fraction reads the digits behind a decimal point as billionths and returns how
 // many there are. Those behind the ninth say nothing.
 func fraction(s []byte) (billionths int32, n int) {
-	v, n := digits(s, 9)
-	billionths = int32(v) * tens[9-n]
-	for n < len(s) && isDigit(s[n]) {
+	var short [8]byte
+	eight := &short
+	if len(s) >= 8 {
+		eight = (*[8]byte)(s)
+	} else {
+		copy(short[:], s)
+	}
+	// A digit becomes its value, and whatever stands behind the digits becomes zeros.
+	const zeros, nines, highs = 0x3030303030303030, 0x7676767676767676, 0x8080808080808080
+	v := binary.LittleEndian.Uint64(eight[:]) ^ zeros
+	n = bits.TrailingZeros64((v|(v+nines))&highs) / 8
+	v &= lowMask[n]
+	v = (v*10 + v>>8) & 0x00ff00ff00ff00ff
+	v = (v*100 + v>>16) & 0x0000ffff0000ffff
+	billionths = int32(uint32(v*10000+v>>32) * 10)
+	if n == 8 && n < len(s) && isDigit(s[n]) {
+		billionths += int32(s[n] - '0')
+	}
+	for n >= 8 && n < len(s) && isDigit(s[n]) {
 		n++
 	}
 	return billionths, n
 }
 
-// tens are the powers of ten.
-var tens = [...]int32{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000}
-
 // valid reports whether the calendar has this moment. A missing year (0) is
 // taken for a leap year.
 func (c *civil) valid() bool {
-	return c.month >= 1 && c.month <= 12 && c.day >= 1 && c.day <= daysIn(c.year, c.month) &&
-		c.hour >= 0 && c.hour <= 23 && c.min >= 0 && c.min <= 59 && c.sec >= 0 && c.sec <= 59
+	return c.month >= 1 && c.month <= 12 && c.day >= 1 && (c.day <= 28 || c.day <= daysIn(c.year, c.month)) &&
+		c.hour <= 23 && c.min <= 59 && c.sec <= 59
 }
 
 func daysIn(year, month int32) int32 {
@@ -124,13 +139,14 @@ func daysIn(year, month int32) int32 {
 // of the proleptic Gregorian calendar counted from March, so that the leap day
 // is the last of a year.
 func (c *civil) utc() int64 {
-	y, m := int64(c.year), int64(c.month)
+	y, m := c.year, c.month
 	if m <= 2 {
 		y--
 		m += 12
 	}
-	days := 365*y + y/4 - y/100 + y/400 + (153*(m-3)+2)/5 + int64(c.day) - 719469
-	return days*86400 + int64(c.hour)*3600 + int64(c.min)*60 + int64(c.sec)
+	century := y / 100
+	days := 365*y + y>>2 - century + century>>2 + int32(uint32(153*(m-3)+2)/5) + c.day - 719469
+	return int64(days)*86400 + int64(c.hour*3600+c.min*60+c.sec)
 }
 
 // in returns the Unix seconds of the moment in a zone. In the hour that a zone
@@ -185,26 +201,27 @@ func parseOffset(s []byte) (n int, seconds int32) {
 	if s[0] == 'Z' || s[0] == 'z' {
 		return 1, 0
 	}
-	if s[0] != '+' && s[0] != '-' {
+	if s[0] != '+' && s[0] != '-' || len(s) < 2 || !isDigit(s[1]) {
 		return 0, 0
 	}
-	h, hn := digits(s[1:], 2)
-	if hn == 0 {
-		return 0, 0
+	h, m := int32(s[1]-'0'), int32(0)
+	n = 2
+	if n < len(s) && isDigit(s[n]) {
+		h, n = h*10+int32(s[n]-'0'), 3
 	}
-	n = 1 + hn
-	m := 0
+	minutes := n // where they begin; without a colon behind two digits only
 	if n < len(s) && s[n] == ':' {
-		if v, mn := digits(s[n+1:], 2); mn == 2 {
-			m, n = v, n+3
+		minutes++
+	}
+	if minutes >= 3 && minutes+1 < len(s) {
+		if v := pair(s[minutes], s[minutes+1]); v < 100 {
+			m, n = v, minutes+2
 		}
-	} else if v, mn := digits(s[n:], 2); mn == 2 && hn == 2 {
-		m, n = v, n+2
 	}
 	if h > 14 || m > 59 || n < len(s) && isDigit(s[n]) {
 		return 0, 0
 	}
-	seconds = int32(h)*3600 + int32(m)*60
+	seconds = h*3600 + m*60
 	if s[0] == '-' {
 		seconds = -seconds
 	}
@@ -292,7 +309,7 @@ type clocks struct {
 	hasLocal bool
 	fromDate bool // from date= and time=, else from dtime=
 
-	event, stamp, insert epoch // eventtime=, timestamp=, itime=
+	epochs [3]epoch // of epochIDs
 
 	offset  int32 // seconds east of UTC
 	hasZone bool  // named by tz= or proved by another clock
@@ -308,22 +325,23 @@ type epoch struct {
 	unit int64 // precision in nanoseconds, 0 without a value
 }
 
-func (ev *Event) epochOf(id keyID) (e epoch) {
-	if sec, nsec, unit, ok := parseEpoch(ev.value(id)); ok {
-		e = epoch{sec, nsec, unit}
-	}
-	return e
-}
-
-// epochKeys count from 1970.
-var epochKeys = keySetOf(keyEventtime, keyTimestamp, keyItime)
+// epochIDs are the keys that count from 1970. The first one is the time of the
+// event, the others are believed less than a date.
+var (
+	epochIDs  = [...]keyID{keyEventtime, keyTimestamp, keyItime}
+	epochKeys = keySetOf(epochIDs[:]...)
+)
 
 // readClocks collects the times of the line.
 func (ev *Event) readClocks() {
 	c := &ev.clocks
 	*c = clocks{}
 	if ev.valued.hasAny(&epochKeys) {
-		c.event, c.stamp, c.insert = ev.epochOf(keyEventtime), ev.epochOf(keyTimestamp), ev.epochOf(keyItime)
+		for i, id := range epochIDs {
+			if sec, nsec, unit, ok := parseEpoch(ev.value(id)); ok {
+				c.epochs[i] = epoch{sec, nsec, unit}
+			}
+		}
 	}
 	if tz := ev.value(keyTz); tz != nil {
 		if offset, ok := parseZone(tz); ok {
@@ -336,7 +354,6 @@ func (ev *Event) readClocks() {
 	}
 	if !c.hasLocal {
 		if v := ev.value(keyDtime); len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
-			c.local = civil{}
 			c.hasLocal = c.local.parseDate(v[:10]) && c.parseRest(v[11:])
 		}
 	}
@@ -370,8 +387,8 @@ func (c *clocks) parseRest(t []byte) bool {
 // that needs none: their difference, when it is within 5 s of an offset in use.
 func (c *clocks) proveZone(h *header) {
 	local := c.localUTC
-	for _, e := range [...]epoch{c.event, c.stamp, c.insert} {
-		if e.unit != 0 && c.prove(local-e.sec) {
+	for i := range c.epochs {
+		if e := &c.epochs[i]; e.unit != 0 && c.prove(local-e.sec) {
 			return
 		}
 	}
@@ -398,6 +415,7 @@ func (c *clocks) prove(difference int64) bool {
 func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
 	c := &ev.clocks
 	ev.readClocks()
+	event, stamp, insert := &c.epochs[0], &c.epochs[1], &c.epochs[2]
 	ev.Sec, ev.Nsec = receivedSec, receivedNsec
 	localSec := int64(-1)
 	if c.hasLocal {
@@ -408,14 +426,14 @@ func (p *Parser) resolveTime(ev *Event, receivedSec int64, receivedNsec int32) {
 		}
 	}
 	switch {
-	case c.event.unit != 0:
-		ev.Sec, ev.Nsec = c.event.sec, c.event.nsec
+	case event.unit != 0:
+		ev.Sec, ev.Nsec = event.sec, event.nsec
 	case c.hasLocal && believable(localSec):
 		ev.Sec, ev.Nsec = localSec, c.local.nsec
-	case c.stamp.unit != 0:
-		ev.Sec, ev.Nsec = c.stamp.sec, c.stamp.nsec
-	case c.insert.unit != 0:
-		ev.Sec, ev.Nsec = c.insert.sec, c.insert.nsec
+	case stamp.unit != 0:
+		ev.Sec, ev.Nsec = stamp.sec, stamp.nsec
+	case insert.unit != 0:
+		ev.Sec, ev.Nsec = insert.sec, insert.nsec
 	case ev.head.hasTime:
 		if sec := p.headerTime(&ev.head, receivedSec); believable(sec) {
 			ev.Sec, ev.Nsec = sec, ev.head.local.nsec
@@ -449,12 +467,9 @@ func (ev *Event) representTimes(localSec int64) {
 	if !ev.valued.hasAny(&epochKeys) {
 		return
 	}
-	for _, e := range [...]struct {
-		epoch
-		id keyID
-	}{{c.event, keyEventtime}, {c.stamp, keyTimestamp}, {c.insert, keyItime}} {
-		if e.unit != 0 && e.sec == ev.Sec && (e.unit == 1e9 || e.nsec == ev.Nsec) {
-			ev.represented(e.id)
+	for i := range c.epochs {
+		if e := &c.epochs[i]; e.unit != 0 && e.sec == ev.Sec && (e.unit == 1e9 || e.nsec == ev.Nsec) {
+			ev.represented(epochIDs[i])
 		}
 	}
 }
@@ -485,10 +500,13 @@ func (p *Parser) headerTime(h *header, received int64) int64 {
 func (ev *Event) appendOffset(offset int32) []byte {
 	b := ev.scratch(6)
 	n := len(b)
+	b = b[:n+6]
 	sign := byte('+')
 	if offset < 0 {
 		sign, offset = '-', -offset
 	}
-	h, m := byte(offset/3600), byte(offset%3600/60)
-	return ev.keep(append(b, sign, '0'+h/10, '0'+h%10, ':', '0'+m/10, '0'+m%10), n)
+	minutes := uint32(offset) / 60
+	h, m := minutes/60, minutes%60
+	*(*[6]byte)(b[n:]) = [6]byte{sign, byte('0' + h/10), byte('0' + h%10), ':', byte('0' + m/10), byte('0' + m%10)}
+	return ev.keep(b, n)
 }

@@ -236,7 +236,10 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	if len(s) < 15 {
 		return 0, false
 	}
-	var t stamp
+	t, other := &h.stamp, stamp{}
+	if h.hasTime {
+		t = &other
+	}
 	if isDigit(s[0]) {
 		n = t.parseISO(s)
 		if n > 0 && !t.hasZone && n+1 < len(s) && s[n] == ' ' {
@@ -252,12 +255,16 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	if n == 0 {
 		return 0, false
 	}
-	if !h.hasTime || t.hasZone && !h.hasZone {
-		h.hasTime, h.stamp = true, t
+	if h.hasTime && t.hasZone && !h.hasZone {
+		h.stamp = other
 	}
-	end := n + wordEnd(s[n:])
-	if bytes.IndexByte(s[n:end], '=') >= 0 {
-		return n, false // a pair without the blank before it
+	h.hasTime = true
+	end := n
+	for end < len(s) && !blank[s[end]] {
+		if s[end] == '=' {
+			return n, false // a pair without the blank before it
+		}
+		end++
 	}
 	if end == n+1 && s[n] == ':' {
 		return end, false
@@ -275,7 +282,8 @@ func (t *stamp) parseBSD(s []byte) int {
 	if month == 0 {
 		return 0
 	}
-	c := civil{month: int32(month)}
+	c := &t.local
+	c.year, c.month = 0, int32(month)
 	i := 7
 	switch {
 	case s[6] != ' ':
@@ -309,14 +317,14 @@ func (t *stamp) parseBSD(s []byte) int {
 	if !ok || !c.valid() {
 		return 0
 	}
-	t.local, t.noYear = c, c.year == 0
+	t.hasZone, t.noYear = false, c.year == 0
 	return i
 }
 
 // parseISO reads 2024-10-01T22:17:30.112143+00:00, also with a space for the T
 // and without an offset.
 func (t *stamp) parseISO(s []byte) int {
-	var c civil
+	c := &t.local
 	if len(s) < 19 || !c.parseDate(s[:10]) || s[10] != 'T' && s[10] != ' ' {
 		return 0
 	}
@@ -325,12 +333,9 @@ func (t *stamp) parseISO(s []byte) int {
 		return 0
 	}
 	n += 11
-	t.local, t.noYear = c, false
-	if z, offset := parseOffset(s[n:]); z > 0 {
-		t.hasZone, t.offset = true, offset
-		n += z
-	}
-	return n
+	z, offset := parseOffset(s[n:])
+	t.hasZone, t.offset, t.noYear = z > 0, offset, false
+	return n + z
 }
 
 // parseTag reads "app[pid]: " or the token of a type without a colon.

@@ -105,13 +105,19 @@ func (ev *Event) readHeader(line []byte) {
 func isASCII(line []byte) bool {
 	const highs = 0x8080808080808080
 	var seen uint64
-	for ; len(line) >= 32; line = line[32:] {
-		w := (*[32]byte)(line)
-		seen |= binary.LittleEndian.Uint64(w[0:]) | binary.LittleEndian.Uint64(w[8:]) |
-			binary.LittleEndian.Uint64(w[16:]) | binary.LittleEndian.Uint64(w[24:])
+	if len(line) < 64 {
+		for _, c := range line {
+			seen |= uint64(c)
+		}
+		return seen&highs == 0
 	}
-	for _, c := range line {
-		seen |= uint64(c)
+	for i := 0; i < len(line); i += 64 {
+		// The last bytes are read together with some of those before them.
+		w := (*[64]byte)(line[min(i, len(line)-64):])
+		seen |= binary.LittleEndian.Uint64(w[0:]) | binary.LittleEndian.Uint64(w[8:]) |
+			binary.LittleEndian.Uint64(w[16:]) | binary.LittleEndian.Uint64(w[24:]) |
+			binary.LittleEndian.Uint64(w[32:]) | binary.LittleEndian.Uint64(w[40:]) |
+			binary.LittleEndian.Uint64(w[48:]) | binary.LittleEndian.Uint64(w[56:])
 	}
 	return seen&highs == 0
 }

@@ -3,8 +3,13 @@ package parser
 import (
 	"bytes"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
+	"time"
 )
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // TestWholeWordsAgreeWithBytes compares what reads eight bytes at a time with loops
 // over bytes, on texts of all bytes and of those that matter.
@@ -40,14 +45,19 @@ func TestWholeWordsAgreeWithBytes(t *testing.T) {
 		if got, want := nextByte(s, i, '"'), index(func(c byte) bool { return c == '"' }); got != want {
 			t.Fatalf("nextByte(%q, %d) = %d, not %d", s, i, got, want)
 		}
-		if got, want := isASCII(s), bytes.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0; got != want {
-			t.Fatalf("isASCII(%q) = %v", s, got)
-		}
 		if got, want := hasUpper(s), bytes.ContainsAny(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"); got != want {
 			t.Fatalf("hasUpper(%q) = %v", s, got)
 		}
+		if rnd.IntN(2) == 0 {
+			s = bytes.Repeat([]byte("a"), rnd.IntN(260))
+			if len(s) > 0 {
+				s[rnd.IntN(len(s))] = random(1)[0]
+			}
+		}
+		if got, want := isASCII(s), bytes.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0; got != want {
+			t.Fatalf("isASCII(%q) = %v", s, got)
+		}
 	}
-	digit := func(c byte) bool { return c >= '0' && c <= '9' }
 	two := func(s []byte) int32 { return int32(s[0]-'0')*10 + int32(s[1]-'0') }
 	for range 400_000 {
 		s := []byte("2024-10-0112:34:56")
@@ -76,6 +86,63 @@ func TestWholeWordsAgreeWithBytes(t *testing.T) {
 			t.Fatalf("parseClock(%q) = %v", clock, got)
 		} else if ok && (c.hour != two(clock) || c.min != two(clock[3:]) || c.sec != two(clock[6:])) {
 			t.Fatalf("parseClock(%q): %+v", clock, c)
+		}
+	}
+}
+
+// TestNumbersOfTimes compares what reads fractions and offsets with package strconv
+// and regular expressions, and days with package time.
+func TestNumbersOfTimes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	text := func(alphabet string, most int) []byte {
+		b := make([]byte, rnd.IntN(most))
+		for i := range b {
+			b[i] = alphabet[rnd.IntN(len(alphabet))]
+		}
+		return b
+	}
+	digits := regexp.MustCompile(`^[0-9]*`)
+	for range 200_000 {
+		s := text("0123456789", 14)
+		if rnd.IntN(2) == 0 && len(s) > 0 {
+			s[rnd.IntN(len(s))] = byte(rnd.IntN(256))
+		}
+		d := digits.Find(s)
+		want, _ := strconv.Atoi((string(d) + "000000000")[:9])
+		if got, n := fraction(s); int(got) != want || n != len(d) {
+			t.Fatalf("fraction(%q) = %d, %d", s, got, n)
+		}
+	}
+	offset := regexp.MustCompile(`^([+-])(?:([0-9]{1,2}):([0-9]{2})|([0-9]{2})([0-9]{2})|([0-9]{1,2}))`)
+	for range 200_000 {
+		s := append(text("+-", 3), text("0012345:: ", 8)...)
+		seconds, length := 0, 0
+		if m := offset.FindSubmatch(s); m != nil && !(len(m[0]) < len(s) && digit(s[len(m[0])])) {
+			hours, _ := strconv.Atoi(string(m[2]) + string(m[4]) + string(m[6]))
+			minutes, _ := strconv.Atoi("0" + string(m[3]) + string(m[5]))
+			if hours <= 14 && minutes <= 59 {
+				length = len(m[0])
+				seconds = hours*3600 + minutes*60
+				if s[0] == '-' {
+					seconds = -seconds
+				}
+			}
+		}
+		if n, got := parseOffset(s); n != length || int(got) != seconds {
+			t.Fatalf("parseOffset(%q) = %d, %d, not %d, %d", s, n, got, length, seconds)
+		}
+	}
+	for day := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 10_000; day = day.Add(25*time.Hour + 61*time.Second) {
+		c := civil{int32(day.Year()), int32(day.Month()), int32(day.Day()), int32(day.Hour()), int32(day.Minute()), int32(day.Second()), 0}
+		if got := c.utc(); got != day.Unix() || !c.valid() {
+			t.Fatalf("%v: %d, %v", day, got, c.valid())
+		}
+	}
+	var ev Event
+	for minutes := -14 * 60; minutes <= 14*60; minutes++ {
+		zone := time.FixedZone("", minutes*60)
+		if got, want := string(ev.appendOffset(int32(minutes*60))), time.Unix(0, 0).In(zone).Format("-07:00"); got != want {
+			t.Fatalf("%s, not %s", got, want)
 		}
 	}
 }
