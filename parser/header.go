@@ -12,6 +12,7 @@ type header struct {
 	msgid    []byte
 	sdata    []byte // RFC 5424 structured data with its brackets
 	stray    []byte // text before the first pair that is no header
+	first    span   // the key that the rest begins with, when end is not 0
 
 	hasTime bool // stamp is set
 	stamp
@@ -220,7 +221,7 @@ func (h *header) parse3164(s []byte) []byte {
 		stamped = !broken
 		s = trimLeft(s[n:])
 	}
-	if stamped && !isBody(s) {
+	if stamped && !h.isBody(s) {
 		w := wordEnd(s)
 		if rest := trimLeft(s[w:]); isHostname(s[:w]) && (!isTypeToken(s[:w]) || followsHost(rest)) {
 			h.hostname, s = s[:w], rest
@@ -340,7 +341,7 @@ func (t *stamp) parseISO(s []byte) int {
 
 // parseTag reads "app[pid]: " or the token of a type without a colon.
 func (h *header) parseTag(s []byte) []byte {
-	if isBody(s) {
+	if h.isBody(s) {
 		return s
 	}
 	w := wordEnd(s)
@@ -381,10 +382,17 @@ func isTypeToken(w []byte) bool {
 	return len(w) > len("ems-") && hasPrefixFold(w, "ems") && (w[3] == '-' || w[3] == '_') && tokenIn(&allTokens, w[4:]) >= 0
 }
 
-// isBody reports whether the message begins here rather than a header word.
-func isBody(s []byte) bool {
-	return len(s) == 0 || s[0] == '{' || s[0] == '<' || s[0] == '"' || s[0] == '[' ||
-		bytes.HasPrefix(s, cefPrefix) || keyEnd(s, 0) >= 0
+// isBody reports whether the message begins here rather than a header word. It
+// notes the key that it begins with.
+func (h *header) isBody(s []byte) bool {
+	if len(s) == 0 || s[0] == '{' || s[0] == '<' || s[0] == '"' || s[0] == '[' {
+		return true
+	}
+	if k := nextKey(s, 0); k.end > 0 {
+		h.first = k
+		return true
+	}
+	return bytes.HasPrefix(s, cefPrefix)
 }
 
 // isHostname reports whether w can be the HOSTNAME of RFC 3164: a name or an

@@ -135,6 +135,10 @@ var ceePrefix = []byte("@cee:")
 
 // parseBody enters the pairs of the text after the header.
 func (ev *Event) parseBody() {
+	if ev.head.first.end > 0 {
+		ev.scanPairs(ev.text, ev.head.first)
+		return
+	}
 	s := trimLeft(bytes.TrimPrefix(ev.text, ceePrefix))
 	if len(s) == 0 {
 		return
