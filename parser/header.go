@@ -221,10 +221,16 @@ func (h *header) parse3164(s []byte) []byte {
 		stamped = !broken
 		s = trimLeft(s[n:])
 	}
-	if stamped && !h.isBody(s) {
+	if h.isBody(s) {
+		return s
+	}
+	if stamped {
 		w := wordEnd(s)
 		if rest := trimLeft(s[w:]); isHostname(s[:w]) && (!isTypeToken(s[:w]) || followsHost(rest)) {
 			h.hostname, s = s[:w], rest
+			if h.isBody(s) {
+				return s
+			}
 		}
 	}
 	return h.parseTag(s)
@@ -237,9 +243,9 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	if len(s) < 15 {
 		return 0, false
 	}
-	t, other := &h.stamp, stamp{}
+	t := &h.stamp
 	if h.hasTime {
-		t = &other
+		t = new(stamp)
 	}
 	if isDigit(s[0]) {
 		n = t.parseISO(s)
@@ -257,7 +263,7 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 		return 0, false
 	}
 	if h.hasTime && t.hasZone && !h.hasZone {
-		h.stamp = other
+		h.stamp = *t
 	}
 	h.hasTime = true
 	end := n
@@ -341,9 +347,6 @@ func (t *stamp) parseISO(s []byte) int {
 
 // parseTag reads "app[pid]: " or the token of a type without a colon.
 func (h *header) parseTag(s []byte) []byte {
-	if h.isBody(s) {
-		return s
-	}
 	w := wordEnd(s)
 	if w == 0 {
 		return s
@@ -385,14 +388,11 @@ func isTypeToken(w []byte) bool {
 // isBody reports whether the message begins here rather than a header word. It
 // notes the key that it begins with.
 func (h *header) isBody(s []byte) bool {
-	if len(s) == 0 || s[0] == '{' || s[0] == '<' || s[0] == '"' || s[0] == '[' {
-		return true
-	}
 	if k := nextKey(s, 0); k.end > 0 {
 		h.first = k
 		return true
 	}
-	return bytes.HasPrefix(s, cefPrefix)
+	return len(s) == 0 || s[0] == '{' || s[0] == '<' || s[0] == '"' || s[0] == '[' || bytes.HasPrefix(s, cefPrefix)
 }
 
 // isHostname reports whether w can be the HOSTNAME of RFC 3164: a name or an

@@ -128,7 +128,7 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
 	out = dst
-	untouched := chunk // what is not copied yet
+	untouched := len(chunk) // bytes that are not copied yet
 	for rest := chunk; len(rest) > 0; {
 		n := 0
 		if n, rest, err = w.read(rest, e.keys, &st); err != nil {
@@ -143,15 +143,17 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 					continue
 				}
 			}
-			out = append(out, untouched[:len(untouched)-it.from]...)
-			untouched = untouched[len(untouched)-it.behind:]
+			if untouched > it.from {
+				out = append(out, chunk[len(chunk)-untouched:len(chunk)-it.from]...)
+			}
+			untouched = it.behind
 			out = e.write(out, w, it, matched, &st)
 		}
 	}
 	if !st.Changed {
 		return dst, st, nil
 	}
-	return append(out, untouched...), st, nil
+	return append(out, chunk[len(chunk)-untouched:]...), st, nil
 }
 
 // read reads events until a batch of them has lines. It returns how many have, and the
@@ -166,12 +168,11 @@ func (w *worker) read(chunk []byte, keys [][]byte, st *Stats) (n int, rest []byt
 		}
 		it.behind = len(rest)
 		st.Records++
-		it.raw = it.findLine(keys)
-		if it.raw < 0 {
+		text, found := it.findLine(keys)
+		if !found {
 			st.Passed++
 			continue
 		}
-		text, _ := event.Text(it.pairs[it.raw].Value)
 		w.lines[n] = parser.Line{Text: text, Sec: it.in.Sec, Nsec: it.in.Nsec, Event: &it.ev}
 		n++
 	}
@@ -200,16 +201,18 @@ func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stat
 	return out
 }
 
-// findLine returns the index of the pair that holds the raw line, or -1.
-func (it *item) findLine(keys [][]byte) int {
+// findLine notes the pair that holds the raw line and returns the line.
+func (it *item) findLine(keys [][]byte) (text []byte, found bool) {
 	for _, key := range keys {
 		for i := range it.pairs {
-			if string(it.pairs[i].Key) == string(key) {
-				if _, ok := event.Text(it.pairs[i].Value); ok {
-					return i
+			p := &it.pairs[i]
+			if string(p.Key) == string(key) {
+				if text, found = event.Text(p.Value); found {
+					it.raw = i
+					return text, true
 				}
 			}
 		}
 	}
-	return -1
+	return nil, false
 }

@@ -76,7 +76,9 @@ func (ev *Event) Read(chunk []byte, pairs []Pair) (_ []Pair, rest []byte, err er
 
 // readHead reads b up to the first pair of the record, which then reaches to the
 // end of b. It reports whether b begins with an event that has a record.
-func (ev *Event) readHead(b []byte) bool {
+func (ev *Event) readHead(b []byte) bool { return ev.readUsualHead(b) || ev.readAnyHead(b) }
+
+func (ev *Event) readAnyHead(b []byte) bool {
 	ev.Head, ev.Record, ev.Body, ev.Count = nil, nil, nil, 0
 	ev.Sec, ev.Nsec = 0, 0 // a time of whole seconds writes no nanoseconds
 	raw := b
@@ -102,13 +104,51 @@ func (ev *Event) readHead(b []byte) bool {
 			return false
 		}
 	}
-	count, body, err := msgp.ReadMapHeaderBytes(b)
-	if err != nil {
+	count, size := mapHeader(b)
+	if size == 0 {
 		return false
 	}
 	ev.Head = raw[:len(raw)-len(b)]
-	ev.Record, ev.Body, ev.Count = b, body, int(count)
+	ev.Record, ev.Body, ev.Count = b, b[size:], count
 	return true
+}
+
+// readUsualHead is readHead for what Fluent Bit itself writes: an EventTime and
+// empty metadata.
+func (ev *Event) readUsualHead(b []byte) bool {
+	const start = 0x9292<<16 | fixExt8<<8 // two arrays of two, an EventTime
+	const time, metadata = 4, 4 + timeBytes
+	if len(b) < metadata || binary.BigEndian.Uint32(b) != start {
+		return false
+	}
+	count, size := mapHeader(b[metadata:])
+	if size == 0 || count > 0 {
+		return false
+	}
+	record := metadata + size
+	if count, size = mapHeader(b[record:]); size == 0 {
+		return false
+	}
+	if _, ok := ev.eventTime(b[time:]); !ok {
+		return false
+	}
+	ev.TimeStart, ev.TimeEnd = 2, metadata
+	ev.Head, ev.Record, ev.Body, ev.Count = b[:record], b[record:], b[record+size:], count
+	return true
+}
+
+// mapHeader reads the header of a map and returns the number of pairs and its own
+// length, 0 without one.
+func mapHeader(b []byte) (count, size int) {
+	switch {
+	case len(b) >= 1 && b[0]&0xf0 == 0x80:
+		return int(b[0] & 0x0f), 1
+	case len(b) >= 5 && b[0] == 0xdf:
+		return int(binary.BigEndian.Uint32(b[1:])), 5
+	case len(b) >= 3 && b[0] == 0xde:
+		return int(binary.BigEndian.Uint16(b[1:])), 3
+	}
+	return 0, 0
 }
 
 // skip returns what stands behind the object at the start of b, nil if b does not
@@ -205,43 +245,45 @@ func NextPair(body []byte) (p Pair, rest []byte, err error) {
 // read reads the pair at the start of body and returns the rest, nil if body does
 // not hold all of it.
 func (p *Pair) read(body []byte) []byte {
-	key, b, ok := readText(body)
-	if ok {
-		p.Key = key
+	value := body
+	if from, end := textIn(body); end > 0 {
+		p.Key, value = body[from:end:end], body[end:]
 	} else {
 		p.Key = nil
-		if b = skip(body); b == nil {
+		if value = skip(body); value == nil {
 			return nil
 		}
 	}
-	_, rest, ok := readText(b)
-	if !ok {
-		if rest = skip(b); rest == nil {
-			return nil
-		}
+	rest := value
+	if _, end := textIn(value); end > 0 {
+		rest = value[end:]
+	} else if rest = skip(value); rest == nil {
+		return nil
 	}
 	p.Raw = body[:len(body)-len(rest)]
-	p.Value = b[:len(b)-len(rest)]
+	p.Value = value[:len(value)-len(rest)]
 	return rest
 }
 
 // Text returns the bytes of a raw str or bin value, and whether it is one.
 func Text(value []byte) ([]byte, bool) {
-	v, rest, ok := readText(value)
-	return v, ok && len(rest) == 0
+	from, end := textIn(value)
+	return value[from:end:end], end > 0 && end == len(value)
 }
 
 // IsStr reports whether a raw value is a str.
 func IsStr(value []byte) bool { return msgp.NextType(value) == msgp.StrType }
 
-func readText(b []byte) (text, rest []byte, ok bool) {
+// textIn returns where the text of the str or bin at the start of b begins and ends,
+// 0 and 0 when b does not hold all of one.
+func textIn(b []byte) (from, end int) {
 	if len(b) == 0 {
-		return nil, b, false
+		return 0, 0
 	}
-	from, n := 1, 0
+	n := 0
 	switch c := b[0]; {
 	case c&0xe0 == 0xa0:
-		n = int(c & 0x1f)
+		from, n = 1, int(c&0x1f)
 	case (c == 0xc4 || c == 0xd9) && len(b) >= 2:
 		from, n = 2, int(b[1])
 	case (c == 0xc5 || c == 0xda) && len(b) >= 3:
@@ -249,10 +291,10 @@ func readText(b []byte) (text, rest []byte, ok bool) {
 	case (c == 0xc6 || c == 0xdb) && len(b) >= 5:
 		from, n = 5, int(binary.BigEndian.Uint32(b[1:]))
 	default:
-		return nil, b, false
+		return 0, 0
 	}
 	if n > len(b)-from {
-		return nil, b, false
+		return 0, 0
 	}
-	return b[from : from+n : from+n], b[from+n:], true
+	return from, from + n
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -451,6 +452,10 @@ func FuzzNext(f *testing.F) {
 		var read Event
 		var pairs []Pair
 		for rest := chunk; len(rest) > 0; {
+			var usual, anyHead Event
+			if usual.readUsualHead(rest) && (!anyHead.readAnyHead(rest) || !reflect.DeepEqual(usual, anyHead)) {
+				t.Fatalf("% x: %+v, not %+v", rest, usual, anyHead)
+			}
 			ev, behind, err := Next(rest)
 			pairs = checkRead(t, &read, pairs, rest, ev, behind, err)
 			if err != nil {
