@@ -219,7 +219,7 @@ func (h *header) parse3164(s []byte) []byte {
 			break
 		}
 		stamped = !broken
-		s = trimLeft(s[n:])
+		s = s[skipBlanks(s, n):]
 	}
 	if h.isBody(s) {
 		return s
@@ -247,7 +247,8 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 	if h.hasTime {
 		t = new(stamp)
 	}
-	if isDigit(s[0]) {
+	switch {
+	case isDigit(s[0]):
 		n = t.parseISO(s)
 		if n > 0 && !t.hasZone && n+1 < len(s) && s[n] == ' ' {
 			// Behind a blank with all its digits, +0200 or +02:00.
@@ -256,7 +257,7 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 				n += 1 + z
 			}
 		}
-	} else {
+	case s[3] == ' ':
 		n = t.parseBSD(s)
 	}
 	if n == 0 {
@@ -280,11 +281,8 @@ func (h *header) parseStamp(s []byte) (n int, broken bool) {
 }
 
 // parseBSD reads "Oct  1 22:17:30", also with a year before or behind the time, or
-// a fraction.
+// a fraction. s has 15 bytes at least, the blank behind the month among them.
 func (t *stamp) parseBSD(s []byte) int {
-	if len(s) < 15 || s[3] != ' ' {
-		return 0
-	}
 	month := monthOf(s[:3])
 	if month == 0 {
 		return 0
@@ -432,12 +430,15 @@ func wordEnd(s []byte) int {
 	return len(s)
 }
 
-func trimLeft(s []byte) []byte {
-	i := 0
+func trimLeft(s []byte) []byte { return s[skipBlanks(s, 0):] }
+
+// skipBlanks returns the index of the first byte of s[i:] that is not blank, or
+// len(s).
+func skipBlanks(s []byte, i int) int {
 	for i < len(s) && blank[s[i]] {
 		i++
 	}
-	return s[i:]
+	return i
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
