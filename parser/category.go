@@ -130,29 +130,34 @@ func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 // a token with its prefix wins wherever it stands.
 func (ev *Event) lineToken() (found token, marked bool) {
 	found = noToken
-	bare := noToken
-	for i, v := range [...][]byte{
-		ev.value(keySubtype), ev.value(keyType), ev.value(keyLogtype), ev.value(keyLogType), ev.value(keyModule),
-		ev.head.appname, ev.cefName,
-	} {
-		if v == nil {
-			continue
-		}
-		t := findToken(v)
-		if t >= 0 {
-			return t, true
-		}
-		found = max(found, t)
-		if inType := i < 2; inType && t == noToken && bare == noToken && ev.by == byEMS {
-			bare = tokenIn(&bareTokens, v)
+	for _, id := range tokenKeys {
+		if v := ev.value(id); v != nil {
+			if found = max(found, findToken(v)); found >= 0 {
+				return found, true
+			}
 		}
 	}
+	if found = max(found, findToken(ev.head.appname)); found >= 0 {
+		return found, true
+	}
+	if found = max(found, findToken(ev.cefName)); found >= 0 {
+		return found, true
+	}
 	marked = found != noToken
-	if bare != noToken {
-		found = bare
+	if ev.by == byEMS {
+		bare := tokenIn(&bareTokens, ev.value(keySubtype))
+		if bare == noToken {
+			bare = tokenIn(&bareTokens, ev.value(keyType))
+		}
+		if bare != noToken {
+			found = bare
+		}
 	}
 	return found, marked
 }
+
+// tokenKeys are the keys whose values may hold a token.
+var tokenKeys = [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule}
 
 var (
 	idKeys     = keySetOf(keyID_, keyLogid, keyLogID) // hold the log id
@@ -165,16 +170,19 @@ var (
 func (ev *Event) identify() bool {
 	// A relay may add an id of its own, so the first that means something counts.
 	ev.id = nil
-	for _, v := range [...][]byte{ev.value(keyID_), ev.value(keyLogid), ev.value(keyLogID)} {
-		if v == nil {
-			continue
-		}
-		if isClientID(v) || isGateID(v) {
-			ev.id = v
-			break
-		}
-		if ev.id == nil {
-			ev.id = v
+	if ev.valued.hasAny(&idKeys) {
+		for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
+			v := ev.value(id)
+			if v == nil {
+				continue
+			}
+			if isClientID(v) || isGateID(v) {
+				ev.id = v
+				break
+			}
+			if ev.id == nil {
+				ev.id = v
+			}
 		}
 	}
 	fiveDigits, gateID := isClientID(ev.id), isGateID(ev.id)

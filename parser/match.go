@@ -247,28 +247,16 @@ type ruleSet []uint64
 
 func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
 
-// join enters the rules of o.
-func (s ruleSet) join(o ruleSet) {
-	for i, word := range o {
-		s[i] |= word
-	}
-}
-
 // ruleList is rules in their order. Most rules cannot hold for most events, so
 // each is filed under one condition that is cheap to look up; only the rules
 // filed under what the event has are tried, in their order.
 type ruleList struct {
 	rules      []rule
 	byCategory [NumCategories]ruleSet
-	always     ruleSet     // filed under nothing
-	withID     ruleSet     // filed under having an id
-	byPhrase   []ruleSet   // by number of the phrase
-	byText     [][]ruleSet // by position and number of the text in Rules.filing
-	byLead     []leadRules // by position in Rules.filing.leadKeys
+	always     ruleSet   // filed under nothing
+	byPhrase   []ruleSet // by number of the phrase
+	byFiled    []ruleSet // by number in Rules.filing
 }
-
-// leadRules are rules by the first byte of the value of a key.
-type leadRules [256]ruleSet
 
 // filing is what of an event rules are filed under: id, subtype, type, and the
 // values of those keys that rules compare as a whole or by their beginning.
@@ -277,8 +265,14 @@ type filing struct {
 	leadKeys []keyID // keys by whose first byte rules are filed
 	set      keySet  // all of them
 	texts    []*textIndex
-	numbers  []map[string]int // what texts will hold, while rules are compiled
+	numbers  [][]int          // of the texts
+	leads    []int            // numbers of the byte 0 of leadKeys
+	last     int              // number given
+	compiled []map[string]int // numbers by text, while rules are compiled
 }
+
+// filedAnyID is the number of having an id; those of texts and first bytes follow.
+const filedAnyID = 0
 
 // Positions of a filing.
 const (
@@ -288,82 +282,83 @@ const (
 	filedKeys
 )
 
-// position returns where a key stands in a list of keys, at its end if it is new.
-func (f *filing) position(list *[]keyID, id keyID) int {
+// position returns where a key stands in keys, at its end if it is new.
+func (f *filing) position(id keyID) int {
 	f.set.add(id)
-	if i := slices.Index(*list, id); i >= 0 {
+	if i := slices.Index(f.keys, id); i >= 0 {
 		return i
 	}
-	*list = append(*list, id)
-	return len(*list) - 1
+	f.keys = append(f.keys, id)
+	return len(f.keys) - 1
+}
+
+// lead returns the number of the byte 0 of a key.
+func (f *filing) lead(id keyID) int {
+	f.set.add(id)
+	if i := slices.Index(f.leadKeys, id); i >= 0 {
+		return f.leads[i]
+	}
+	number := f.last + 1
+	f.last += 256
+	f.leadKeys, f.leads = append(f.leadKeys, id), append(f.leads, number)
+	return number
 }
 
 // number returns the number of a text at a position, a new one if it has none.
 func (f *filing) number(position int, text string) int {
-	for len(f.numbers) <= position {
-		f.numbers = append(f.numbers, map[string]int{})
+	for len(f.compiled) <= position {
+		f.compiled = append(f.compiled, map[string]int{})
 	}
-	at, ok := f.numbers[position][text]
+	number, ok := f.compiled[position][text]
 	if !ok {
-		at = len(f.numbers[position])
-		f.numbers[position][text] = at
+		f.last++
+		number = f.last
+		f.compiled[position][text] = number
 	}
-	return at
+	return number
 }
 
 // build makes the indexes of the texts. It reports whether they can hold them.
 func (f *filing) build() bool {
-	for _, numbers := range f.numbers {
-		if len(numbers) > maxTexts {
+	for position := range max(len(f.compiled), filedKeys) {
+		var texts []string
+		var numbers []int
+		if position < len(f.compiled) {
+			for text, number := range f.compiled[position] {
+				texts, numbers = append(texts, text), append(numbers, number)
+			}
+		}
+		if len(texts) > maxTexts {
 			return false
 		}
-		texts := make([]string, len(numbers))
-		for text, at := range numbers {
-			texts[at] = text
-		}
-		f.texts = append(f.texts, newTextIndex(texts))
+		f.texts, f.numbers = append(f.texts, newTextIndex(texts)), append(f.numbers, numbers)
 	}
-	f.numbers = nil
+	f.compiled = nil
 	return true
 }
 
-// find returns the number of a text at a position, -1 if no rule names it.
-func (f *filing) find(position int, text []byte) int {
-	if position >= len(f.texts) {
-		return -1
+// find notes the number of a text at a position if a rule names it.
+func (f *filing) find(ev *Event, position int, text []byte) {
+	if at := f.texts[position].find(text); at >= 0 {
+		ev.texts = append(ev.texts, f.numbers[position][at])
 	}
-	return f.texts[position].find(text)
+}
+
+// file files rule i under a number.
+func (l *ruleList) file(number, i int) {
+	for len(l.byFiled) <= number {
+		l.byFiled = append(l.byFiled, nil)
+	}
+	if l.byFiled[number] == nil {
+		l.byFiled[number] = make(ruleSet, l.words())
+	}
+	l.byFiled[number].add(i)
 }
 
 // fileUnder files rule i under all texts of a condition.
 func (l *ruleList) fileUnder(f *filing, position, i int, list []textMatch) {
-	for len(l.byText) <= position {
-		l.byText = append(l.byText, nil)
-	}
 	for _, m := range list {
-		at := f.number(position, m.text)
-		by := &l.byText[position]
-		for len(*by) <= at {
-			*by = append(*by, nil)
-		}
-		if (*by)[at] == nil {
-			(*by)[at] = make(ruleSet, l.words())
-		}
-		(*by)[at].add(i)
-	}
-}
-
-// fileUnderLeads files rule i under the first bytes of the value of a key.
-func (l *ruleList) fileUnderLeads(position, i int, leads []byte) {
-	for len(l.byLead) <= position {
-		l.byLead = append(l.byLead, leadRules{})
-	}
-	for _, c := range leads {
-		s := &l.byLead[position][c]
-		if *s == nil {
-			*s = make(ruleSet, l.words())
-		}
-		s.add(i)
+		l.file(f.number(position, m.text), i)
 	}
 }
 
@@ -396,7 +391,7 @@ func exact(list []textMatch) bool {
 // index files the rules. phrases is the number of phrases of all rules.
 func (l *ruleList) index(phrases int, f *filing) {
 	words := l.words()
-	l.always, l.withID = make(ruleSet, words), make(ruleSet, words)
+	l.always = make(ruleSet, words)
 	l.byPhrase = make([]ruleSet, phrases)
 	for c := range l.byCategory {
 		l.byCategory[c] = make(ruleSet, words)
@@ -414,9 +409,12 @@ func (l *ruleList) index(phrases int, f *filing) {
 		case exact(r.ids):
 			l.fileUnder(f, filedID, i, r.ids)
 		case field >= 0:
-			l.fileUnder(f, filedKeys+f.position(&f.keys, r.fields[field].id), i, r.fields[field].equal)
+			l.fileUnder(f, filedKeys+f.position(r.fields[field].id), i, r.fields[field].equal)
 		case lead >= 0:
-			l.fileUnderLeads(f.position(&f.leadKeys, r.fields[lead].id), i, r.fields[lead].leads())
+			number := f.lead(r.fields[lead].id)
+			for _, c := range r.fields[lead].leads() {
+				l.file(number+int(c), i)
+			}
 		case r.any != nil:
 			l.fileUnderPhrases(i, words, r.any)
 		case exact(r.subtypes):
@@ -424,7 +422,7 @@ func (l *ruleList) index(phrases int, f *filing) {
 		case exact(r.types):
 			l.fileUnder(f, filedType, i, r.types)
 		case r.ids != nil && !anyMatches(r.ids, nil):
-			l.withID.add(i)
+			l.file(filedAnyID, i)
 		default:
 			l.always.add(i)
 		}
@@ -446,28 +444,22 @@ func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
 // first returns the first rule that holds, or nil, for an event that findTexts has
 // looked at.
 func (l *ruleList) first(ev *Event) *rule {
-	if len(l.rules) == 0 {
-		return nil
-	}
-	texts := ev.texts
-	candidates := append(ev.candidates[:0], l.always...)
-	ev.candidates = candidates
-	if len(ev.id) > 0 {
-		candidates.join(l.withID)
-	}
-	for i, by := range l.byText[:min(len(l.byText), len(texts))] {
-		if at := texts[i]; uint(at) < uint(len(by)) {
-			candidates.join(by[at])
-		}
-	}
-	for i := range l.byLead[:min(len(l.byLead), len(ev.leads))] {
-		candidates.join(l.byLead[i][ev.leads[i]])
-	}
-	for _, phrase := range ev.words.hits {
-		candidates.join(l.byPhrase[phrase])
-	}
 	for w, mask := range l.byCategory[ev.Category] {
-		for c := candidates[w] & mask; c != 0; c &= c - 1 {
+		if mask == 0 {
+			continue
+		}
+		c := l.always[w]
+		for _, number := range ev.texts {
+			if number < len(l.byFiled) && l.byFiled[number] != nil {
+				c |= l.byFiled[number][w]
+			}
+		}
+		for _, phrase := range ev.words.hits {
+			if s := l.byPhrase[phrase]; s != nil {
+				c |= s[w]
+			}
+		}
+		for c &= mask; c != 0; c &= c - 1 {
 			if r := &l.rules[w*64+bits.TrailingZeros64(c)]; r.holds(ev) {
 				return r
 			}
@@ -533,32 +525,29 @@ func (rs *Rules) apply(ev *Event) {
 	ev.setEffects(&e)
 }
 
-// findTexts notes the numbers of the event's texts that rules are filed under, -1
-// for those that no rule names, and the first bytes of values.
+// findTexts notes the numbers of what of the event rules are filed under.
 func (rs *Rules) findTexts(ev *Event) {
 	f := &rs.filing
-	texts := append(ev.texts[:0], f.find(filedID, ev.id), f.find(filedSubtype, ev.fieldText(EMSSubtype)), f.find(filedType, ev.fieldText(EMSType)))
-	leads := ev.leads[:0]
-	if ev.valued.hasAny(&f.set) {
-		for i, id := range f.keys {
-			at := -1
-			if v := ev.value(id); v != nil {
-				at = f.find(filedKeys+i, ev.lower(v))
-			}
-			texts = append(texts, at)
-		}
-		for _, id := range f.leadKeys {
-			lead := byte(0)
-			if v := ev.value(id); v != nil {
-				lead = v[0]
-				if isLetter(lead) {
-					lead |= 0x20
-				}
-			}
-			leads = append(leads, lead)
+	ev.texts = ev.texts[:0]
+	if len(ev.id) > 0 {
+		ev.texts = append(ev.texts, filedAnyID)
+		f.find(ev, filedID, ev.id)
+	}
+	f.find(ev, filedSubtype, ev.fieldText(EMSSubtype))
+	f.find(ev, filedType, ev.fieldText(EMSType))
+	if !ev.valued.hasAny(&f.set) {
+		return
+	}
+	for i, id := range f.keys {
+		if v := ev.value(id); v != nil {
+			f.find(ev, filedKeys+i, ev.lower(v))
 		}
 	}
-	ev.texts, ev.leads = texts, leads
+	for i, id := range f.leadKeys {
+		if v := ev.value(id); v != nil {
+			ev.texts = append(ev.texts, f.leads[i]+int(lowerCase[v[0]]))
+		}
+	}
 }
 
 // fillDefaults takes what no rule said from the action and the category.

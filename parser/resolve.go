@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 	"math"
+	"math/bits"
 )
 
 // Values that are the same in every line.
@@ -425,11 +426,12 @@ func (ev *Event) setDirection(v []byte) bool {
 // setSerial sorts a serial number by its prefix: FCTEMS and FG are devices that
 // report, any other FCT is an endpoint.
 func (ev *Event) setSerial(v []byte) bool {
+	fct := hasPrefixFold(v, "fct")
 	switch {
-	case hasPrefixFold(v, "fctems"), hasPrefixFold(v, "fg"):
-		return ev.offer(ObserverSerial, v)
-	case hasPrefixFold(v, "fct"):
+	case fct && !hasPrefixFold(v[3:], "ems"):
 		return ev.offer(EMSEndpointSerial, v)
+	case fct || hasPrefixFold(v, "fg"):
+		return ev.offer(ObserverSerial, v)
 	}
 	return false
 }
@@ -449,12 +451,22 @@ func (ev *Event) setPath(path, name Field, v []byte) bool {
 	return true
 }
 
+// loginKeys are the keys that hold a login, and rareLoginKeys those beside the first.
+var (
+	loginKeys     = [...]keyID{keyUser, keyEapuser, keyVpnuser, keyUsername}
+	rareLoginKeys = keySetOf(loginKeys[1:]...)
+)
+
 // resolveUser fills user.* from the first key that holds a login. An address is
 // none: FortiGate puts one into user and the login into eapuser.
 func (ev *Event) resolveUser() {
 	var login []byte
 	whole := true // the fields say all that login does
-	for _, id := range [...]keyID{keyUser, keyEapuser, keyVpnuser, keyUsername} {
+	keys := loginKeys[:]
+	if !ev.valued.hasAny(&rareLoginKeys) {
+		keys = keys[:1]
+	}
+	for _, id := range keys {
 		v := ev.value(id)
 		if v == nil || isIP(v) {
 			continue
@@ -541,23 +553,37 @@ func (ev *Event) resolveURL() {
 	}
 }
 
-// relate collects what an analyst pivots on.
+// related holds the lists of what an analyst pivots on, by the fields that go into
+// them, and relatedSet tells these fields.
+var related, relatedSet = func() (to [NumFields]struct {
+	list  Field
+	index int
+}, set FieldSet) {
+	enter := func(list Field, index int, from ...Field) {
+		for _, f := range from {
+			to[f].list, to[f].index = list, index
+			set.Add(f)
+		}
+	}
+	enter(RelatedIP, listRelatedIP, SourceIP, DestinationIP)
+	enter(RelatedHosts, listRelatedHosts, HostName, SourceDomain, DestinationDomain)
+	enter(RelatedUser, listRelatedUser, UserName)
+	enter(RelatedHash, listRelatedHash, FileMD5, FileSHA1, FileSHA256, FileSHA512)
+	return to, set
+}()
+
+// relate fills the lists of what an analyst pivots on.
 func (ev *Event) relate() {
 	if ev.Set.Has(HostIP) {
 		for _, v := range ev.Lists[listHostIP] {
 			ev.addList(RelatedIP, listRelatedIP, v)
 		}
 	}
-	ev.relateTo(RelatedIP, listRelatedIP, SourceIP, DestinationIP)
-	ev.relateTo(RelatedHosts, listRelatedHosts, HostName, SourceDomain, DestinationDomain)
-	ev.relateTo(RelatedUser, listRelatedUser, UserName)
-	ev.relateTo(RelatedHash, listRelatedHash, FileMD5, FileSHA1, FileSHA256, FileSHA512)
-}
-
-func (ev *Event) relateTo(list Field, index int, from ...Field) {
-	for _, f := range from {
-		if ev.Set.Has(f) {
-			ev.addList(list, index, ev.Values[f].Text)
+	for i := range relatedSet {
+		for fields := ev.Set[i] & relatedSet[i]; fields != 0; fields &= fields - 1 {
+			f := i*64 + bits.TrailingZeros64(fields)
+			to := &related[f]
+			ev.addList(to.list, to.index, ev.Values[f].Text)
 		}
 	}
 }

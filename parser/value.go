@@ -14,10 +14,10 @@ func isIP(v []byte) bool {
 	if len(v) < 2 || len(v) > 45 {
 		return false
 	}
-	if isIPv4(v) {
+	if isDigit(v[0]) && isIPv4(v) {
 		return true
 	}
-	if bytes.IndexByte(v, ':') < 0 || bytes.IndexByte(v, '%') >= 0 {
+	if upperHex[v[0]] == 0 && v[0] != ':' || bytes.IndexByte(v, ':') < 0 || bytes.IndexByte(v, '%') >= 0 {
 		return false
 	}
 	_, err := netip.ParseAddr(string(v))
@@ -25,27 +25,56 @@ func isIP(v []byte) bool {
 }
 
 func isIPv4(v []byte) bool {
-	if len(v) < 7 || len(v) > 15 {
-		return false
+	state := uint8(ipv4Start)
+	for _, c := range v {
+		state = ipv4Next[state|ipv4Class[c]]
 	}
-	i := 0
-	for octet := 1; ; octet++ {
-		n, first := 0, i
-		for ; i < len(v) && isDigit(v[i]); i++ {
-			n = n*10 + int(v[i]-'0')
-		}
-		if digits := i - first; digits == 0 || digits > 3 || n > 255 || digits > 1 && v[first] == '0' {
-			return false
-		}
-		if octet == 4 {
-			return i == len(v)
-		}
-		if i == len(v) || v[i] != '.' {
-			return false
-		}
-		i++
-	}
+	return state > ipv4Start+3*ipv4Octet
 }
+
+// A state of the machine that reads IPv4 addresses tells the octet and what of it
+// has been read; 0 is that of anything else. The low three bits are free for the
+// class of the next byte.
+const (
+	ipv4Start   = (iota + 1) << 3 // nothing of the octet
+	ipv4Full                      // a digit more would be too much
+	ipv4Short                     // a digit more may follow, as behind 9 or 24
+	ipv4One                       // 1
+	ipv4Two                       // 2
+	ipv4TwoFive                   // 25
+	ipv4Octet   = iota << 3
+)
+
+// ipv4Class holds the classes of bytes, and ipv4Next what follows a state and a class.
+var ipv4Class, ipv4Next = func() (class, next [256]uint8) {
+	const dot = 7
+	for digit, k := range [...]uint8{1, 2, 3, 4, 4, 5, 6, 6, 6, 6} {
+		class['0'+digit] = k
+	}
+	class['.'] = dot
+	follows := map[uint8][7]uint8{
+		// by class: other bytes, 0, 1, 2, 3 and 4, 5, from 6 on
+		ipv4Start:   {0, ipv4Full, ipv4One, ipv4Two, ipv4Short, ipv4Short, ipv4Short},
+		ipv4Full:    {},
+		ipv4Short:   {0, ipv4Full, ipv4Full, ipv4Full, ipv4Full, ipv4Full, ipv4Full},
+		ipv4One:     {0, ipv4Short, ipv4Short, ipv4Short, ipv4Short, ipv4Short, ipv4Short},
+		ipv4Two:     {0, ipv4Short, ipv4Short, ipv4Short, ipv4Short, ipv4TwoFive, ipv4Full},
+		ipv4TwoFive: {0, ipv4Full, ipv4Full, ipv4Full, ipv4Full, ipv4Full, 0},
+	}
+	for octet := uint8(0); octet < 4*ipv4Octet; octet += ipv4Octet {
+		for state, row := range follows {
+			for k, to := range row {
+				if to != 0 {
+					next[octet+state|uint8(k)] = octet + to
+				}
+			}
+			if state != ipv4Start && octet < 3*ipv4Octet {
+				next[octet+state|dot] = octet + ipv4Octet + ipv4Start
+			}
+		}
+	}
+	return class, next
+}()
 
 // splitPort takes "host:443" and "[2001:db8::1]:443" apart; an address may stand in
 // its brackets alone. Without a port it is 0, and whatever else v is stays whole.
@@ -137,24 +166,34 @@ var upperHex = func() (t [256]byte) {
 // appendPlainMAC appends an address with a separator between all octets, the
 // form of nearly all lines. v has 17 bytes.
 func appendPlainMAC(dst, v []byte) ([]byte, bool) {
-	var b [17]byte
-	sep := v[2]
-	if sep != '-' && sep != ':' && sep != '.' {
+	s := (*[17]byte)(v)
+	sep := s[2]
+	head, ok := upperOctets(binary.LittleEndian.Uint64(s[:8]), sep)
+	tail, ok2 := upperOctets(binary.LittleEndian.Uint64(s[9:]), sep)
+	if !ok || !ok2 || s[8] != sep || sep != '-' && sep != ':' && sep != '.' {
 		return dst, false
 	}
-	ok := true
-	for i := 0; i < 17; i += 3 {
-		b[i], b[i+1] = upperHex[v[i]], upperHex[v[i+1]]
-		ok = ok && b[i] != 0 && b[i+1] != 0
-		if i < 15 {
-			b[i+2] = '-'
-			ok = ok && v[i+2] == sep
-		}
-	}
-	if !ok {
-		return dst, false
-	}
-	return append(dst, b[:]...), true
+	dst = binary.LittleEndian.AppendUint64(dst, head)
+	dst = append(dst, '-')
+	return binary.LittleEndian.AppendUint64(dst, tail), true
+}
+
+// upperOctets takes three octets with sep between them and returns them in upper
+// case with "-", and whether they are such.
+func upperOctets(w uint64, sep byte) (uint64, bool) {
+	const (
+		ones, highs = 0x0101010101010101, 0x8080808080808080
+		gaps        = 0xff<<16 | 0xff<<40
+	)
+	ok := w&gaps == uint64(sep)<<16|uint64(sep)<<40
+	w = w&^gaps | ('0'<<16 | '0'<<40)
+	// Adding sets the high bit of a byte from the first one on, and of one behind
+	// the last.
+	folded := w&^highs | 0x20*ones
+	digits := (w&^highs + (0x80-'0')*ones) &^ (w&^highs + (0x7f-'9')*ones)
+	letters := (folded + (0x80-'a')*ones) &^ (folded + (0x7f-'f')*ones) & highs
+	ok = ok && (digits|letters)&^w&highs == highs
+	return w&^(letters>>2)&^gaps | ('-'<<16 | '-'<<40), ok
 }
 
 // hashField returns the field of a checksum by its length, and whether it is one.
@@ -328,11 +367,14 @@ func (ev *Event) setOS(v []byte) {
 // "2019", "22.04.3".
 func osVersion(v []byte) []byte {
 	v = trimLeft(v)
-	w := bytes.TrimRight(v[:wordEnd(v)], ",;")
-	if len(w) == 0 || !isDigit(w[0]) {
+	if len(v) == 0 || !isDigit(v[0]) {
 		return nil
 	}
-	return w
+	n := wordEnd(v)
+	for v[n-1] == ',' || v[n-1] == ';' {
+		n--
+	}
+	return v[:n]
 }
 
 // equalFold compares ASCII text; lower must be in lower case.
@@ -341,12 +383,20 @@ func equalFold(v []byte, lower string) bool {
 		return false
 	}
 	for i, c := range v {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
+		if lowerCase[c] != lower[i] {
 			return false
 		}
 	}
 	return true
 }
+
+// lowerCase holds the lower-case form of letters, other bytes as they are.
+var lowerCase = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+		if c >= 'A' && c <= 'Z' {
+			t[c] |= 0x20
+		}
+	}
+	return t
+}()

@@ -225,22 +225,23 @@ func (a *automaton) setClasses(texts []string) {
 // scan looks for all phrases in msg. Linear in the message.
 func (a *automaton) scan(msg []byte, h *wordHits) {
 	h.reset(len(a.phrases))
-	state := int(a.next[0]) // behind the boundary before the message
-	pos, boundary := int32(1), true
+	next, classes := a.next, a.classes
+	state := int(next[0]) // behind the boundary before the message
+	pos, last := int32(1), uint8(0)
 	for _, b := range msg {
 		c := a.class[b]
-		if c == 0 && boundary {
-			continue
+		if c|last == 0 {
+			continue // within a boundary
 		}
-		boundary = c == 0
-		if state = int(a.next[state*a.classes+int(c)]); state&outputBit != 0 {
+		last = c
+		if state = int(next[state*classes+int(c)]); state&outputBit != 0 {
 			state &^= outputBit
 			a.hit(state, pos, h)
 		}
 		pos++
 	}
-	if !boundary {
-		if state = int(a.next[state*a.classes]); state&outputBit != 0 {
+	if last != 0 {
+		if state = int(next[state*classes]); state&outputBit != 0 {
 			a.hit(state&^outputBit, pos, h)
 		}
 	}
