@@ -81,9 +81,7 @@ type Event struct {
 	buf    []byte // made-up values; grows only between lines
 	clocks clocks
 
-	candidates ruleSet // scratch of ruleList.first
-	texts      []int   // by position in Rules.filing
-	leads      []byte  // by position in Rules.filing.leadKeys, 0 without a value
+	filed []int // what rules can be filed under that the event has: numbers in Rules.filing
 
 	id    []byte // id, logid or log_id
 	token token

@@ -340,7 +340,7 @@ func (f *filing) build() bool {
 // find notes the number of a text at a position if a rule names it.
 func (f *filing) find(ev *Event, position int, text []byte) {
 	if at := f.texts[position].find(text); at >= 0 {
-		ev.texts = append(ev.texts, f.numbers[position][at])
+		ev.filed = append(ev.filed, f.numbers[position][at])
 	}
 }
 
@@ -449,7 +449,7 @@ func (l *ruleList) first(ev *Event) *rule {
 			continue
 		}
 		c := l.always[w]
-		for _, number := range ev.texts {
+		for _, number := range ev.filed {
 			if number < len(l.byFiled) && l.byFiled[number] != nil {
 				c |= l.byFiled[number][w]
 			}
@@ -528,9 +528,9 @@ func (rs *Rules) apply(ev *Event) {
 // findTexts notes the numbers of what of the event rules are filed under.
 func (rs *Rules) findTexts(ev *Event) {
 	f := &rs.filing
-	ev.texts = ev.texts[:0]
+	ev.filed = ev.filed[:0]
 	if len(ev.id) > 0 {
-		ev.texts = append(ev.texts, filedAnyID)
+		ev.filed = append(ev.filed, filedAnyID)
 		f.find(ev, filedID, ev.id)
 	}
 	f.find(ev, filedSubtype, ev.fieldText(EMSSubtype))
@@ -545,7 +545,7 @@ func (rs *Rules) findTexts(ev *Event) {
 	}
 	for i, id := range f.leadKeys {
 		if v := ev.value(id); v != nil {
-			ev.texts = append(ev.texts, f.leads[i]+int(lowerCase[v[0]]))
+			ev.filed = append(ev.filed, f.leads[i]+int(lowerCase[v[0]]))
 		}
 	}
 }
