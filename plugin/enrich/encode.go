@@ -141,8 +141,9 @@ func (e *encoder) fields(ev *parser.Event, p *plan) {
 	}
 }
 
-// stepRoom is what the text of a step and its value take at most in appendSteps.
-const stepRoom = wide + 1 + 2 + 2*wide
+// stepRoom is what a step takes at most in appendSteps. Its value begins among the
+// first 2*wide bytes, which the compiler is told by a mask.
+const stepRoom = 2*wide + 2 + 2*wide
 
 // appendSteps writes steps up to one whose value is of a rarer kind, or for which b
 // has no room, and returns how many, and where the header of fortinet.ems ends if it
@@ -152,10 +153,11 @@ func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []b
 	for i := range steps {
 		s := &steps[i]
 		n := len(b)
-		if cap(b)-n < stepRoom {
+		end := n + stepRoom
+		if end > cap(b) {
 			return b, i, vendor
 		}
-		to := (*[stepRoom]byte)(b[n : n+stepRoom])
+		to := (*[stepRoom]byte)(b[n:end])
 		*(*[wide]byte)(to[:]) = s.text
 		at := int(s.n & (wide - 1))
 		if s.field >= parser.NumFields {
@@ -197,6 +199,7 @@ func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []b
 		default:
 			return b, i, vendor
 		}
+		at &= 2*wide - 1
 		switch {
 		case len(t) < wide:
 			to[at] = fixStr | byte(len(t))
@@ -550,9 +553,15 @@ type stamp struct {
 
 const nanoDigits = 9
 
-// putDigits writes n, below 1000, as three digits.
-func putDigits(d []byte, n uint32) {
-	d[0], d[1], d[2] = '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10)
+// putDigits writes n, below 100_000_000, as eight digits: a word holds two numbers of
+// four digits, then four of two, then eight of one, the first one lowest.
+func putDigits(d *[8]byte, n uint32) {
+	fours := uint64(n/10_000) | uint64(n%10_000)<<32
+	hundreds := fours * 10486 >> 20 & 0x7f_0000_007f // by 100
+	twos := hundreds | (fours-hundreds*100)<<16
+	tens := twos * 103 >> 10 & 0xf_000f_000f_000f // by 10
+	ones := tens | (twos-tens*10)<<8
+	binary.LittleEndian.PutUint64(d[:], ones|0x3030_3030_3030_3030)
 }
 
 // format returns sec and nsec as RFC 3339 in UTC with nanoseconds. The result is
@@ -564,10 +573,8 @@ func (s *stamp) format(sec int64, nsec int32) []byte {
 		s.buf = time.Unix(sec, 0).UTC().AppendFormat(s.buf[:0], "2006-01-02T15:04:05.000000000Z")
 	}
 	digits := s.buf[len(s.buf)-1-nanoDigits : len(s.buf)-1]
-	// Three groups that do not wait for each other.
 	n := uint32(nsec)
-	putDigits(digits[0:3], n/1_000_000)
-	putDigits(digits[3:6], n/1_000%1_000)
-	putDigits(digits[6:9], n%1_000)
+	digits[0] = '0' + byte(n/100_000_000)
+	putDigits((*[8]byte)(digits[1:]), n%100_000_000)
 	return s.buf
 }
