@@ -167,9 +167,10 @@ func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []b
 			continue
 		}
 		v := &ev.Values[s.field]
-		t := v.Text
+		var t []byte
 		switch v.Kind {
 		case parser.Text:
+			t = v.Text
 		case parser.Const:
 			packed := v.Const.Packed
 			if schema == Flat {
