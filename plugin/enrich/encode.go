@@ -64,6 +64,8 @@ const (
 	str8   = 0xd9
 	map16  = 0xde
 	map32  = 0xdf
+
+	map16Header = 3 // bytes
 )
 
 func (e *encoder) begin() {
@@ -117,66 +119,125 @@ func (e *encoder) text(v []byte) { e.b = appendText(e.b, v) }
 // fields writes the fields of ev, which are those of p.
 func (e *encoder) fields(ev *parser.Event, p *plan) {
 	e.record.n += p.top
-	e.steps(ev, p.steps[:p.vendor])
-	if p.vendor < len(p.steps) {
-		e.vendor = openMap{at: len(e.b) + p.vendorHeader, n: p.vendorSize}
-		e.steps(ev, p.steps[p.vendor:])
+	e.vendor.n = p.vendor
+	for steps := p.steps; ; {
+		n, vendor := 0, 0
+		if e.b, n, vendor = appendSteps(e.b, ev, steps, e.schema); vendor != 0 {
+			e.vendor.at = vendor - map16Header
+		}
+		if n == len(steps) {
+			return
+		}
+		s := &steps[n]
+		steps = steps[n+1:]
+		e.b = append(e.b, s.text[:s.n]...)
+		switch s.field {
+		case textOnly:
+		case opensVendor:
+			e.vendor.at = len(e.b) - map16Header
+		default:
+			e.value(ev, &ev.Values[s.field])
+		}
 	}
 }
 
-// stepRoom is what the text of a step and a short value take at most, both copied
-// wide.
-const stepRoom = 2*wide + 1
+// stepRoom is what a step takes at most in appendSteps. Its value begins among the
+// first 2*wide bytes, which the compiler is told by a mask.
+const stepRoom = 2*wide + 2 + 2*wide
 
-// steps writes the steps of a plan in their order. The buffer stays in a local
-// variable: through e, every length would be a round trip to memory.
-func (e *encoder) steps(ev *parser.Event, steps []step) {
-	b := e.b
+// appendSteps writes steps up to one whose value is of a rarer kind, or for which b
+// has no room, and returns how many, and where the header of fortinet.ems ends if it
+// is among them. It leaves all that takes calls to its caller, so that what it needs
+// stays in registers.
+func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []byte, done, vendor int) {
 	for i := range steps {
 		s := &steps[i]
 		n := len(b)
-		if cap(b)-n < stepRoom {
-			b = slices.Grow(b, stepRoom+4096)
+		end := n + stepRoom
+		if end > cap(b) {
+			return b, i, vendor
 		}
-		*(*[wide]byte)(b[n : n+wide]) = s.text
-		n += int(s.n)
+		to := (*[stepRoom]byte)(b[n:end])
+		*(*[wide]byte)(to[:]) = s.text
+		at := int(s.n & (wide - 1))
 		if s.field >= parser.NumFields {
-			b = b[:n]
+			if b = b[:n+at]; s.field == opensVendor {
+				vendor = n + at
+			}
 			continue
 		}
-		switch v := &ev.Values[s.field]; v.Kind {
+		v := &ev.Values[s.field]
+		var t []byte
+		switch v.Kind {
 		case parser.Text:
-			if t := v.Text; len(t) < wide && cap(t) >= wide {
-				to := b[n : n+1+wide]
-				to[0] = fixStr | byte(len(t))
-				copyWide(to[1:], t[:wide])
-				b = b[:n+1+len(t)]
-			} else {
-				b = appendText(b[:n], t)
-			}
+			t = v.Text
 		case parser.Const:
 			packed := v.Const.Packed
-			if e.schema == Flat {
+			if schema == Flat {
 				packed = v.Const.PackedFlat
 			}
-			if len(packed) <= wide && cap(packed) >= wide {
-				copyWide(b[n:n+wide], packed[:wide])
-				b = b[:n+len(packed)]
-			} else {
-				b = append(b[:n], packed...)
+			if len(packed) > wide || cap(packed) < wide {
+				return b, i, vendor
+			}
+			copyWide(to[at:at+wide], packed[:wide])
+			b = b[:n+at+len(packed)]
+			continue
+		case parser.Int:
+			if v.Num < 0 || v.Num >= 0x80 {
+				return b, i, vendor
+			}
+			to[at] = byte(v.Num)
+			b = b[:n+at+1]
+			continue
+		case parser.List:
+			if len(ev.Lists[v.Num]) != 1 {
+				return b, i, vendor
+			}
+			if t = ev.Lists[v.Num][0]; schema == ECS {
+				to[at] = fixArr | 1
+				at++
 			}
 		default:
-			e.b = b[:n]
-			e.value(ev, v)
-			b = e.b
+			return b, i, vendor
 		}
+		at &= 2*wide - 1
+		switch {
+		case len(t) < wide:
+			to[at] = fixStr | byte(len(t))
+			at++
+			if cap(t) >= wide {
+				copyWide(to[at:at+wide], t[:wide])
+			} else {
+				copy(to[at:], t)
+			}
+		case len(t) < 2*wide:
+			to[at], to[at+1] = str8, byte(len(t))
+			at += 2
+			if cap(t) >= 2*wide {
+				copyWide(to[at:at+wide], t[:wide])
+				copyWide(to[at+wide:at+2*wide], t[wide:2*wide])
+			} else {
+				copy(to[at:], t)
+			}
+		default:
+			return b, i, vendor
+		}
+		b = b[:n+at+len(t)]
 	}
-	e.b = b
+	return b, len(steps), vendor
 }
 
-// value writes what is no text and no constant.
+// value writes a value of any kind.
 func (e *encoder) value(ev *parser.Event, v *parser.Value) {
 	switch v.Kind {
+	case parser.Text:
+		e.text(v.Text)
+	case parser.Const:
+		packed := v.Const.Packed
+		if e.schema == Flat {
+			packed = v.Const.PackedFlat
+		}
+		e.b = append(e.b, packed...)
 	case parser.Int:
 		e.b = msgp.AppendInt64(e.b, v.Num)
 	case parser.Float:
@@ -493,9 +554,15 @@ type stamp struct {
 
 const nanoDigits = 9
 
-// putDigits writes n, below 1000, as three digits.
-func putDigits(d []byte, n uint32) {
-	d[0], d[1], d[2] = '0'+byte(n/100), '0'+byte(n/10%10), '0'+byte(n%10)
+// putDigits writes n, below 100_000_000, as eight digits: a word holds two numbers of
+// four digits, then four of two, then eight of one, the first one lowest.
+func putDigits(d *[8]byte, n uint32) {
+	fours := uint64(n/10_000) | uint64(n%10_000)<<32
+	hundreds := fours * 10486 >> 20 & 0x7f_0000_007f // by 100
+	twos := hundreds | (fours-hundreds*100)<<16
+	tens := twos * 103 >> 10 & 0xf_000f_000f_000f // by 10
+	ones := tens | (twos-tens*10)<<8
+	binary.LittleEndian.PutUint64(d[:], ones|0x3030_3030_3030_3030)
 }
 
 // format returns sec and nsec as RFC 3339 in UTC with nanoseconds. The result is
@@ -503,13 +570,12 @@ func putDigits(d []byte, n uint32) {
 func (s *stamp) format(sec int64, nsec int32) []byte {
 	if s.buf == nil || s.sec != sec {
 		s.sec = sec
+		s.buf = slices.Grow(s.buf[:0], 2*wide) // room for being copied wide
 		s.buf = time.Unix(sec, 0).UTC().AppendFormat(s.buf[:0], "2006-01-02T15:04:05.000000000Z")
 	}
 	digits := s.buf[len(s.buf)-1-nanoDigits : len(s.buf)-1]
-	// Three groups that do not wait for each other.
 	n := uint32(nsec)
-	putDigits(digits[0:3], n/1_000_000)
-	putDigits(digits[3:6], n/1_000%1_000)
-	putDigits(digits[6:9], n%1_000)
+	digits[0] = '0' + byte(n/100_000_000)
+	putDigits((*[8]byte)(digits[1:]), n%100_000_000)
 	return s.buf
 }

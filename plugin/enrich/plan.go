@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"encoding/binary"
 	"math/bits"
 
 	"github.com/tinylib/msgp/msgp"
@@ -13,16 +12,11 @@ import (
 // then advancing by fewer is a few instructions; copying a few bytes is a call.
 const wide = 32
 
-// copyWide copies wide bytes through registers. Assigning arrays behind pointers
-// that may overlap would be a call of memmove.
+// copyWide copies wide bytes through a variable: arrays behind two pointers may
+// overlap, and assigning one to the other would be a call of memmove.
 func copyWide(dst, src []byte) {
-	d, s := (*[wide]byte)(dst), (*[wide]byte)(src)
-	w0, w1 := binary.LittleEndian.Uint64(s[0:8]), binary.LittleEndian.Uint64(s[8:16])
-	w2, w3 := binary.LittleEndian.Uint64(s[16:24]), binary.LittleEndian.Uint64(s[24:32])
-	binary.LittleEndian.PutUint64(d[0:8], w0)
-	binary.LittleEndian.PutUint64(d[8:16], w1)
-	binary.LittleEndian.PutUint64(d[16:24], w2)
-	binary.LittleEndian.PutUint64(d[24:32], w3)
+	v := *(*[wide]byte)(src)
+	*(*[wide]byte)(dst) = v
 }
 
 // plan is how the fields of one set are written. Lines of one sender have a few
@@ -35,18 +29,21 @@ type plan struct {
 
 	steps  []step
 	top    int // pairs of the record that the fields make
-	vendor int // the first step that belongs to fortinet.ems, len(steps) without it
-	// The header of fortinet.ems is this far behind the start of the step vendor.
-	// It is a map 16 with vendorSize pairs, to be counted on.
-	vendorHeader, vendorSize int
+	vendor int // pairs of fortinet.ems that the fields make
 }
 
-// step is a piece of MessagePack and the field whose value follows, or NumFields.
+// step is a piece of MessagePack and the field whose value follows, or one of the
+// numbers below.
 type step struct {
 	text  [wide]byte
-	n     uint8 // bytes of text
+	n     uint8 // bytes of text, fewer than wide
 	field parser.Field
 }
+
+const (
+	textOnly    = parser.NumFields + iota
+	opensVendor // the text ends with the header of fortinet.ems, a map 16 to be counted on
+)
 
 // plans holds the plans of one worker. A set and its writer choose a row; when none
 // of the row is theirs, the plans of the row are made anew in turn, in the memory
@@ -89,18 +86,15 @@ func (ps *plans) of(ev *parser.Event, schema Schema) *plan {
 // make fills the plan for its set. text is scratch memory, returned as it grew.
 func (p *plan) make(schema Schema, text []byte) []byte {
 	m := maker{plan: p, begun: 1, text: text[:0]}
-	p.steps, p.vendor = p.steps[:0], -1
+	p.steps, p.vendor = p.steps[:0], 0
 	for i, word := range p.set {
 		for ; word != 0; word &= word - 1 {
 			m.field(parser.Field(i*64+bits.TrailingZeros64(word)), schema)
 		}
 	}
-	m.flush(parser.NumFields)
+	m.flush(textOnly)
 	if p.top = objects[0].size(&p.set); schema == Flat {
 		p.top = p.set.Len()
-	}
-	if p.vendor < 0 {
-		p.vendor = len(p.steps)
 	}
 	return m.text
 }
@@ -136,29 +130,28 @@ func (m *maker) begin(i int8) {
 	o := &objects[i]
 	m.begin(o.parent)
 	m.begun |= 1 << i
+	m.text = msgp.AppendString(m.text, o.name)
+	size := o.size(&m.plan.set)
 	if i != emsObject {
-		m.text = msgp.AppendString(m.text, o.name)
-		m.text = append(m.text, fixMap|byte(o.size(&m.plan.set))) // at most 15, see TestTree
+		m.text = append(m.text, fixMap|byte(size)) // at most 15, see TestTree
 		return
 	}
-	p := m.plan
-	m.flush(parser.NumFields) // all steps before are those of other objects
-	m.text = msgp.AppendString(m.text, o.name)
-	p.vendor, p.vendorHeader, p.vendorSize = len(p.steps), len(m.text), o.size(&p.set)
+	m.plan.vendor = size
 	m.text = append(m.text, map16, 0, 0)
+	m.flush(opensVendor)
 }
 
 // flush makes steps of the text, the last one with field f.
 func (m *maker) flush(f parser.Field) {
 	p := m.plan
 	for text := m.text; ; {
-		s := step{field: parser.NumFields}
-		n := copy(s.text[:], text)
+		s := step{field: textOnly}
+		n := copy(s.text[:wide-1], text)
 		s.n = uint8(n)
 		if text = text[n:]; len(text) == 0 {
 			s.field = f
 		}
-		if n > 0 || f < parser.NumFields {
+		if n > 0 || f != textOnly {
 			p.steps = append(p.steps, s)
 		}
 		if len(text) == 0 {
