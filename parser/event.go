@@ -119,7 +119,7 @@ func (ev *Event) scratch(n int) []byte {
 // keep stores what was appended to a buffer of scratch since it had n bytes.
 func (ev *Event) keep(b []byte, n int) []byte {
 	ev.buf = b
-	return b[n:len(b):len(b)]
+	return b[n:]
 }
 
 // Writer tells who wrote the line.

@@ -265,10 +265,11 @@ func (p *Pair) read(body []byte) []byte {
 	return rest
 }
 
-// Text returns the bytes of a raw str or bin value, and whether it is one.
+// Text returns the bytes of a raw str or bin value, and whether it is one. What stands
+// behind the text in the chunk may be read, so that short texts can be copied at once.
 func Text(value []byte) ([]byte, bool) {
 	from, end := textIn(value)
-	return value[from:end:end], end > 0 && end == len(value)
+	return value[from:end], end > 0 && end == len(value)
 }
 
 // IsStr reports whether a raw value is a str.
