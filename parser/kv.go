@@ -52,13 +52,32 @@ func nextKey(s []byte, i int) span {
 // search for the end of the value has found already, begins the next round. Each
 // byte is looked at a bounded number of times.
 //
-// Most values are simple; scanValue reads whatever is different.
+// Most values end at the first blank or at the first quote, and a known key
+// follows. That is tried here; scanValue reads whatever is different.
 func (ev *Event) scanPairs(s []byte, k span) {
 	for k.end >= 0 {
-		value, behind := ev.simpleValue(s, k)
-		if behind.id == 0 {
-			value, behind = ev.scanValue(s, k.end+1)
+		from, end, next := k.end+1, 0, 0 // of the value, and where the next key may be
+		if from < len(s) && s[from] == '"' {
+			from++
+			end = nextByte(s, from, '"')
+			next = end + 2
+		} else if from < len(s) && s[from] != '<' {
+			end = nextBlank(s, from)
+			next = end + 1
 		}
+		if next > 0 && next+16 <= len(s) && s[next-1] == ' ' {
+			if n, id := ev.keyBehind(k.id, (*[16]byte)(s[next:next+16])); id != 0 {
+				value := s[from:end]
+				if k.id != 0 {
+					ev.addKnown(k.id, value)
+				} else {
+					ev.addRaw(s[k.start:k.end], value)
+				}
+				k = span{next, next + n, id}
+				continue
+			}
+		}
+		value, behind := ev.scanValue(s, k.end+1)
 		if k.id != 0 {
 			ev.addKnown(k.id, value)
 		} else {
@@ -66,25 +85,6 @@ func (ev *Event) scanPairs(s []byte, k span) {
 		}
 		k = behind
 	}
-}
-
-// simpleValue is scanValue for the value of key k when it ends at the first blank or at
-// the first quote and a known key follows; else next has no id.
-func (ev *Event) simpleValue(s []byte, k span) (value []byte, next span) {
-	from, end, at := k.end+1, 0, 0 // of the value, and where the next key may be
-	if from < len(s) && s[from] == '"' {
-		from++
-		end = nextByte(s, from, '"')
-		at = end + 2
-	} else if from < len(s) && s[from] != '<' {
-		end = nextBlank(s, from)
-		at = end + 1
-	}
-	if at > 0 && at+16 <= len(s) && s[at-1] == ' ' {
-		n, id := ev.keyBehind(k.id, (*[16]byte)(s[at:at+16]))
-		return s[from:end], span{at, at + n, id}
-	}
-	return nil, span{}
 }
 
 // keyBehind is knownKey for the key behind a pair of key id. Senders write their
