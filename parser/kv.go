@@ -39,8 +39,8 @@ func nextKey(s []byte, i int) span {
 	for i < len(s) && blank[s[i]] {
 		i++
 	}
-	if len(s)-i >= 16 {
-		if n, id := knownKey((*[16]byte)(s[i:])); id != 0 {
+	if i < len(s) && cap(s)-i >= 16 {
+		if n, id := knownKey((*[16]byte)(s[i : i+16])); id != 0 && i+n < len(s) {
 			return span{i, i + n, id}
 		}
 	}
@@ -65,8 +65,9 @@ func (ev *Event) scanPairs(s []byte, k span) {
 			end = nextBlank(s, from)
 			next = end + 1
 		}
-		if next > 0 && next+16 <= len(s) && s[next-1] == ' ' {
-			if n, id := ev.keyBehind(k.id, (*[16]byte)(s[next:next+16])); id != 0 {
+		if next > 0 && next < len(s) && next+16 <= cap(s) && s[next-1] == ' ' {
+			// What stands behind s may be looked at, but is no key of it.
+			if n, id := ev.keyBehind(k.id, (*[16]byte)(s[next:next+16])); id != 0 && next+n < len(s) {
 				value := s[from:end]
 				if k.id != 0 {
 					ev.addKnown(k.id, value)

@@ -188,6 +188,29 @@ func TestTokensAndBareWords(t *testing.T) {
 	}
 }
 
+// TestWhatStandsBehindTheLineIsNotRead ends a line anywhere in a longer one, whose rest
+// stands behind it in memory as the next event of a chunk does.
+func TestWhatStandsBehindTheLineIsNotRead(t *testing.T) {
+	long := []byte(`<13>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS1 user="a b" x= msg=offline vd="root" hostname=h1 unknownkey=2 os=""`)
+	p := New(Options{})
+	var with, without Event
+	for n := range len(long) {
+		matched := p.Parse(&with, long[:n], received, 0)
+		if got := p.Parse(&without, bytes.Clone(long[:n:n]), received, 0); got != matched {
+			t.Fatalf("%q: %v, %v", long[:n], matched, got)
+		}
+		if len(with.Pairs) != len(without.Pairs) || with.Set != without.Set {
+			t.Fatalf("%q: %d pairs, %d without the rest", long[:n], len(with.Pairs), len(without.Pairs))
+		}
+		for i := range with.Pairs {
+			a, b := &with.Pairs[i], &without.Pairs[i]
+			if !bytes.Equal(a.Key(), b.Key()) || !bytes.Equal(a.Value, b.Value) {
+				t.Fatalf("%q: %s=%q, %s=%q without the rest", long[:n], a.Key(), a.Value, b.Key(), b.Value)
+			}
+		}
+	}
+}
+
 // extrasOf returns what is written under fortinet.ems beside our own fields.
 func extrasOf(line string) string {
 	var ev Event
