@@ -54,6 +54,11 @@ func nextKey(s []byte, i int) span {
 //
 // Most values end at the first blank or at the first quote, and a known key
 // follows. That is tried here; scanValue reads whatever is different.
+//
+// The compiler would put it into its caller, and then find that too large for what
+// is called here.
+//
+//go:noinline
 func (ev *Event) scanPairs(s []byte, k span) {
 	for k.end >= 0 {
 		from, end, next := k.end+1, 0, 0 // of the value, and where the next key may be
