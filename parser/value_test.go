@@ -39,7 +39,7 @@ func TestValuesAgreeWithPlainWays(t *testing.T) {
 			t.Fatalf("isIP(%q) = %v", v, got)
 		}
 	}
-	plain := regexp.MustCompile("^(?i)[0-9a-f]{2}(-[0-9a-f]{2}){5}$|^[0-9a-f]{2}(:[0-9a-f]{2}){5}$|^[0-9a-f]{2}(\\.[0-9a-f]{2}){5}$")
+	plain := regexp.MustCompile(`^(?i)[0-9a-f]{2}(-[0-9a-f]{2}){5}$|^[0-9a-f]{2}(:[0-9a-f]{2}){5}$|^[0-9a-f]{2}(\.[0-9a-f]{2}){5}$`)
 	for range 400_000 {
 		v := spoil([]string{"a1-b2-c3-4d-38-a6", "0A:9f:C3:4D:00:99", "aa.bb.cc.dd.ee.ff"}[rnd.IntN(3)], "09afAFgG:-.@/\x00\x10\x1a\xb0\xe1\xff")
 		got, ok := appendMAC([]byte("before"), v)
