@@ -559,8 +559,16 @@ func TestManyWorkers(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := es.Indices()[stream] + es.Indices()[grave]; n != 8*200 {
-		t.Errorf("%d documents", n)
+	// A document that was stored while its answer got lost, and refused alone when it
+	// was sent again, is in both.
+	ids := map[string]bool{}
+	for _, index := range []string{stream, grave} {
+		for _, d := range es.Stored(index) {
+			ids[d.ID] = true
+		}
+	}
+	if len(ids) != 8*200 || es.Indices()[stream] > 8*200 {
+		t.Errorf("%d documents, stored %v", len(ids), es.Indices())
 	}
 }
 
