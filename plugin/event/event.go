@@ -157,9 +157,6 @@ func skip(b []byte) []byte {
 	if len(b) > 0 && (b[0] < 0x81 || b[0] == 0x90 || b[0] >= 0xe0) {
 		return b[1:] // a small number, an empty map or array
 	}
-	if len(b) >= 5 && b[0] == 0xdf && binary.BigEndian.Uint32(b[1:]) == 0 {
-		return b[5:] // the empty metadata of in_syslog
-	}
 	rest, err := msgp.Skip(b)
 	if err != nil {
 		return nil
