@@ -172,10 +172,7 @@ func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []b
 		case parser.Text:
 			t = v.Text
 		case parser.Const:
-			packed := v.Const.Packed
-			if schema == Flat {
-				packed = v.Const.PackedFlat
-			}
+			packed := packedFor(schema, v.Const)
 			if len(packed) > wide || cap(packed) < wide {
 				return b, i, vendor
 			}
@@ -227,17 +224,21 @@ func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []b
 	return b, len(steps), vendor
 }
 
+// packedFor returns a constant as records of a schema have it.
+func packedFor(schema Schema, c *parser.Constant) []byte {
+	if schema == Flat {
+		return c.PackedFlat
+	}
+	return c.Packed
+}
+
 // value writes a value of any kind.
 func (e *encoder) value(ev *parser.Event, v *parser.Value) {
 	switch v.Kind {
 	case parser.Text:
 		e.text(v.Text)
 	case parser.Const:
-		packed := v.Const.Packed
-		if e.schema == Flat {
-			packed = v.Const.PackedFlat
-		}
-		e.b = append(e.b, packed...)
+		e.b = append(e.b, packedFor(e.schema, v.Const)...)
 	case parser.Int:
 		e.b = msgp.AppendInt64(e.b, v.Num)
 	case parser.Float:
