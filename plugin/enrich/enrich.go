@@ -107,8 +107,8 @@ type item struct {
 	pairs  []event.Pair // of the record
 	raw    int          // the pair that holds the line
 	ev     parser.Event
-	from   int // bytes of the chunk from the event on
-	behind int // and behind it
+	from   int // where the event begins in the chunk
+	behind int // and what follows it
 }
 
 // worker is the scratch memory of one Run.
@@ -128,10 +128,10 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
 	out = dst
-	untouched := len(chunk) // bytes that are not copied yet
-	for rest := chunk; len(rest) > 0; {
+	copied := 0 // bytes of the chunk that are done with
+	for at := 0; at < len(chunk); {
 		n := 0
-		if n, rest, err = w.read(rest, e.keys, &st); err != nil {
+		if n, at, err = w.read(chunk, at, e.keys, &st); err != nil {
 			return dst, Stats{}, err
 		}
 		e.parser.ParseAll(w.lines[:n])
@@ -143,30 +143,31 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 					continue
 				}
 			}
-			if untouched > it.from {
-				out = append(out, chunk[len(chunk)-untouched:len(chunk)-it.from]...)
+			if copied < it.from {
+				out = append(out, chunk[copied:it.from]...)
 			}
-			untouched = it.behind
+			copied = it.behind
 			out = e.write(out, w, it, matched, &st)
 		}
 	}
 	if !st.Changed {
 		return dst, st, nil
 	}
-	return append(out, chunk[len(chunk)-untouched:]...), st, nil
+	return append(out, chunk[copied:]...), st, nil
 }
 
-// read reads events until a batch of them has lines. It returns how many have, and the
-// rest of the chunk.
-func (w *worker) read(chunk []byte, keys [][]byte, st *Stats) (n int, rest []byte, err error) {
-	for rest = chunk; n < batch && len(rest) > 0; {
+// read reads the events from chunk[at] on until a batch of them has lines. It returns
+// how many have, and where the next event begins.
+func (w *worker) read(chunk []byte, at int, keys [][]byte, st *Stats) (n, next int, err error) {
+	for n < batch && at < len(chunk) {
 		it := &w.items[n]
-		it.from = len(rest)
-		it.pairs, rest, err = it.in.Read(rest, it.pairs[:0])
+		var rest []byte
+		it.pairs, rest, err = it.in.Read(chunk[at:], it.pairs[:0])
 		if err != nil {
-			return 0, rest, err
+			return 0, at, err
 		}
-		it.behind = len(rest)
+		it.from, at = at, len(chunk)-len(rest)
+		it.behind = at
 		st.Records++
 		text, found := it.findLine(keys)
 		if !found {
@@ -176,7 +177,7 @@ func (w *worker) read(chunk []byte, keys [][]byte, st *Stats) (n int, rest []byt
 		w.lines[n] = parser.Line{Text: text, Sec: it.in.Sec, Nsec: it.in.Nsec, Event: &it.ev}
 		n++
 	}
-	return n, rest, nil
+	return n, at, nil
 }
 
 // write appends an event that is to be changed.
