@@ -58,7 +58,7 @@ func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec i
 	return one[0].Matched
 }
 
-// ParseAll is Parse for several lines, a few at best. Each step is taken with all of
+// ParseAll is Parse for several lines, best for a few at a time. Each step is taken with all of
 // them before the next one: the code of one step, and what is known of a few lines,
 // stay in the nearest caches of a processor, the code of all steps does not.
 func (p *Parser) ParseAll(lines []Line) {

@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-func digit(c byte) bool { return c >= '0' && c <= '9' }
-
 // TestWholeWordsAgreeWithBytes compares what reads eight bytes at a time with loops
 // over bytes, on texts of all bytes and of those that matter.
 func TestWholeWordsAgreeWithBytes(t *testing.T) {
@@ -70,17 +68,17 @@ func TestWholeWordsAgreeWithBytes(t *testing.T) {
 		date, clock := s[:10], s[10:]
 		ok := (date[4] == '-' || date[4] == '/') && date[7] == date[4]
 		for _, i := range []int{0, 1, 2, 3, 5, 6} {
-			ok = ok && digit(date[i])
+			ok = ok && isDigit(date[i])
 		}
 		var c civil
 		if got := c.parseDate(date); got != ok {
 			t.Fatalf("parseDate(%q) = %v", date, got)
-		} else if ok && (c.year != two(date)*100+two(date[2:]) || c.month != two(date[5:]) || digit(date[8]) && digit(date[9]) && c.day != two(date[8:])) {
+		} else if ok && (c.year != two(date)*100+two(date[2:]) || c.month != two(date[5:]) || isDigit(date[8]) && isDigit(date[9]) && c.day != two(date[8:])) {
 			t.Fatalf("parseDate(%q): %+v", date, c)
 		}
 		ok = clock[2] == ':' && clock[5] == ':'
 		for _, i := range []int{0, 1, 3, 4, 6, 7} {
-			ok = ok && digit(clock[i])
+			ok = ok && isDigit(clock[i])
 		}
 		if _, got := c.parseClock(clock); got != ok {
 			t.Fatalf("parseClock(%q) = %v", clock, got)
@@ -117,7 +115,7 @@ func TestNumbersOfTimes(t *testing.T) {
 	for range 200_000 {
 		s := append(text("+-", 3), text("0012345:: ", 8)...)
 		seconds, length := 0, 0
-		if m := offset.FindSubmatch(s); m != nil && !(len(m[0]) < len(s) && digit(s[len(m[0])])) {
+		if m := offset.FindSubmatch(s); m != nil && !(len(m[0]) < len(s) && isDigit(s[len(m[0])])) {
 			hours, _ := strconv.Atoi(string(m[2]) + string(m[4]) + string(m[6]))
 			minutes, _ := strconv.Atoi("0" + string(m[3]) + string(m[5]))
 			if hours <= 14 && minutes <= 59 {
