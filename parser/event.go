@@ -81,7 +81,7 @@ type Event struct {
 	buf    []byte // made-up values; grows only between lines
 	clocks clocks
 
-	filed []int // what rules can be filed under that the event has: numbers in Rules.filing
+	candidates []uint64 // set of the rules that are filed under what the event has
 
 	id    []byte // id, logid or log_id
 	token token

@@ -242,37 +242,42 @@ func (ev *Event) fieldText(f Field) []byte {
 	return ev.Values[f].Text
 }
 
-// ruleSet is a set of the rules of a list, by position. nil is the empty set.
-type ruleSet []uint64
-
-func (s ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
-
 // ruleList is rules in their order. Most rules cannot hold for most events, so
 // each is filed under one condition that is cheap to look up; only the rules
 // filed under what the event has are tried, in their order.
 type ruleList struct {
 	rules      []rule
-	byCategory [NumCategories]ruleSet
-	always     ruleSet   // filed under nothing
-	byPhrase   []ruleSet // by number of the phrase
-	byFiled    []ruleSet // by number in Rules.filing
+	byCategory [NumCategories][]uint64 // sets of the rules, by their position
+	from       int                     // where the rules of the list begin in a set of those of all lists, in words
 }
 
-// filing is what of an event rules are filed under: id, subtype, type, and the
-// values of those keys that rules compare as a whole or by their beginning.
+// filing is what of an event the rules of all lists are filed under: id, subtype, type,
+// phrases, and the values of those keys that rules compare as a whole or by their
+// beginning. All of these are numbered: the phrases first, by their own numbers, then
+// having an id, then texts and first bytes.
 type filing struct {
 	keys     []keyID // of the positions from filedKeys on
 	leadKeys []keyID // keys by whose first byte rules are filed
 	set      keySet  // all of them
 	texts    []*textIndex
-	numbers  [][]int          // of the texts
-	leads    []int            // numbers of the byte 0 of leadKeys
-	last     int              // number given
+	numbers  [][]int // of the texts
+	leads    []int   // numbers of the byte 0 of leadKeys
+	anyID    int     // number of having an id
+
+	always []uint64 // set of the rules that are filed under nothing
+	under  [][]part // sets of those that are, by number
+
 	compiled []map[string]int // numbers by text, while rules are compiled
 }
 
-// filedAnyID is the number of having an id; those of texts and first bytes follow.
-const filedAnyID = 0
+// part is one word of a set of rules that holds few.
+type part struct {
+	word int
+	bits uint64
+}
+
+// newFiling returns a filing for rules with so many phrases.
+func newFiling(phrases int) filing { return filing{anyID: phrases, under: make([][]part, phrases+1)} }
 
 // Positions of a filing.
 const (
@@ -298,9 +303,15 @@ func (f *filing) lead(id keyID) int {
 	if i := slices.Index(f.leadKeys, id); i >= 0 {
 		return f.leads[i]
 	}
-	number := f.last + 1
-	f.last += 256
+	number := f.next(256)
 	f.leadKeys, f.leads = append(f.leadKeys, id), append(f.leads, number)
+	return number
+}
+
+// next returns the first of n new numbers.
+func (f *filing) next(n int) int {
+	number := len(f.under)
+	f.under = append(f.under, make([][]part, n)...)
 	return number
 }
 
@@ -311,11 +322,37 @@ func (f *filing) number(position int, text string) int {
 	}
 	number, ok := f.compiled[position][text]
 	if !ok {
-		f.last++
-		number = f.last
+		number = f.next(1)
 		f.compiled[position][text] = number
 	}
 	return number
+}
+
+// file files a rule, by its place in a set of all rules, under a number.
+func (f *filing) file(number, rule int) {
+	word, bit := rule/64, uint64(1)<<(rule%64)
+	parts := f.under[number]
+	if n := len(parts); n > 0 && parts[n-1].word == word {
+		parts[n-1].bits |= bit
+		return
+	}
+	f.under[number] = append(parts, part{word, bit})
+}
+
+// fileUnder files a rule under all texts of a condition.
+func (f *filing) fileUnder(position, rule int, list []textMatch) {
+	for _, m := range list {
+		f.file(f.number(position, m.text), rule)
+	}
+}
+
+// fileUnderPhrases files a rule under all phrases of masks.
+func (f *filing) fileUnderPhrases(rule int, masks []wordMask) {
+	for _, m := range masks {
+		for b := m.bits; b != 0; b &= b - 1 {
+			f.file(m.index*64+bits.TrailingZeros64(b), rule)
+		}
+	}
 }
 
 // build makes the indexes of the texts. It reports whether they can hold them.
@@ -337,28 +374,17 @@ func (f *filing) build() bool {
 	return true
 }
 
-// find notes the number of a text at a position if a rule names it.
-func (f *filing) find(ev *Event, position int, text []byte) {
+// add adds the rules that are filed under a number to set.
+func (f *filing) add(set []uint64, number int) {
+	for _, p := range f.under[number] {
+		set[p.word] |= p.bits
+	}
+}
+
+// addText adds the rules that are filed under a text at a position.
+func (f *filing) addText(set []uint64, position int, text []byte) {
 	if at := f.texts[position].find(text); at >= 0 {
-		ev.filed = append(ev.filed, f.numbers[position][at])
-	}
-}
-
-// file files rule i under a number.
-func (l *ruleList) file(number, i int) {
-	for len(l.byFiled) <= number {
-		l.byFiled = append(l.byFiled, nil)
-	}
-	if l.byFiled[number] == nil {
-		l.byFiled[number] = make(ruleSet, l.words())
-	}
-	l.byFiled[number].add(i)
-}
-
-// fileUnder files rule i under all texts of a condition.
-func (l *ruleList) fileUnder(f *filing, position, i int, list []textMatch) {
-	for _, m := range list {
-		l.file(f.number(position, m.text), i)
+		f.add(set, f.numbers[position][at])
 	}
 }
 
@@ -380,86 +406,58 @@ func (t *fieldTest) leads() (bytes []byte) {
 	return bytes
 }
 
-// words is the length of the rule sets of the list.
-func (l *ruleList) words() int { return (len(l.rules) + 63) / 64 }
-
 // exact reports whether a condition names texts, and none by its prefix.
 func exact(list []textMatch) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(m textMatch) bool { return m.prefix || m.text == "" })
 }
 
-// index files the rules. phrases is the number of phrases of all rules.
-func (l *ruleList) index(phrases int, f *filing) {
-	words := l.words()
-	l.always = make(ruleSet, words)
-	l.byPhrase = make([]ruleSet, phrases)
+// index files the rules.
+func (l *ruleList) index(f *filing) {
+	words := (len(l.rules) + 63) / 64
+	l.from = len(f.always)
+	f.always = append(f.always, make([]uint64, words)...)
 	for c := range l.byCategory {
-		l.byCategory[c] = make(ruleSet, words)
+		l.byCategory[c] = make([]uint64, words)
 	}
 	for i := range l.rules {
 		r := &l.rules[i]
 		for c := range l.byCategory {
 			if r.categories == 0 || r.categories&(1<<c) != 0 {
-				l.byCategory[c].add(i)
+				l.byCategory[c][i/64] |= 1 << (i % 64)
 			}
 		}
 		field := slices.IndexFunc(r.fields, func(t fieldTest) bool { return t.leads() != nil && exact(t.equal) })
 		lead := slices.IndexFunc(r.fields, func(t fieldTest) bool { return t.leads() != nil })
+		rule := l.from*64 + i
 		switch {
 		case exact(r.ids):
-			l.fileUnder(f, filedID, i, r.ids)
+			f.fileUnder(filedID, rule, r.ids)
 		case field >= 0:
-			l.fileUnder(f, filedKeys+f.position(r.fields[field].id), i, r.fields[field].equal)
+			f.fileUnder(filedKeys+f.position(r.fields[field].id), rule, r.fields[field].equal)
 		case lead >= 0:
 			number := f.lead(r.fields[lead].id)
 			for _, c := range r.fields[lead].leads() {
-				l.file(number+int(c), i)
+				f.file(number+int(c), rule)
 			}
 		case r.any != nil:
-			l.fileUnderPhrases(i, words, r.any)
+			f.fileUnderPhrases(rule, r.any)
 		case exact(r.subtypes):
-			l.fileUnder(f, filedSubtype, i, r.subtypes)
+			f.fileUnder(filedSubtype, rule, r.subtypes)
 		case exact(r.types):
-			l.fileUnder(f, filedType, i, r.types)
+			f.fileUnder(filedType, rule, r.types)
 		case r.ids != nil && !anyMatches(r.ids, nil):
-			l.file(filedAnyID, i)
+			f.file(f.anyID, rule)
 		default:
-			l.always.add(i)
+			f.always[rule/64] |= 1 << (rule % 64)
 		}
 	}
 }
 
-func (l *ruleList) fileUnderPhrases(i, words int, masks []wordMask) {
-	for _, m := range masks {
-		for b := m.bits; b != 0; b &= b - 1 {
-			phrase := m.index*64 + bits.TrailingZeros64(b)
-			if l.byPhrase[phrase] == nil {
-				l.byPhrase[phrase] = make(ruleSet, words)
-			}
-			l.byPhrase[phrase].add(i)
-		}
-	}
-}
-
-// first returns the first rule that holds, or nil, for an event that findTexts has
-// looked at.
+// first returns the first rule that holds, or nil, for an event whose candidates are
+// found.
 func (l *ruleList) first(ev *Event) *rule {
 	for w, mask := range l.byCategory[ev.Category] {
-		if mask == 0 {
-			continue
-		}
-		c := l.always[w]
-		for _, number := range ev.filed {
-			if number < len(l.byFiled) && l.byFiled[number] != nil {
-				c |= l.byFiled[number][w]
-			}
-		}
-		for _, phrase := range ev.words.hits {
-			if s := l.byPhrase[phrase]; s != nil {
-				c |= s[w]
-			}
-		}
-		for c &= mask; c != 0; c &= c - 1 {
+		for c := ev.candidates[l.from+w] & mask; c != 0; c &= c - 1 {
 			if r := &l.rules[w*64+bits.TrailingZeros64(c)]; r.holds(ev) {
 				return r
 			}
@@ -493,7 +491,7 @@ func (rs *Rules) apply(ev *Event) {
 	if ev.token >= 0 {
 		ev.Category = Category(ev.token)
 	}
-	rs.findTexts(ev)
+	rs.findCandidates(ev)
 	byUser := false // a rule of the user has set the outcome
 	if r := rs.userCategory.first(ev); r != nil {
 		ev.Category = r.set.category
@@ -525,27 +523,34 @@ func (rs *Rules) apply(ev *Event) {
 	ev.setEffects(&e)
 }
 
-// findTexts notes the numbers of what of the event rules are filed under.
-func (rs *Rules) findTexts(ev *Event) {
+// findCandidates finds the rules, of all lists, that are filed under what the event has.
+func (rs *Rules) findCandidates(ev *Event) {
 	f := &rs.filing
-	ev.filed = ev.filed[:0]
-	if len(ev.id) > 0 {
-		ev.filed = append(ev.filed, filedAnyID)
-		f.find(ev, filedID, ev.id)
+	if len(ev.candidates) != len(f.always) {
+		ev.candidates = make([]uint64, len(f.always)) // the first event with these rules
 	}
-	f.find(ev, filedSubtype, ev.fieldText(EMSSubtype))
-	f.find(ev, filedType, ev.fieldText(EMSType))
+	set := ev.candidates
+	copy(set, f.always)
+	for _, phrase := range ev.words.hits {
+		f.add(set, int(phrase))
+	}
+	if len(ev.id) > 0 {
+		f.add(set, f.anyID)
+		f.addText(set, filedID, ev.id)
+	}
+	f.addText(set, filedSubtype, ev.fieldText(EMSSubtype))
+	f.addText(set, filedType, ev.fieldText(EMSType))
 	if !ev.valued.hasAny(&f.set) {
 		return
 	}
 	for i, id := range f.keys {
 		if v := ev.value(id); v != nil {
-			f.find(ev, filedKeys+i, ev.lower(v))
+			f.addText(set, filedKeys+i, ev.lower(v))
 		}
 	}
 	for i, id := range f.leadKeys {
 		if v := ev.value(id); v != nil {
-			ev.filed = append(ev.filed, f.leads[i]+int(lowerCase[v[0]]))
+			f.add(set, f.leads[i]+int(lowerCase[v[0]]))
 		}
 	}
 }

@@ -230,8 +230,9 @@ func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
 		return nil, &RulesError{userFile, 0, err.Error()}
 	}
 	c.rs.words = words
+	c.rs.filing = newFiling(len(words.phrases))
 	for _, l := range c.lists() {
-		l.index(len(words.phrases), &c.rs.filing)
+		l.index(&c.rs.filing)
 	}
 	if !c.rs.filing.build() {
 		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types, subtypes or values of one key", maxTexts)}
