@@ -152,28 +152,29 @@ func knownKey(s *[16]byte) (n int, id keyID) {
 	}
 }
 
-// keyText is a known key with the "=" behind it, to be compared with 16 bytes of
-// a line at once.
+// keyText is a known key with a space before it and "=" behind it, to be compared with
+// 16 bytes of a line at once.
 type keyText struct {
 	head, tail, headMask, tailMask uint64
-	n                              int // of the key alone
+	n                              int // with what stands around the key
 }
 
-// keyTexts holds the known keys of at most 15 bytes by id. The others match only 16
-// bytes that are no key.
+// keyTexts holds the known keys of at most 14 bytes by id. The others match only bytes
+// that UTF-8 does not have.
 var keyTexts = func() (t [256]keyText) {
+	const none = math.MaxUint64
 	for id := range t {
-		t[id] = keyText{headMask: math.MaxUint64, tailMask: math.MaxUint64}
-		if id == 0 || id >= len(keyNames) || len(keyNames[id]) > 15 {
+		t[id] = keyText{head: none, tail: none, headMask: none, tailMask: none}
+		if id == 0 || id >= len(keyNames) || len(keyNames[id]) > 14 {
 			continue
 		}
 		var text, mask [16]byte
-		n := copy(text[:], keyNames[id]+"=")
+		n := copy(text[:], " "+keyNames[id]+"=")
 		for i := range n {
 			mask[i] = 0xff
 		}
 		word := binary.LittleEndian.Uint64
-		t[id] = keyText{word(text[:8]), word(text[8:]), word(mask[:8]), word(mask[8:]), n - 1}
+		t[id] = keyText{word(text[:8]), word(text[8:]), word(mask[:8]), word(mask[8:]), n}
 	}
 	return t
 }()

@@ -47,41 +47,14 @@ func nextKey(s []byte, i int) span {
 	return span{i, keyEnd(s, i), 0}
 }
 
-// scanPairs enters the pairs of s, whose first key is k. It is one loop: a value
-// is read up to the white space before the next key, and that key, which the
-// search for the end of the value has found already, begins the next round. Each
-// byte is looked at a bounded number of times.
-//
-// Most values end at the first blank or at the first quote, and a known key
-// follows. That is tried here; scanValue reads whatever is different.
-//
-// The compiler would put it into its caller, and then find that too large for what
-// is called here.
-//
-//go:noinline
+// scanPairs enters the pairs of s, whose first key is k. A value is read up to the
+// white space before the next key, and that key, which the search for the end of the
+// value has found already, begins the next round. Each byte is looked at a bounded
+// number of times.
 func (ev *Event) scanPairs(s []byte, k span) {
 	for k.end >= 0 {
-		from, end, next := k.end+1, 0, 0 // of the value, and where the next key may be
-		if from < len(s) && s[from] == '"' {
-			from++
-			end = nextByte(s, from, '"')
-			next = end + 2
-		} else if from < len(s) && s[from] != '<' {
-			end = nextBlank(s, from)
-			next = end + 1
-		}
-		if next > 0 && next < len(s) && next+16 <= cap(s) && s[next-1] == ' ' {
-			// What stands behind s may be looked at, but is no key of it.
-			if n, id := ev.keyBehind(k.id, (*[16]byte)(s[next:next+16])); id != 0 && next+n < len(s) {
-				value := s[from:end]
-				if k.id != 0 {
-					ev.addKnown(k.id, value)
-				} else {
-					ev.addRaw(s[k.start:k.end], value)
-				}
-				k = span{next, next + n, id}
-				continue
-			}
+		if k.id != 0 {
+			k = ev.scanUsual(s, k)
 		}
 		value, behind := ev.scanValue(s, k.end+1)
 		if k.id != 0 {
@@ -89,23 +62,99 @@ func (ev *Event) scanPairs(s []byte, k span) {
 		} else {
 			ev.addRaw(s[k.start:k.end], value)
 		}
+		if behind.id != 0 {
+			ev.behind[k.id] = behind.id
+		}
 		k = behind
 	}
 }
 
-// keyBehind is knownKey for the key behind a pair of key id. Senders write their
-// keys in the same order in every line, so the one that came last time is tried
-// first.
-func (ev *Event) keyBehind(id keyID, s *[16]byte) (n int, next keyID) {
-	t := &keyTexts[ev.behind[id]]
-	if (binary.LittleEndian.Uint64(s[:8])^t.head)&t.headMask|(binary.LittleEndian.Uint64(s[8:])^t.tail)&t.tailMask == 0 {
-		return t.n, ev.behind[id]
+// scanUsual enters pairs, k the first of them, as long as they are the usual ones, and
+// returns the first key that it has not entered: a known key whose value ends at
+// the first blank or the first quote, with the key behind it that came there last time
+// too, since senders write their keys in the same order in every line.
+//
+// It calls nothing, so that all it needs stays in registers.
+//
+//go:noinline
+func (ev *Event) scanUsual(s []byte, k span) span {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	const limits, quotes = (' ' + 1) * ones, '"' * ones
+	// What stands behind the text may be looked at, but is no part of it.
+	limit, s := len(s), s[:cap(s)]
+	from, id := k.end+1, k.id // of the value
+	n := len(ev.Pairs)
+	ev.Pairs = ev.Pairs[:cap(ev.Pairs)]
+	for uint(n) < uint(len(ev.Pairs)) && uint(from) < uint(len(s)) {
+		start, end, at := from, 0, 0
+		if s[from] == '"' {
+			start++
+			for at = start; ; at += 8 {
+				if uint(at+8) > uint(len(s)) {
+					goto done
+				}
+				x := binary.LittleEndian.Uint64(s[at:at+8]) ^ quotes
+				if x = (x - ones) &^ x & highs; x != 0 {
+					end = at + bits.TrailingZeros64(x)/8
+					break
+				}
+			}
+			at = end + 1
+		} else {
+			for at = start; ; at += 8 {
+				if uint(at+8) > uint(len(s)) {
+					goto done
+				}
+				x := binary.LittleEndian.Uint64(s[at : at+8])
+				if x = (x - limits) &^ x & highs; x != 0 {
+					end = at + bits.TrailingZeros64(x)/8
+					break
+				}
+			}
+			at = end
+		}
+		if uint(at+16) > uint(len(s)) {
+			break
+		}
+		w := (*[16]byte)(s[at : at+16])
+		behind := ev.behind[id]
+		t := &keyTexts[behind]
+		if (binary.LittleEndian.Uint64(w[:8])^t.head)&t.headMask|(binary.LittleEndian.Uint64(w[8:])^t.tail)&t.tailMask != 0 {
+			break
+		}
+		if at += t.n; at >= limit {
+			break
+		}
+		state := pairState(0)
+		if unusualStart[s[start]] {
+			if end > start {
+				break
+			}
+			state = null
+		}
+		if word, bit := &ev.seen[id/64], uint64(1)<<(id%64); *word&bit == 0 {
+			*word |= bit
+		} else {
+			break
+		}
+		if state == 0 {
+			ev.valued.add(id)
+		}
+		ev.byKey[id] = int32(n)
+		p := &ev.Pairs[n]
+		p.Value = s[start:end]
+		p.next, p.id, p.state = 0, id, state
+		n++
+		from, id = at, behind
 	}
-	if n, next = knownKey(s); next != 0 {
-		ev.behind[id] = next
-	}
-	return n, next
+done:
+	ev.Pairs = ev.Pairs[:n]
+	return span{0, from - 1, id}
 }
+
+// unusualStart tells the bytes that a value begins with which is nothing, may be a null
+// marker, or is read in another way.
+var unusualStart = [256]bool{'-': true, 'N': true, '(': true, '0': true, '<': true, '"': true, ' ': true}
 
 // scanValue reads the value at s[i] and finds the next key.
 func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -147,21 +149,92 @@ func TestNumbersOfTimes(t *testing.T) {
 
 // TestKnownKeysAreFound looks for every key in front of any value.
 func TestKnownKeysAreFound(t *testing.T) {
-	var ev Event
 	for id, name := range keyNames[1:] {
 		line := []byte(name + "=0123456789abcdef")
 		want := keyID(id + 1)
-		for range 2 { // the second time it is the key that came last time
-			n, got := ev.keyBehind(keyMsg, (*[16]byte)(line))
-			if len(name) > 15 {
-				want = 0
-			}
-			if got != want || got != 0 && n != len(name) {
-				t.Errorf("%s: key %d of %d bytes, not %d", name, got, n, want)
-			}
+		if len(name) > 15 {
+			want = 0
+		}
+		if n, got := knownKey((*[16]byte)(line)); got != want || got != 0 && n != len(name) {
+			t.Errorf("%s: key %d of %d bytes, not %d", name, got, n, want)
 		}
 		if _, got := knownKey((*[16]byte)([]byte("x" + string(line)))); got != 0 && keyNames[got] != "x"+name {
 			t.Errorf("x%s: key %s", name, keyNames[got])
+		}
+	}
+}
+
+// TestPairsDoNotDependOnEarlierLines reads lines with an event that has read others,
+// so that it tries the keys that came in those first, and with a new one; with room
+// behind the line for reading sixteen bytes at once, and without.
+func TestPairsDoNotDependOnEarlierLines(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 7))
+	keys := []string{"type", "subtype", "user", "msg", "srcport", "os", "emshostname", "vd", "other", "Type", "utmaction"}
+	values := []string{
+		"", `""`, "x", `"x y"`, "0", `"0"`, "00", "-", "N/A", "Name", "(null)", `(x`, `"a\"b"`, `""doubled""`, `"unclosed`,
+		"<a b=1></a>", "<", `"<a b=1>"`, "two words", "a\tb", "a\x01b", strings.Repeat("\x00", 20), `"=" `, "a=b", "ä", `"`,
+		"a-value-of-more-than-eight-bytes", `"a value of more than eight bytes"`, "a\xffb",
+	}
+	blanks := []string{" ", " ", " ", " ", " ", " ", "  ", "\t", "", ",", "\x00", " " + strings.Repeat("\x00", 16)}
+	used := new(Event)
+	usual := 0
+	for range 50_000 {
+		line := []byte("emsserial=FCTEMS1 type=x ")
+		for range rnd.IntN(7) {
+			line = append(line, keys[rnd.IntN(len(keys))]...)
+			line = append(line, '=')
+			line = append(line, values[rnd.IntN(len(values))]...)
+			line = append(line, blanks[rnd.IntN(len(blanks))]...)
+		}
+		line = line[:rnd.IntN(len(line)+1)]
+		behind := append(slices.Clone(line), ` user="of the next line" msg=1`...)[:len(line)]
+		for _, text := range [][]byte{slices.Clip(line), behind} {
+			fresh := new(Event)
+			p := New(Options{})
+			want, got := p.Parse(fresh, text, 0, 0), p.Parse(used, text, 0, 0)
+			if got != want || !slices.EqualFunc(used.Pairs, fresh.Pairs, samePair) || used.seen != fresh.seen || used.valued != fresh.valued {
+				t.Fatalf("%q:\n%q,\nafter other lines\n%q", text, fresh.Pairs, used.Pairs)
+			}
+		}
+		used.readHeader(behind)
+		if first := used.head.first; first.id != 0 && used.scanUsual(behind, first) != first {
+			usual++
+		}
+	}
+	if usual < 10_000 {
+		t.Errorf("only %d lines had usual pairs", usual)
+	}
+}
+
+func samePair(a, b Pair) bool {
+	return string(a.Value) == string(b.Value) && string(a.Key()) == string(b.Key()) && a.id == b.id && a.next == b.next && a.state == b.state
+}
+
+// TestUsualPairs tells which pairs are read at once behind another line.
+func TestUsualPairs(t *testing.T) {
+	for _, c := range []struct{ before, line, read string }{
+		{"type=a subtype=b user=c msg=d", "type=a subtype=b user=c", "type subtype"},
+		{"type=a subtype=b user=c msg=d", `type="a b" subtype="" user= msg=x`, "type subtype user"},
+		{"type=a subtype=b user=c", "type=a user=c subtype=b", ""},
+		{"type=a subtype=b user=c", "type=a subtype=0 user=c", "type"}, // 0 may say nothing
+		{"type=a subtype=b user=c", "type=<a subtype=b user=c", ""},
+		{"type=a subtype=b user=c", "type=a\tsubtype=b user=c", ""},
+		{"type=a subtype=b user=c", `type="a"" subtype=b user=c`, ""},
+		{"type=a subtype=b user=c", "type=a other=1 subtype=b user=c", ""},
+		{"type=a subtype=b type=c subtype=d", "type=a subtype=b type=c subtype=d", "type subtype"}, // a key repeats
+	} {
+		withRoom := func(line string) []byte { return append([]byte(line), make([]byte, 16)...)[:len(line)] }
+		ev, text := new(Event), withRoom(c.line)
+		New(Options{}).Parse(ev, withRoom(c.before), 0, 0)
+		ev.readHeader(text)
+		ev.Pairs = make([]Pair, 0, 8)
+		next := ev.scanUsual(text, ev.head.first)
+		var read []string
+		for i := range ev.Pairs {
+			read = append(read, string(ev.Pairs[i].Key()))
+		}
+		if strings.Join(read, " ") != c.read || !strings.HasSuffix(c.line[:next.end], keyNames[next.id]) || c.line[next.end] != '=' {
+			t.Errorf("%s: %q, then %+v", c.line, read, next)
 		}
 	}
 }
