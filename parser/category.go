@@ -130,7 +130,11 @@ func isWordByte(c byte) bool { return isLetter(c) || isDigit(c) || c >= 0x80 }
 // a token with its prefix wins wherever it stands.
 func (ev *Event) lineToken() (found token, marked bool) {
 	found = noToken
-	for _, id := range tokenKeys {
+	keys := tokenKeys[:]
+	if !ev.valued.hasAny(&rareTokenKeys) {
+		keys = keys[:2]
+	}
+	for _, id := range keys {
 		if v := ev.value(id); v != nil {
 			if found = max(found, findToken(v)); found >= 0 {
 				return found, true
@@ -156,8 +160,12 @@ func (ev *Event) lineToken() (found token, marked bool) {
 	return found, marked
 }
 
-// tokenKeys are the keys whose values may hold a token.
-var tokenKeys = [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule}
+// tokenKeys are the keys whose values may hold a token, and rareTokenKeys those beside
+// the first two.
+var (
+	tokenKeys     = [...]keyID{keySubtype, keyType, keyLogtype, keyLogType, keyModule}
+	rareTokenKeys = keySetOf(tokenKeys[2:]...)
+)
 
 var (
 	idKeys     = keySetOf(keyID_, keyLogid, keyLogID) // hold the log id

@@ -153,15 +153,23 @@ func (ev *Event) resolveMessage() {
 // resolveObserver fills observer.serial_number and observer.name from the first
 // key that has one; what the others say otherwise stays under fortinet.ems.
 func (ev *Event) resolveObserver() {
-	ev.firstOf(ObserverSerial, keyEmsserial, keyFctemssn)
-	ev.firstOf(ObserverName, keyEmshostname, keyFctemsname, keyDevname)
+	ev.offerKey(ObserverSerial, keyEmsserial)
+	ev.offerKey(ObserverSerial, keyFctemssn)
+	ev.offerKey(ObserverName, keyEmshostname)
+	ev.offerKey(ObserverName, keyFctemsname)
+	ev.offerKey(ObserverName, keyDevname)
 }
 
-func (ev *Event) firstOf(f Field, ids ...keyID) {
-	for _, id := range ids {
-		if v := ev.value(id); v != nil && ev.offer(f, v) {
-			ev.represented(id)
-		}
+// offerKey is offer for the value of a key.
+func (ev *Event) offerKey(f Field, id keyID) {
+	if ev.valued.has(id) {
+		ev.offerPair(f, &ev.Pairs[ev.byKey[id]])
+	}
+}
+
+func (ev *Event) offerPair(f Field, p *Pair) {
+	if ev.offer(f, p.Value) {
+		p.represented()
 	}
 }
 

@@ -149,6 +149,8 @@ const stepRoom = 2*wide + 2 + 2*wide
 // has no room, and returns how many, and where the header of fortinet.ems ends if it
 // is among them. It leaves all that takes calls to its caller, so that what it needs
 // stays in registers.
+//
+//go:noinline
 func appendSteps(b []byte, ev *parser.Event, steps []step, schema Schema) (_ []byte, done, vendor int) {
 	for i := range steps {
 		s := &steps[i]
@@ -297,8 +299,9 @@ func appendStrHeader(b []byte, n int) []byte {
 // extras writes the pairs that have no field under fortinet.ems, whose object is
 // the last of the record and open, because fortinet.ems.category is always set.
 func (e *encoder) extras(ev *parser.Event) {
-	for i := range ev.Pairs {
-		p := &ev.Pairs[i]
+	pairs := ev.Pairs
+	for i := range pairs {
+		p := &pairs[i]
 		if !p.IsExtra() {
 			continue
 		}
