@@ -97,8 +97,8 @@ func New(o Options) *Enricher {
 }
 
 // batch is how many lines are parsed and then written together, see
-// [parser.Parser.ParseAll]. That takes a fifth less time than one by one; half of them
-// takes 2 % more, a quarter 10 %.
+// [parser.Parser.ParseAll]. That takes a quarter less time than one by one; half of them
+// takes 3 % more, a quarter 12 %.
 const batch = 16
 
 // item is an event with a line on its way through a Run.
