@@ -261,6 +261,15 @@ func (ev *Event) addRaw(key, value []byte) {
 	ev.addUnknown(key, value)
 }
 
+// pair returns the first pair of a known key if it says something, or nil. It is valid
+// until a pair is entered.
+func (ev *Event) pair(id keyID) *Pair {
+	if ev.valued.has(id) {
+		return &ev.Pairs[ev.byKey[id]]
+	}
+	return nil
+}
+
 // value returns the first value of a known key that says something, or nil.
 func (ev *Event) value(id keyID) []byte {
 	if ev.valued.has(id) {

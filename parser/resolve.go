@@ -99,10 +99,10 @@ func (ev *Event) resolveHeader() {
 		ev.Values[SyslogStructuredData] = Value{Kind: SData, Text: h.sdata}
 		ev.Set.Add(SyslogStructuredData)
 	}
-	if v := ev.value(keyLevel); v != nil {
-		v = ev.lower(v)
+	if p := ev.pair(keyLevel); p != nil {
+		v := ev.lower(p.Value)
 		ev.setText(LogLevel, v)
-		ev.represented(keyLevel)
+		p.represented()
 		for i := range severities {
 			if severities[i].word == string(v) {
 				ev.setInt(EventSeverity, severities[i].number)
@@ -112,40 +112,37 @@ func (ev *Event) resolveHeader() {
 	}
 	if ev.valued.hasAny(&idKeys) {
 		for _, id := range [...]keyID{keyID_, keyLogid, keyLogID} {
-			if v := ev.value(id); v != nil {
-				ev.setText(EventCode, v)
-				ev.represented(id)
+			if p := ev.pair(id); p != nil {
+				ev.setText(EventCode, p.Value)
+				p.represented()
 				break
 			}
 		}
 	}
-	if v := ev.value(keyType); v != nil {
-		ev.setText(EMSType, ev.lower(v))
-		ev.represented(keyType)
+	if p := ev.pair(keyType); p != nil {
+		ev.setText(EMSType, ev.lower(p.Value))
+		p.represented()
 	}
-	if v := ev.value(keySubtype); v != nil {
-		ev.setText(EMSSubtype, ev.lower(v))
-		ev.represented(keySubtype)
+	if p := ev.pair(keySubtype); p != nil {
+		ev.setText(EMSSubtype, ev.lower(p.Value))
+		p.represented()
 	}
 }
 
 // resolveMessage fills message. What stands before the first pair and is no
 // header is kept when message does not hold it.
 func (ev *Event) resolveMessage() {
-	switch {
-	case ev.value(keyMsg) != nil:
-		ev.msg = ev.value(keyMsg)
-		ev.represented(keyMsg)
-	case ev.value(keyLogdesc) != nil:
-		ev.msg = ev.value(keyLogdesc)
-		ev.represented(keyLogdesc)
-	default:
-		ev.msg = ev.text
+	ev.msg = ev.text
+	p := ev.pair(keyMsg)
+	if p == nil {
+		p = ev.pair(keyLogdesc)
 	}
-	if len(ev.msg) > 0 {
-		ev.setText(Message, ev.msg)
+	if p != nil {
+		ev.msg = p.Value
+		p.represented()
 	}
-	if len(ev.head.stray) > 0 && (ev.valued.has(keyMsg) || ev.valued.has(keyLogdesc)) {
+	ev.setSome(Message, ev.msg)
+	if p != nil && len(ev.head.stray) > 0 {
 		ev.addUnknown([]byte("header_text"), ev.head.stray)
 	}
 }
@@ -153,22 +150,20 @@ func (ev *Event) resolveMessage() {
 // resolveObserver fills observer.serial_number and observer.name from the first
 // key that has one; what the others say otherwise stays under fortinet.ems.
 func (ev *Event) resolveObserver() {
-	ev.offerKey(ObserverSerial, keyEmsserial)
-	ev.offerKey(ObserverSerial, keyFctemssn)
-	ev.offerKey(ObserverName, keyEmshostname)
-	ev.offerKey(ObserverName, keyFctemsname)
-	ev.offerKey(ObserverName, keyDevname)
-}
-
-// offerKey is offer for the value of a key.
-func (ev *Event) offerKey(f Field, id keyID) {
-	if ev.valued.has(id) {
-		ev.offerPair(f, &ev.Pairs[ev.byKey[id]])
+	ev.offerPair(ObserverSerial, ev.pair(keyEmsserial))
+	ev.offerPair(ObserverName, ev.pair(keyEmshostname))
+	if ev.valued.hasAny(&rareObserverKeys) {
+		ev.offerPair(ObserverSerial, ev.pair(keyFctemssn))
+		ev.offerPair(ObserverName, ev.pair(keyFctemsname))
+		ev.offerPair(ObserverName, ev.pair(keyDevname))
 	}
 }
 
+var rareObserverKeys = keySetOf(keyFctemssn, keyFctemsname, keyDevname)
+
+// offerPair is offer for the value of a pair, if there is one.
 func (ev *Event) offerPair(f Field, p *Pair) {
-	if ev.offer(f, p.Value) {
+	if p != nil && ev.offer(f, p.Value) {
 		p.represented()
 	}
 }
@@ -475,23 +470,23 @@ func (ev *Event) resolveUser() {
 		keys = keys[:1]
 	}
 	for _, id := range keys {
-		v := ev.value(id)
-		if v == nil || isIP(v) {
+		p := ev.pair(id)
+		if p == nil || isIP(p.Value) {
 			continue
 		}
 		if login == nil {
-			login = v
-			whole = ev.setUser(v)
-		} else if string(v) != string(login) {
+			login = p.Value
+			whole = ev.setUser(login)
+		} else if string(p.Value) != string(login) {
 			continue
 		}
 		if whole {
-			ev.represented(id)
+			p.represented()
 		}
 	}
 	// domain= names the domain of username= in application control lines.
-	if v := ev.value(keyDomain); v != nil && ev.by == byClient && ev.has(keyUsername) && ev.offer(UserDomain, v) {
-		ev.represented(keyDomain)
+	if ev.by == byClient && ev.has(keyUsername) {
+		ev.offerPair(UserDomain, ev.pair(keyDomain))
 	}
 }
 
