@@ -80,6 +80,7 @@ type Event struct {
 	words  wordHits
 	buf    []byte // made-up values; grows only between lines
 	clocks clocks
+	os     osText // the last one
 
 	candidates []uint64 // set of the rules that are filed under what the event has
 

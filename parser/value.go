@@ -344,37 +344,56 @@ var osByLetter = func() (x [32][]int) {
 	return x
 }()
 
-// setOS fills host.os from the os text.
-func (ev *Event) setOS(v []byte) {
-	ev.setText(HostOSFull, v)
+// osText is an os text and what it says.
+type osText struct {
+	text    []byte
+	known   *[3]*Constant // name, family and type, nil for an unknown system
+	version [2]int        // where it begins and ends in text
+}
+
+// read reads another text.
+func (o *osText) read(v []byte) {
+	o.text, o.known = append(o.text[:0], v...), nil
 	for _, i := range osByLetter[v[0]&0x1f] {
-		o := &osNames[i]
-		n := len(o.prefix)
-		if len(v) < n || !equalFold(v[:n], o.prefix) || n < len(v) && v[n] != ' ' {
+		prefix := osNames[i].prefix
+		n := len(prefix)
+		if len(v) < n || !equalFold(v[:n], prefix) || n < len(v) && v[n] != ' ' {
 			continue
 		}
-		ev.setConst(HostOSName, osConstants[i][0])
-		ev.setConst(HostOSFamily, osConstants[i][1])
-		ev.setConst(HostOSType, osConstants[i][2])
-		if version := osVersion(v[n:]); len(version) > 0 {
-			ev.setText(HostOSVersion, version)
-		}
+		n = skipBlanks(v, n)
+		o.known, o.version = &osConstants[i], [2]int{n, n + osVersion(v[n:])}
 		return
 	}
 }
 
-// osVersion returns the first word when it begins with a digit: "11", "14.1.1",
-// "2019", "22.04.3".
-func osVersion(v []byte) []byte {
-	v = trimLeft(v)
+// setOS fills host.os from the os text. The clients of an organisation have few of them,
+// so the last one is kept.
+func (ev *Event) setOS(v []byte) {
+	o := &ev.os
+	if string(o.text) != string(v) {
+		o.read(v)
+	}
+	ev.setText(HostOSFull, v)
+	if o.known == nil {
+		return
+	}
+	ev.setConst(HostOSName, o.known[0])
+	ev.setConst(HostOSFamily, o.known[1])
+	ev.setConst(HostOSType, o.known[2])
+	ev.setSome(HostOSVersion, v[o.version[0]:o.version[1]])
+}
+
+// osVersion returns the length of the first word when it begins with a digit: "11",
+// "14.1.1", "2019", "22.04.3".
+func osVersion(v []byte) int {
 	if len(v) == 0 || !isDigit(v[0]) {
-		return nil
+		return 0
 	}
 	n := wordEnd(v)
 	for v[n-1] == ',' || v[n-1] == ';' {
 		n--
 	}
-	return v[:n]
+	return n
 }
 
 // equalFold compares ASCII text; lower must be in lower case.
