@@ -51,7 +51,9 @@ type Line struct {
 
 // Parse reads one line, received at the given Unix time, into ev. It reports
 // whether the line belongs to FortiEMS; if not, only ev.Clean is of use.
-// It never fails: what it does not understand stays text. ev points into line.
+// It never fails: what it does not understand stays text. ev points into line. What
+// stands behind line in the same array, up to its capacity, may be read, but is no part
+// of what the event says.
 func (p *Parser) Parse(ev *Event, line []byte, receivedSec int64, receivedNsec int32) bool {
 	one := [1]Line{{Text: line, Sec: receivedSec, Nsec: receivedNsec, Event: ev}}
 	p.ParseAll(one[:])
