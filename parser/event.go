@@ -273,8 +273,8 @@ func (ev *Event) pair(id keyID) *Pair {
 
 // value returns the first value of a known key that says something, or nil.
 func (ev *Event) value(id keyID) []byte {
-	if ev.valued.has(id) {
-		return ev.Pairs[ev.byKey[id]].Value
+	if p := ev.pair(id); p != nil {
+		return p.Value
 	}
 	return nil
 }

@@ -127,15 +127,14 @@ func lookupKey(key []byte) keyID {
 // knownKey returns the length and the id of the known key that s begins with,
 // "=" behind it. The id is 0 when there is none of at most 15 bytes.
 func knownKey(s *[16]byte) (n int, id keyID) {
-	const ones, highs, equals = 0x0101010101010101, 0x8080808080808080, '=' * 0x0101010101010101
+	const equals = '=' * 0x0101010101010101
 	p := keyPrint{head: binary.LittleEndian.Uint64(s[:8])}
-	x := p.head ^ equals
-	if x = (x - ones) &^ x & highs; x != 0 {
+	x := zeroBytes(p.head ^ equals)
+	if x != 0 {
 		p.n = bits.TrailingZeros64(x) / 8
 		p.head &= lowMask[p.n]
 	} else {
-		x = binary.LittleEndian.Uint64(s[8:]) ^ equals
-		if x = (x - ones) &^ x & highs; x == 0 {
+		if x = zeroBytes(binary.LittleEndian.Uint64(s[8:]) ^ equals); x == 0 {
 			return 0, 0
 		}
 		p.n = bits.TrailingZeros64(x)/8 + 8
@@ -157,6 +156,12 @@ func knownKey(s *[16]byte) (n int, id keyID) {
 type keyText struct {
 	head, tail, headMask, tailMask uint64
 	n                              int // with what stands around the key
+}
+
+// begins reports whether s begins with the text.
+func (t *keyText) begins(s *[16]byte) bool {
+	head, tail := binary.LittleEndian.Uint64(s[:8]), binary.LittleEndian.Uint64(s[8:])
+	return (head^t.head)&t.headMask|(tail^t.tail)&t.tailMask == 0
 }
 
 // keyTexts holds the known keys of at most 14 bytes by id. The others match only bytes

@@ -78,8 +78,7 @@ func (ev *Event) scanPairs(s []byte, k span) {
 //
 //go:noinline
 func (ev *Event) scanUsual(s []byte, k span) span {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	const limits, quotes = (' ' + 1) * ones, '"' * ones
+	const quotes = '"' * 0x0101010101010101
 	// What stands behind the text may be looked at, but is no part of it.
 	limit, s := len(s), s[:cap(s)]
 	from, id := k.end+1, k.id // of the value
@@ -93,8 +92,7 @@ func (ev *Event) scanUsual(s []byte, k span) span {
 				if uint(at+8) > uint(len(s)) {
 					goto done
 				}
-				x := binary.LittleEndian.Uint64(s[at:at+8]) ^ quotes
-				if x = (x - ones) &^ x & highs; x != 0 {
+				if x := zeroBytes(binary.LittleEndian.Uint64(s[at:at+8]) ^ quotes); x != 0 {
 					end = at + bits.TrailingZeros64(x)/8
 					break
 				}
@@ -105,8 +103,7 @@ func (ev *Event) scanUsual(s []byte, k span) span {
 				if uint(at+8) > uint(len(s)) {
 					goto done
 				}
-				x := binary.LittleEndian.Uint64(s[at : at+8])
-				if x = (x - limits) &^ x & highs; x != 0 {
+				if x := blankBytes(binary.LittleEndian.Uint64(s[at : at+8])); x != 0 {
 					end = at + bits.TrailingZeros64(x)/8
 					break
 				}
@@ -116,10 +113,9 @@ func (ev *Event) scanUsual(s []byte, k span) span {
 		if uint(at+16) > uint(len(s)) {
 			break
 		}
-		w := (*[16]byte)(s[at : at+16])
 		behind := ev.behind[id]
 		t := &keyTexts[behind]
-		if (binary.LittleEndian.Uint64(w[:8])^t.head)&t.headMask|(binary.LittleEndian.Uint64(w[8:])^t.tail)&t.tailMask != 0 {
+		if !t.begins((*[16]byte)(s[at : at+16])) {
 			break
 		}
 		if at += t.n; at >= limit {
@@ -132,11 +128,10 @@ func (ev *Event) scanUsual(s []byte, k span) span {
 			}
 			state = null
 		}
-		if word, bit := &ev.seen[id/64], uint64(1)<<(id%64); *word&bit == 0 {
-			*word |= bit
-		} else {
+		if ev.seen.has(id) {
 			break
 		}
+		ev.seen.add(id)
 		if state == 0 {
 			ev.valued.add(id)
 		}
@@ -180,14 +175,25 @@ func (ev *Event) scanValue(s []byte, i int) (value []byte, next span) {
 	return s[i:], span{len(s), -1, 0}
 }
 
+// zeroBytes sets the high bit of the first byte of a word that is 0, and perhaps in error
+// of those above it: a borrow sets it.
+func zeroBytes(x uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	return (x - ones) &^ x & highs
+}
+
+// blankBytes is zeroBytes for bytes that are a space or below.
+func blankBytes(x uint64) uint64 {
+	const limits, highs = (' ' + 1) * 0x0101010101010101, 0x8080808080808080
+	return (x - limits) &^ x & highs
+}
+
 // nextByte returns the index of the first c in s[i:], or len(s); i is at most that.
 // Most values are too short for a call of bytes.IndexByte to pay.
 func nextByte(s []byte, i int, c byte) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	all := uint64(c) * ones
+	all := uint64(c) * 0x0101010101010101
 	for ; i >= 0 && i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64(s[i:i+8]) ^ all
-		if x = (x - ones) &^ x & highs; x != 0 {
+		if x := zeroBytes(binary.LittleEndian.Uint64(s[i:i+8]) ^ all); x != 0 {
 			return i + bits.TrailingZeros64(x)/8
 		}
 	}
@@ -200,12 +206,8 @@ func nextByte(s []byte, i int, c byte) int {
 // nextBlank returns the index of the first byte of s[i:] that is a space or below,
 // or len(s); i is at most that.
 func nextBlank(s []byte, i int) int {
-	const limits, highs = (' ' + 1) * 0x0101010101010101, 0x8080808080808080
 	for ; i >= 0 && i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64(s[i : i+8])
-		// A borrow sets the high bit of a byte below the limit, and perhaps in error
-		// of those above it: the first is right.
-		if x = (x - limits) &^ x & highs; x != 0 {
+		if x := blankBytes(binary.LittleEndian.Uint64(s[i : i+8])); x != 0 {
 			return i + bits.TrailingZeros64(x)/8
 		}
 	}
