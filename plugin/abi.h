@@ -190,8 +190,8 @@ FTNT_HIDDEN void ftnt_output_set_context(void *plugin, uintptr_t context);
 /* Attaches context to a filter instance; it comes back in cb_filter and cb_exit. */
 FTNT_HIDDEN void ftnt_filter_set_context(void *ins, void *context);
 
-/* A copy in memory of the C allocator, to be freed by the host; NULL if there is
- * no memory. n is above 0. */
-FTNT_HIDDEN void *ftnt_copy(const void *data, size_t n);
+/* n bytes of the C allocator, which the host can free; NULL if there is no memory, where
+ * C.malloc of cgo would end the process. */
+FTNT_HIDDEN void *ftnt_alloc(size_t n);
 
 #endif

@@ -3,6 +3,8 @@ package metrics
 import (
 	"fmt"
 	"strings"
+
+	"fluent-bit-fortiems/plugin/count"
 )
 
 // The types of metrics.
@@ -33,14 +35,17 @@ var buildRow = Row{"fortiems_build_info", gauge, "", "1, with the version and th
 // Rows describes every metric of this package in the order of the documentation.
 func Rows() []Row {
 	var rows []Row
-	for _, r := range filterRows {
-		rows = append(rows, r.Row)
+	for _, r := range count.Rows {
+		row := filterRow(r)
+		if len(rows) == 0 || rows[len(rows)-1] != row {
+			rows = append(rows, row)
+		}
 	}
 	rows = append(rows, outputRows()...)
 	return append(rows, buildRow)
 }
 
-// Markdown renders the metrics as the table that stands in the README.
+// Markdown renders the metrics as a Markdown table.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")

@@ -32,6 +32,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
@@ -222,10 +223,10 @@ func (s *Server) URL() string {
 	return "http://" + s.shared.listener.Addr().String() + "/metrics"
 }
 
-// Filter adds the filter instance called name until Close. count is called for
+// Filter adds the filter instance called name until Close. read is called for
 // every scrape, by any goroutine, and a last time during Close; it must not block.
-func (s *Server) Filter(name string, count func() FilterCounts) {
-	leave := s.shared.filters.add(cleanName(name), count)
+func (s *Server) Filter(name string, read func() count.Counts) {
+	leave := s.shared.filters.add(cleanName(name), read)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave = append(s.leave, leave)
