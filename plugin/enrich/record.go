@@ -50,10 +50,23 @@ func (e *Enricher) appendEvent(out []byte, w *worker, it *item) []byte {
 	enc := encoder{b: appendHead(out, &it.in, it.ev.Sec, it.ev.Nsec), flat: e.flat, w: w}
 	enc.begin()
 	enc.incoming(it)
-	enc.fields(&it.ev)
+	setFixedValues(&it.ev)
+	enc.fields(&it.ev, w.templates.get(&it.ev, e.flat))
 	enc.unmapped(&it.ev)
 	enc.end()
 	return enc.b
+}
+
+// setFixedValues sets the fields that are the same in every line of a source.
+func setFixedValues(ev *parser.Event) {
+	for _, f := range fixedFields {
+		v := &ev.Values[f]
+		v.Kind, v.Const = parser.Const, parser.FixedValue(ev.Writer(), f)
+	}
+}
+
+var fixedFields = [...]parser.Field{
+	parser.ECSVersion, parser.EventModule, parser.EventDataset, parser.ObserverVendor, parser.ObserverProduct,
 }
 
 // Texts of marked records.
@@ -71,7 +84,7 @@ func (e *Enricher) appendMarked(out []byte, w *worker, it *item) []byte {
 	enc := encoder{b: append(out, it.in.Head...), flat: e.flat, w: w}
 	enc.begin()
 	enc.incoming(it)
-	enc.fields(&it.ev)
+	enc.fields(&it.ev, w.templates.get(&it.ev, e.flat))
 	enc.end()
 	return enc.b
 }
@@ -112,21 +125,28 @@ func (e *encoder) endMap(m openMap) {
 	binary.BigEndian.PutUint32(e.b[m.at+1:], uint32(m.n))
 }
 
-// fields writes the fields of ev.
-func (e *encoder) fields(ev *parser.Event) {
-	t := e.w.templates.get(ev, e.flat)
+// fields writes the fields of ev, which are those of t. Text of the template is copied in pieces as long as
+// possible: over the constants that ev shares with it, up to the next other value.
+func (e *encoder) fields(ev *parser.Event, t *recordTemplate) {
 	e.record.n += t.top
 	e.vendor.n = t.vendor
 	b, text := e.b, t.text
+	n := 0 // bytes of text to be copied
 	for i := range t.segments {
 		s := &t.segments[i]
-		b = append(b, text[:s.n]...)
-		text = text[s.n:]
+		n += s.n
 		if s.field == vendorHeader {
-			e.vendor.at = len(b) - map16Header
+			e.vendor.at = len(b) + n - map16Header
 			continue
 		}
-		switch v := &ev.Values[s.field]; v.Kind {
+		v := &ev.Values[s.field]
+		if s.constant != nil && v.Const == s.constant && v.Kind == parser.Const {
+			n += s.size
+			continue
+		}
+		b = append(b, text[:n]...)
+		text, n = text[n:], 0
+		switch v.Kind {
 		case parser.Text:
 			b = appendText(b, v.Text)
 		case parser.Const:
@@ -140,8 +160,9 @@ func (e *encoder) fields(ev *parser.Event) {
 		case parser.SData:
 			b = appendStructuredData(b, v.Text, e.flat)
 		}
+		text = text[s.size:] // a constant of other records
 	}
-	e.b = append(b, text...)
+	e.b = append(b, text[:n]...)
 }
 
 // packed returns a constant as MessagePack.

@@ -8,26 +8,22 @@ import (
 	"fluent-bit-fortiems/parser"
 )
 
-// recordTemplate is the MessagePack that all records with the same fields from the same
-// source share: the headers of objects, the keys, and the values that are constant for
-// the source.
+// recordTemplate is the MessagePack that records with the same fields share: the headers of
+// objects, the keys, and the constant values of the record that it was made for.
 type recordTemplate struct {
-	key      templateKey
-	text     []byte    // of all segments, then what follows the last value
+	set      parser.FieldSet
+	text     []byte    // of all segments
 	segments []segment // in the order of the record
 	top      int       // pairs of the record that the fields make
 	vendor   int       // pairs of fortinet.ems that the fields make
 }
 
-type templateKey struct {
-	set    parser.FieldSet
-	source uint64 // parser.Writer; a word, so that the key hashes as plain memory
-}
-
-// segment is a piece of the text and the field whose value follows it.
+// segment is a piece of the text, and the field whose value follows it.
 type segment struct {
-	n     int // bytes of text
-	field parser.Field
+	n        int // bytes of text before the value
+	field    parser.Field
+	constant *parser.Constant // the value that follows in the text, or nil
+	size     int              // its bytes there
 }
 
 // vendorHeader is the field of a segment that ends with the header of fortinet.ems, a
@@ -39,7 +35,7 @@ const vendorHeader = parser.NumFields
 // but no memory.
 type templateCache struct {
 	templates [maxTemplates]recordTemplate
-	index     map[templateKey]*recordTemplate
+	index     map[parser.FieldSet]*recordTemplate
 	next      int // to be replaced
 }
 
@@ -47,32 +43,31 @@ const maxTemplates = 256
 
 // get returns the template for the fields of ev. It is valid until the next call.
 func (c *templateCache) get(ev *parser.Event, flat bool) *recordTemplate {
-	key := templateKey{ev.Set, uint64(ev.Writer())}
-	if t := c.index[key]; t != nil {
+	if t := c.index[ev.Set]; t != nil {
 		return t
 	}
 	if c.index == nil {
-		c.index = make(map[templateKey]*recordTemplate)
+		c.index = make(map[parser.FieldSet]*recordTemplate)
 	}
 	t := &c.templates[c.next]
 	c.next = (c.next + 1) % maxTemplates
-	delete(c.index, t.key)
-	t.make(key, flat)
-	c.index[key] = t
+	delete(c.index, t.set)
+	t.make(ev, flat)
+	c.index[t.set] = t
 	return t
 }
 
-// make builds the template for key, in the memory that t has.
-func (t *recordTemplate) make(key templateKey, flat bool) {
-	*t = recordTemplate{key: key, text: t.text[:0], segments: t.segments[:0]}
+// make builds the template for the fields of ev, in the memory that t has.
+func (t *recordTemplate) make(ev *parser.Event, flat bool) {
+	*t = recordTemplate{set: ev.Set, text: t.text[:0], segments: t.segments[:0]}
 	m := templateMaker{recordTemplate: t, begun: 1}
-	for i, word := range key.set {
+	for i, word := range t.set {
 		for ; word != 0; word &= word - 1 {
-			m.field(parser.Field(i*64+bits.TrailingZeros64(word)), flat)
+			m.field(ev, parser.Field(i*64+bits.TrailingZeros64(word)), flat)
 		}
 	}
-	if t.top = objects[0].size(&key.set); flat {
-		t.top = key.set.Len()
+	if t.top = objects[0].size(&t.set); flat {
+		t.top = t.set.Len()
 	}
 }
 
@@ -83,8 +78,8 @@ type templateMaker struct {
 	done  int    // bytes of text that belong to a segment
 }
 
-// field adds the key of a field, and its value or a segment that the value follows.
-func (m *templateMaker) field(f parser.Field, flat bool) {
+// field adds the key of a field and its value, if that is a constant.
+func (m *templateMaker) field(ev *parser.Event, f parser.Field, flat bool) {
 	l := &leaves[f]
 	if flat {
 		m.text = msgp.AppendString(m.text, l.flat)
@@ -92,11 +87,13 @@ func (m *templateMaker) field(f parser.Field, flat bool) {
 		m.begin(l.object)
 		m.text = msgp.AppendString(m.text, l.name)
 	}
-	if c := parser.FixedValue(parser.Writer(m.key.source), f); c != nil {
-		m.text = append(m.text, packed(c, flat)...)
-		return
-	}
 	m.segment(f)
+	if v := &ev.Values[f]; v.Kind == parser.Const {
+		s := &m.segments[len(m.segments)-1]
+		s.constant, s.size = v.Const, len(packed(v.Const, flat))
+		m.text = append(m.text, packed(v.Const, flat)...)
+		m.done = len(m.text)
+	}
 }
 
 // begin adds the header of an object, after those of the objects that contain it.
@@ -108,7 +105,7 @@ func (m *templateMaker) begin(i int8) {
 	m.begin(o.parent)
 	m.begun |= 1 << i
 	m.text = msgp.AppendString(m.text, o.name)
-	size := o.size(&m.key.set)
+	size := o.size(&m.set)
 	if i != emsObject {
 		m.text = append(m.text, fixMap|byte(size)) // at most 15, see TestTree
 		return
@@ -118,8 +115,8 @@ func (m *templateMaker) begin(i int8) {
 	m.segment(vendorHeader)
 }
 
-// segment ends a segment.
+// segment adds the text since the last segment as one.
 func (m *templateMaker) segment(f parser.Field) {
-	m.segments = append(m.segments, segment{len(m.text) - m.done, f})
+	m.segments = append(m.segments, segment{n: len(m.text) - m.done, field: f})
 	m.done = len(m.text)
 }

@@ -3,7 +3,6 @@ package enrich
 import (
 	"bytes"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"fluent-bit-fortiems/parser"
@@ -21,6 +20,7 @@ func TestTemplatesAfterEviction(t *testing.T) {
 			if int(events[i].Writer()) != i {
 				t.Fatalf("%s: source %d", line, events[i].Writer())
 			}
+			setFixedValues(&events[i])
 		}
 		var sets [4 * maxTemplates]parser.FieldSet
 		for i := range sets {
@@ -39,9 +39,16 @@ func TestTemplatesAfterEviction(t *testing.T) {
 			ev.Set = sets[rnd.IntN(len(sets))]
 			got := cache.get(ev, flat)
 			var want recordTemplate
-			want.make(templateKey{ev.Set, uint64(ev.Writer())}, flat)
-			if got.key != want.key || !bytes.Equal(got.text, want.text) || !slices.Equal(got.segments, want.segments) || got.top != want.top || got.vendor != want.vendor {
+			want.make(ev, flat)
+			if got.set != want.set || len(got.segments) != len(want.segments) || got.top != want.top || got.vendor != want.vendor {
 				t.Fatalf("flat %v: the template of set %x is that of another", flat, ev.Set)
+			}
+			// The template may hold the constants of another event.
+			fromCache, fromNew := encoder{flat: flat}, encoder{flat: flat}
+			fromCache.fields(ev, got)
+			fromNew.fields(ev, &want)
+			if !bytes.Equal(fromCache.b, fromNew.b) || fromCache.vendor != fromNew.vendor {
+				t.Fatalf("flat %v: set %x is written as % x, want % x", flat, ev.Set, fromCache.b, fromNew.b)
 			}
 			if cache.get(ev, flat) != got {
 				t.Fatal("a template is built twice in a row")
