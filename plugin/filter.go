@@ -51,7 +51,7 @@ func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uin
 //export ftntFilterRun
 func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	f, _ := filters.get(uintptr(handle))
-	var block unsafe.Pointer // C memory that this call owns, until the host does
+	var block unsafe.Pointer // of the C allocator; this call owns it until the host does
 	defer func() {
 		C.free(block)
 		if v := recover(); v != nil {
@@ -68,15 +68,15 @@ func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *uns
 		f.outOfMemory(room, time.Now())
 		return C.FTNT_FILTER_NOTOUCH
 	}
-	// The records are written into block, never beyond room: append moves a result that
-	// outgrows it into memory of Go.
+	// enrich appends to block and never writes beyond room bytes: a larger result moves
+	// to memory of Go, as with every append.
 	records, verdict := f.run(unsafe.Slice((*byte)(block), room)[:0], chunk)
 	switch verdict {
 	case dropped:
 		*out, *outSize = nil, 0
 		return C.FTNT_FILTER_MODIFIED
 	case modified:
-		if unsafe.Pointer(unsafe.SliceData(records)) != block { // they outgrew it
+		if unsafe.Pointer(unsafe.SliceData(records)) != block { // in memory of Go, they need more than room
 			larger := C.ftnt_alloc(C.size_t(len(records)))
 			if larger == nil {
 				f.outOfMemory(len(records), time.Now())

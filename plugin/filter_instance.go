@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,7 +22,7 @@ type verdict int
 
 const (
 	untouched verdict = iota // the host keeps its bytes
-	modified                 // the buffer holds the new bytes, at least one
+	modified                 // the result holds the new bytes, at least one
 	dropped                  // no record is left
 )
 
@@ -36,13 +37,12 @@ type filter struct {
 	log     *hostlog.Logger
 	enrich  runner
 	counts  count.Atomic    // since the start of the instance
-	growth  atomic.Uint32   // see room
+	growth  atomic.Uint32   // bytes that growthUnit bytes of a chunk become; 0 before the first result
 	metrics *metrics.Server // nil if metrics_listen is not set
 }
 
 // newFilter decodes and checks the options and prepares the instance called name.
-// The error joins all mistakes, those of the rules file too; nothing is left open
-// with one.
+// The error joins all mistakes, those of the rules file too, and leaves nothing open.
 func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*filter, error) {
 	c, err := option.ParseFilter(get)
 	rules := parser.BuiltinRules()
@@ -84,8 +84,8 @@ func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*
 	return f, nil
 }
 
-// run appends the filtered chunk to dst, which is empty. out is valid with the verdict
-// modified only; it is other memory than dst when that is too small. Neither is kept.
+// run filters chunk into dst, which is empty. With the verdict modified, out is the result:
+// in dst, or in memory of Go if it has more than cap(dst) bytes. No slice is kept.
 func (f *filter) run(dst, chunk []byte) (out []byte, v verdict) {
 	out, st, err := f.enrich.Run(dst, chunk)
 	if err != nil {
@@ -116,24 +116,20 @@ func (f *filter) run(dst, chunk []byte) (out []byte, v verdict) {
 	return nil, untouched
 }
 
-// room estimates the bytes that the result for a chunk of n bytes takes, from the growth of
-// earlier chunks.
-func (f *filter) room(n int) int {
-	const first = 4 // a record has about four times the bytes of its line
-	growth := f.growth.Load()
-	if growth == 0 {
-		growth = first * growthUnit
-	}
-	return n*int(growth)/growthUnit + n/8 + 4096
-}
-
 const (
-	growthUnit = 16 // filter.growth of a chunk that keeps its size
-	maxGrowth  = 64 * growthUnit
+	growthUnit  = 16
+	firstGrowth = 4 * growthUnit // a record has about four times the bytes of its line
+	maxGrowth   = 64 * growthUnit
 )
 
-// learn notes the bytes that a chunk was turned into. The growth rises at once and falls
-// slowly, so that few results outgrow the estimate.
+// room estimates the bytes of the result for a chunk of n bytes from earlier chunks.
+func (f *filter) room(n int) int {
+	growth := int(cmp.Or(f.growth.Load(), firstGrowth))
+	return n*growth/growthUnit + n/8 + 4096
+}
+
+// learn takes a result into account. The growth rises at once and falls slowly, so that
+// few results are larger than the estimate.
 func (f *filter) learn(out, chunk int) {
 	now := uint32(min(out*growthUnit/max(chunk, 1), maxGrowth)) + 1
 	if last := f.growth.Load(); now < last {
@@ -143,7 +139,7 @@ func (f *filter) learn(out, chunk int) {
 }
 
 // panicked counts and logs a panic that a filter call recovered from. f is nil if
-// the call was for no instance.
+// the call named no instance.
 func (f *filter) panicked(text string, now time.Time) {
 	log := orphan
 	if f != nil {
