@@ -11,8 +11,8 @@ import (
 // filterRow returns the metric of a counter.
 func filterRow(r count.Row) Row { return Row{r.Metric, counter, r.Label, r.Help} }
 
-// filterCollector reads the counters of the filter instances when they are
-// scraped; the instances pay nothing for it.
+// filterCollector reads the counters of the filter instances at each scrape, at no cost
+// between scrapes.
 type filterCollector struct {
 	descs [count.NumCounters]*prometheus.Desc
 
