@@ -264,7 +264,7 @@ func (p *Pair) read(body []byte) []byte {
 // Text returns the bytes of a raw str or bin value, and whether it is one.
 func Text(value []byte) ([]byte, bool) {
 	from, end := textIn(value)
-	return value[from:end], end > 0 && end == len(value)
+	return value[from:end:end], end > 0 && end == len(value)
 }
 
 // IsStr reports whether a raw value is a str.
