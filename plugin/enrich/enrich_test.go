@@ -142,6 +142,30 @@ func TestCorruptChunkIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestRunKeepsWithinDst gives Run rooms of all sizes: it uses dst as long as the result fits,
+// and never writes beyond it.
+func TestRunKeepsWithinDst(t *testing.T) {
+	chunk := append(eventOf(pair{"source", str("x")}, pair{"log", bin(wazuh)}), eventOf(pair{"log", bin(sshd)})...)
+	e := New(Options{EventTime: true})
+	want, _, err := e.Run(nil, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range len(want) + 10 {
+		memory := bytes.Repeat([]byte{0xc1}, len(want)+100)
+		out, _, _ := e.Run(memory[:0:room], chunk)
+		if !bytes.Equal(out, want) {
+			t.Fatalf("room for %d bytes: another result", room)
+		}
+		if inPlace := &out[0] == &memory[0]; inPlace != (room >= len(want)) {
+			t.Fatalf("room for %d of %d bytes: in place %v", room, len(want), inPlace)
+		}
+		if len(bytes.Trim(memory[room:], "\xc1")) > 0 {
+			t.Fatalf("room for %d bytes: written beyond", room)
+		}
+	}
+}
+
 func TestIncomingKeysWithOurNamesAreLabels(t *testing.T) {
 	chunk := eventOf(pair{"source", str("tcp://127.0.0.1:1")}, pair{"log", bin(wazuh)}, pair{"message", str(wazuh)},
 		pair{"host", recordOf(pair{"a", msgp.AppendInt(nil, 1)})}, pair{"kept", bin("\xff")})
