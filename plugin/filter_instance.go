@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/hostlog"
@@ -45,12 +45,12 @@ type filter struct {
 // The error joins all mistakes, those of the rules file too, and leaves nothing open.
 func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*filter, error) {
 	c, err := option.ParseFilter(get)
-	rules := parser.BuiltinRules()
+	rules := rule.Builtin()
 	if c.RulesFile != "" {
 		var rulesErr error
-		rules, rulesErr = parser.LoadRules(c.RulesFile)
+		rules, rulesErr = rule.Load(c.RulesFile)
 		for _, e := range option.Errors(rulesErr) {
-			var in *parser.RulesError
+			var in *rule.Error
 			if errors.As(e, &in) && in.Line > 0 {
 				e = fmt.Errorf("rules_file: %w", e)
 			} else {

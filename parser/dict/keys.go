@@ -1,6 +1,9 @@
 package dict
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Key numbers a raw key of the dictionary. It is stable within a process only.
 type Key uint8
@@ -104,9 +107,8 @@ func addAll(list string) (last Key) {
 // Lookup returns the Key of a raw key in lower case, or NoKey.
 func Lookup(name []byte) Key { return byName[string(name)] }
 
-// Names returns the names of all keys by Key; the one of NoKey is empty. The caller must
-// not change them.
-func Names() []string { return names }
+// Names returns a copy of the names of all keys by Key; the one of NoKey is empty.
+func Names() []string { return slices.Clone(names) }
 
 // String returns the name of the key.
 func (k Key) String() string { return names[k] }

@@ -68,13 +68,24 @@ func hasTokenPrefix(v []byte) bool {
 
 // named returns the log type of FortiEMS whose name without "ems-" is v.
 func named(v []byte) Token {
-	for c := ADConnector; c <= Network; c++ {
-		if ascii.EqualFold(v, categoryNames[c][len(tokenPrefix):]) {
-			return Token(c)
+	if len(v) < len(byLength) {
+		for _, c := range byLength[len(v)] {
+			if ascii.EqualFold(v, categoryNames[c][len(tokenPrefix):]) {
+				return Token(c)
+			}
 		}
 	}
 	return NoToken
 }
+
+// byLength holds the log types of FortiEMS by the length of their names without "ems-".
+var byLength = func() (t [16][]Category) {
+	for c := ADConnector; c <= Network; c++ {
+		n := len(categoryNames[c]) - len(tokenPrefix)
+		t[n] = append(t[n], c)
+	}
+	return t
+}()
 
 // IsWordByte reports whether c is a letter or a digit; bytes above 0x7F count as letters.
 func IsWordByte(c byte) bool { return ascii.IsLetter(c) || ascii.IsDigit(c) || c >= 0x80 }

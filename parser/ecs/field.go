@@ -2,7 +2,10 @@
 // Schema (ECS 9.4).
 package ecs
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Field is one leaf of the record that the parser can fill. The constants are in the order
 // in which a record is written: walking a [FieldSet] from low to high visits every nested
@@ -228,4 +231,18 @@ func (s *FieldSet) Len() int {
 		n += bits.OnesCount64(word)
 	}
 	return n
+}
+
+// NeedsPrefix reports whether a pair with this key, in its written form, is written under
+// fortinet.ems with the prefix "raw_": because the parser writes a field of that name
+// itself, or because the key has the prefix already and would look like such a field.
+func NeedsPrefix(key string) bool {
+	for strings.HasPrefix(key, "raw_") {
+		key = key[len("raw_"):]
+	}
+	switch key {
+	case "category", "endpoint_serial", "type", "subtype":
+		return true
+	}
+	return false
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/line"
 )
 
 // Kind is how a [Value] is stored.
@@ -65,6 +67,11 @@ type Record struct {
 	Lists  [numLists][][]byte // values of the fields of kind List
 
 	arena *arena.Arena // memory of derived values
+
+	// What conversions look at, set by Fill.
+	pairs  *line.Pairs
+	source dict.Source
+	id     []byte // log id
 }
 
 // Reset removes all fields. Derived values will be kept in a.

@@ -151,7 +151,7 @@ func (p *Pairs) AppendValues(dst [][]byte, first *Pair) [][]byte {
 func (p *Pairs) Add(key, value []byte) {
 	k := dict.Lookup(key)
 	if k == dict.NoKey && !isPlainName(key) {
-		key = p.arena.Keep(appendName(p.arena.Start(min(len(key), maxNameLen)+1), key))
+		key = p.arena.Keep(AppendName(p.arena.Start(min(len(key), maxNameLen)+1), key))
 		k = dict.Lookup(key)
 	}
 	if k != dict.NoKey {
@@ -164,7 +164,7 @@ func (p *Pairs) Add(key, value []byte) {
 // AddKey enters a pair with a key of the dictionary.
 func (p *Pairs) AddKey(k dict.Key, value []byte) {
 	var state pairState
-	if isNull(value) || dict.ZeroIsNull.Has(k) && isZero(value) {
+	if isNull(value) || value[0] == '0' && dict.ZeroIsNull.Has(k) && isZero(value) {
 		state = null
 	}
 	if p.present.Has(k) {
@@ -176,7 +176,6 @@ func (p *Pairs) AddKey(k dict.Key, value []byte) {
 		p.nonEmpty.Add(k)
 	}
 	p.first[k] = int32(len(p.List))
-	// Filling the pair in place is cheaper than copying one.
 	pair := p.extend()
 	pair.Value = value
 	pair.next, pair.key, pair.state = 0, k, state

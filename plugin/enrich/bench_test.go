@@ -11,6 +11,8 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/bench"
 )
@@ -34,13 +36,13 @@ func benchChunk(b *testing.B, o Options, chunk []byte) {
 }
 
 // userRules loads n rules of a user.
-func userRules(t testing.TB, n int) *parser.Rules {
+func userRules(t testing.TB, n int) *rule.Rules {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	if err := os.WriteFile(file, bench.UserRules(n), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := parser.LoadRules(file)
+	rules, err := rule.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +187,6 @@ func BenchmarkParse(b *testing.B) {
 	line := []byte(wazuh)
 	b.ReportAllocs()
 	for b.Loop() {
-		p.Parse(&ev, line, receivedSec, receivedNsec)
+		p.Parse(&ev, line, ecs.Instant{Sec: receivedSec, Nsec: receivedNsec})
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/parser"
-	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/plugin/option"
@@ -33,7 +34,7 @@ type Options struct {
 	// PreserveOriginal keeps the raw line in event.original.
 	PreserveOriginal bool
 	// Rules that categorise; nil is the built-in ones.
-	Rules     *parser.Rules
+	Rules     *rule.Rules
 	Unmatched option.Unmatched // "" is Pass
 }
 
@@ -146,7 +147,7 @@ func (w *worker) read(chunk []byte, at int, keys [][]byte, st *Stats) (n, next i
 			st.Counts[count.Passed]++
 			continue
 		}
-		w.lines[n] = parser.Line{Text: text, Sec: it.in.Sec, Nsec: it.in.Nsec, Event: &it.ev}
+		w.lines[n] = parser.Line{Text: text, Received: ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}, Event: &it.ev}
 		n++
 	}
 	return n, at, nil
@@ -158,8 +159,8 @@ func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stat
 	switch {
 	case matched:
 		st.Counts[count.Matched]++
-		st.Counts[count.Category(dict.Category(it.ev.Category))]++
-		if it.ev.Sec > it.in.Sec+aheadSeconds {
+		st.Counts[count.Category(it.ev.Decision.Category)]++
+		if it.ev.Time.Sec > it.in.Sec+aheadSeconds {
 			st.Counts[count.Ahead]++
 		}
 		return e.appendEvent(out, w, it)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/plugin/option"
@@ -275,7 +275,7 @@ func TestTree(t *testing.T) {
 			closed[o] = true
 		}
 		if open = to; closed[to] {
-			t.Errorf("%s: its object is opened twice", parser.Fields[f])
+			t.Errorf("%s: its object is opened twice", ecs.Fields[f])
 		}
 	}
 	for i, o := range objects {

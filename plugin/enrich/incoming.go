@@ -6,15 +6,16 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
 	"fluent-bit-fortiems/plugin/event"
 )
 
 // topNames are the names that the top level of a record can have, and flatNames those of
 // flat records. An incoming key of such a name moves to labels in every record.
 var topNames, flatNames = func() (top, flat map[string]bool) {
-	top, flat = map[string]bool{parser.LabelsName: true}, map[string]bool{}
-	for _, n := range parser.Fields {
+	top, flat = map[string]bool{ecs.LabelsName: true}, map[string]bool{}
+	for _, n := range ecs.Fields {
 		first, _, _ := strings.Cut(n, ".")
 		top[first] = true
 		flat[flatName(n)] = true
@@ -24,8 +25,8 @@ var topNames, flatNames = func() (top, flat map[string]bool) {
 
 // Prefixes of names in flat records.
 var (
-	flatVendor = flatName(parser.VendorPrefix) + "_"
-	flatLabels = parser.LabelsName + "_"
+	flatVendor = flatName(ecs.VendorPrefix) + "_"
+	flatLabels = ecs.LabelsName + "_"
 )
 
 func flatName(dotted string) string { return strings.ReplaceAll(dotted, ".", "_") }
@@ -60,7 +61,7 @@ func (e *encoder) incoming(it *item) {
 		e.record.n += labels
 	} else {
 		e.record.n++
-		e.b = msgp.AppendString(e.b, parser.LabelsName)
+		e.b = msgp.AppendString(e.b, ecs.LabelsName)
 		e.b = msgp.AppendMapHeader(e.b, uint32(labels))
 	}
 	for i := range it.pairs {
@@ -81,7 +82,7 @@ func (e *encoder) label(p *event.Pair) {
 	e.b = appendStrHeader(e.b, len(prefix)+len(p.Key))
 	e.b = append(append(e.b, prefix...), p.Key...)
 	if text, ok := event.Text(p.Value); ok {
-		e.w.valid = parser.AppendValid(e.w.valid[:0], text)
+		e.w.valid = line.AppendValid(e.w.valid[:0], text)
 		e.b = appendText(e.b, e.w.valid)
 		return
 	}
@@ -89,7 +90,7 @@ func (e *encoder) label(p *event.Pair) {
 	case msgp.MapType, msgp.ArrayType, msgp.ExtensionType:
 		var js bytes.Buffer
 		if _, err := msgp.UnmarshalAsJSON(&js, p.Value); err == nil {
-			e.b = appendText(e.b, parser.AppendValid(nil, js.Bytes()))
+			e.b = appendText(e.b, line.AppendValid(nil, js.Bytes()))
 			return
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
 	"fluent-bit-fortiems/plugin/event"
 )
 
@@ -43,30 +45,17 @@ const (
 
 // appendEvent appends the event with its enriched record.
 func (e *Enricher) appendEvent(out []byte, w *worker, it *item) []byte {
-	it.ev.SetText(parser.EventCreated, w.created.format(it.in.Sec, it.in.Nsec))
+	it.ev.Record.SetText(ecs.EventCreated, w.created.format(it.in.Sec, it.in.Nsec))
 	if e.original {
-		it.ev.SetText(parser.EventOriginal, it.ev.Clean)
+		it.ev.Record.SetText(ecs.EventOriginal, it.ev.Line.Clean)
 	}
-	enc := encoder{b: appendHead(out, &it.in, it.ev.Sec, it.ev.Nsec), flat: e.flat, w: w}
+	enc := encoder{b: appendHead(out, &it.in, it.ev.Time.Sec, it.ev.Time.Nsec), flat: e.flat, w: w}
 	enc.begin()
 	enc.incoming(it)
-	setFixedValues(&it.ev)
 	enc.fields(&it.ev, w.templates.get(&it.ev, e.flat))
 	enc.unmapped(&it.ev)
 	enc.end()
 	return enc.b
-}
-
-// setFixedValues sets the fields that are the same in every line of a source.
-func setFixedValues(ev *parser.Event) {
-	for _, f := range fixedFields {
-		v := &ev.Values[f]
-		v.Kind, v.Const = parser.Const, parser.FixedValue(ev.Writer(), f)
-	}
-}
-
-var fixedFields = [...]parser.Field{
-	parser.ECSVersion, parser.EventModule, parser.EventDataset, parser.ObserverVendor, parser.ObserverProduct,
 }
 
 // Texts of marked records.
@@ -77,10 +66,10 @@ var (
 
 // appendMarked appends an event whose line is not FortiEMS, marked as such.
 func (e *Enricher) appendMarked(out []byte, w *worker, it *item) []byte {
-	it.ev.Set = parser.FieldSet{}
-	it.ev.SetText(parser.Message, it.ev.Clean)
-	it.ev.SetText(parser.EventKind, pipelineError)
-	it.ev.SetText(parser.ErrorMessage, notFortiEMS)
+	it.ev.Record.Reset(nil)
+	it.ev.Record.SetText(ecs.Message, it.ev.Line.Clean)
+	it.ev.Record.SetText(ecs.EventKind, pipelineError)
+	it.ev.Record.SetText(ecs.ErrorMessage, notFortiEMS)
 	enc := encoder{b: append(out, it.in.Head...), flat: e.flat, w: w}
 	enc.begin()
 	enc.incoming(it)
@@ -125,48 +114,56 @@ func (e *encoder) endMap(m openMap) {
 	binary.BigEndian.PutUint32(e.b[m.at+1:], uint32(m.n))
 }
 
-// fields writes the fields of ev, which are those of t. Text of the template is copied in pieces as long as
-// possible: over the constants that ev shares with it, up to the next other value.
+// fields writes the fields of ev, which are those of t. It copies the text of the template
+// in pieces as long as possible: over constants that ev shares with the template, up to the
+// next other value.
 func (e *encoder) fields(ev *parser.Event, t *recordTemplate) {
 	e.record.n += t.top
 	e.vendor.n = t.vendor
-	b, text := e.b, t.text
-	n := 0 // bytes of text to be copied
+	b, from, to := e.b, 0, 0
 	for i := range t.segments {
 		s := &t.segments[i]
-		n += s.n
+		to += s.n
 		if s.field == vendorHeader {
-			e.vendor.at = len(b) + n - map16Header
+			e.vendor.at = len(b) + to - from - map16Header
 			continue
 		}
-		v := &ev.Values[s.field]
-		if s.constant != nil && v.Const == s.constant && v.Kind == parser.Const {
-			n += s.size
+		v := &ev.Record.Values[s.field]
+		if s.constant != nil && v.Const == s.constant && v.Kind == ecs.Const {
+			to += s.size
 			continue
 		}
-		b = append(b, text[:n]...)
-		text, n = text[n:], 0
-		switch v.Kind {
-		case parser.Text:
+		b = append(b, t.text[from:to]...)
+		if v.Kind == ecs.Text {
 			b = appendText(b, v.Text)
-		case parser.Const:
-			b = append(b, packed(v.Const, e.flat)...)
-		case parser.Int:
-			b = msgp.AppendInt64(b, v.Num)
-		case parser.Float:
-			b = msgp.AppendFloat64(b, math.Float64frombits(uint64(v.Num)))
-		case parser.List:
-			b = appendList(b, ev.Lists[v.Num], e.flat)
-		case parser.SData:
-			b = appendStructuredData(b, v.Text, e.flat)
+		} else {
+			b = e.appendValue(b, ev, v)
 		}
-		text = text[s.size:] // a constant of other records
+		to += s.size // skip the constant of other records
+		from = to
 	}
-	e.b = append(b, text[:n]...)
+	e.b = append(b, t.text[from:to]...)
+}
+
+// appendValue appends a value of any kind.
+func (e *encoder) appendValue(b []byte, ev *parser.Event, v *ecs.Value) []byte {
+	switch v.Kind {
+	case ecs.Const:
+		return append(b, packed(v.Const, e.flat)...)
+	case ecs.Int:
+		return msgp.AppendInt64(b, v.Num)
+	case ecs.Float:
+		return msgp.AppendFloat64(b, math.Float64frombits(uint64(v.Num)))
+	case ecs.List:
+		return appendList(b, ev.Record.Lists[v.Num], e.flat)
+	case ecs.SData:
+		return appendStructuredData(b, v.Text, e.flat)
+	}
+	return appendText(b, v.Text)
 }
 
 // packed returns a constant as MessagePack.
-func packed(c *parser.Constant, flat bool) []byte {
+func packed(c *ecs.Constant, flat bool) []byte {
 	if flat {
 		return c.PackedFlat
 	}
@@ -221,22 +218,22 @@ func (e *encoder) unmapped(ev *parser.Event) {
 	if e.flat {
 		names = unmappedFlatNames
 	}
-	for i := range ev.Pairs {
-		p := &ev.Pairs[i]
-		if !p.IsExtra() {
+	for i := range ev.Line.Pairs.List {
+		p := &ev.Line.Pairs.List[i]
+		if !p.Unmapped() {
 			continue
 		}
 		n++
-		if k := p.KnownKey(); k != 0 {
+		if k := p.Key(); k != dict.NoKey {
 			b = append(b, names[k]...)
 		} else {
-			b = appendUnmappedName(b, p.Key(), e.flat)
+			b = appendUnmappedName(b, p.Name(), e.flat)
 		}
-		if !p.Repeated() {
+		if !p.Repeats() {
 			b = appendText(b, p.Value)
 			continue
 		}
-		e.w.values = ev.AppendValues(e.w.values[:0], p)
+		e.w.values = ev.Line.Pairs.AppendValues(e.w.values[:0], p)
 		b = appendList(b, e.w.values, e.flat)
 	}
 	e.b = b
@@ -254,7 +251,7 @@ func appendUnmappedName(b, key []byte, flat bool) []byte {
 	if flat {
 		prefix = flatVendor
 	}
-	if parser.NeedsPrefix(string(key)) {
+	if ecs.NeedsPrefix(string(key)) {
 		prefix += "raw_"
 	}
 	b = appendStrHeader(b, len(prefix)+len(key))
@@ -263,7 +260,7 @@ func appendUnmappedName(b, key []byte, flat bool) []byte {
 
 // unmappedNames are the names of unmapped pairs with a known key, by key.
 var unmappedNames, unmappedFlatNames = func() (names, flat [][]byte) {
-	for _, key := range parser.KnownKeys() {
+	for _, key := range dict.Names() {
 		names = append(names, appendUnmappedName(nil, []byte(key), false))
 		flat = append(flat, appendUnmappedName(nil, []byte(key), true))
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/line"
 )
 
 // appendStructuredData appends RFC 5424 structured data as {id: {name: value}}, with a list
@@ -27,7 +27,7 @@ func appendStructuredData(b, s []byte, flat bool) []byte {
 	var elements []element
 	index := map[string]int{}
 	cur := 0
-	parser.EachSD(s, func(sent []byte) {
+	line.EachSD(s, func(sent []byte) {
 		id := validSDName(sent)
 		i, ok := index[id]
 		if !ok {
@@ -44,7 +44,7 @@ func appendStructuredData(b, s []byte, flat bool) []byte {
 			el.index[name] = i
 			el.params = append(el.params, param{name: name})
 		}
-		el.params[i].values = append(el.params[i].values, parser.UnescapeSD(nil, value))
+		el.params[i].values = append(el.params[i].values, line.UnescapeSD(nil, value))
 	})
 	b = msgp.AppendMapHeader(b, uint32(len(elements)))
 	for _, el := range elements {

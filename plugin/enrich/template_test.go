@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 // TestTemplatesAfterEviction asks for the templates of many more sets of fields than the
@@ -16,39 +18,38 @@ func TestTemplatesAfterEviction(t *testing.T) {
 		var cache templateCache
 		var events [3]parser.Event // by source
 		for i, line := range []string{wazuh, sekoia, "devid=FG100E0000000000 fctuid=1"} {
-			parser.New(parser.Options{}).Parse(&events[i], []byte(line), receivedSec, receivedNsec)
-			if int(events[i].Writer()) != i {
-				t.Fatalf("%s: source %d", line, events[i].Writer())
+			parser.New(parser.Options{}).Parse(&events[i], []byte(line), ecs.Instant{Sec: receivedSec, Nsec: receivedNsec})
+			if events[i].Source.By != dict.Source(i) {
+				t.Fatalf("%s: source %s", line, events[i].Source.By)
 			}
-			setFixedValues(&events[i])
 		}
-		var sets [4 * maxTemplates]parser.FieldSet
+		var sets [4 * maxTemplates]ecs.FieldSet
 		for i := range sets {
 			if i%4 > 0 { // the others are like those of marked records
-				sets[i].Add(parser.EMSCategory)
+				sets[i].Add(ecs.EMSCategory)
 			}
 			for range rnd.IntN(40) {
-				f := parser.Field(rnd.IntN(int(parser.NumFields)))
-				if i%4 > 0 || f < parser.EMSCategory {
+				f := ecs.Field(rnd.IntN(int(ecs.NumFields)))
+				if i%4 > 0 || f < ecs.EMSCategory {
 					sets[i].Add(f)
 				}
 			}
 		}
 		for range 9 * len(sets) {
 			ev := &events[rnd.IntN(len(events))]
-			ev.Set = sets[rnd.IntN(len(sets))]
+			ev.Record.Set = sets[rnd.IntN(len(sets))]
 			got := cache.get(ev, flat)
 			var want recordTemplate
 			want.make(ev, flat)
 			if got.set != want.set || len(got.segments) != len(want.segments) || got.top != want.top || got.vendor != want.vendor {
-				t.Fatalf("flat %v: the template of set %x is that of another", flat, ev.Set)
+				t.Fatalf("flat %v: the template of set %x is that of another", flat, ev.Record.Set)
 			}
 			// The template may hold the constants of another event.
 			fromCache, fromNew := encoder{flat: flat}, encoder{flat: flat}
 			fromCache.fields(ev, got)
 			fromNew.fields(ev, &want)
 			if !bytes.Equal(fromCache.b, fromNew.b) || fromCache.vendor != fromNew.vendor {
-				t.Fatalf("flat %v: set %x is written as % x, want % x", flat, ev.Set, fromCache.b, fromNew.b)
+				t.Fatalf("flat %v: set %x is written as % x, want % x", flat, ev.Record.Set, fromCache.b, fromNew.b)
 			}
 			if cache.get(ev, flat) != got {
 				t.Fatal("a template is built twice in a row")

@@ -4,21 +4,21 @@ import (
 	"math/bits"
 	"strings"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 // object is a nested object of the record.
 type object struct {
 	parent   int8 // -1 for the record itself
 	name     string
-	own      parser.FieldSet // its own fields
-	all      parser.FieldSet // its own fields and those of the objects in it
+	own      ecs.FieldSet // its own fields
+	all      ecs.FieldSet // its own fields and those of the objects in it
 	children []int8
 }
 
 // size returns the number of pairs the object has when the fields of set are
 // written.
-func (o *object) size(set *parser.FieldSet) int {
+func (o *object) size(set *ecs.FieldSet) int {
 	n := 0
 	for i, word := range set {
 		n += bits.OnesCount64(word & o.own[i])
@@ -32,7 +32,7 @@ func (o *object) size(set *parser.FieldSet) int {
 }
 
 // isIn reports whether any field of the object or below is in set.
-func (o *object) isIn(set *parser.FieldSet) bool {
+func (o *object) isIn(set *ecs.FieldSet) bool {
 	any := uint64(0)
 	for i, word := range set {
 		any |= word & o.all[i]
@@ -50,7 +50,7 @@ type leaf struct {
 // The tree of the record, from the dotted names of the fields.
 var objects, leaves, emsObject = buildTree()
 
-func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
+func buildTree() (objs []object, ls [ecs.NumFields]leaf, ems int8) {
 	index := map[string]int8{"": 0}
 	objs = []object{{parent: -1}}
 	var at func(path string) int8
@@ -65,16 +65,16 @@ func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
 		index[path] = i
 		return i
 	}
-	for f, name := range parser.Fields {
+	for f, name := range ecs.Fields {
 		path, last := splitName(name)
 		o := at(path)
 		ls[f] = leaf{o, last, flatName(name)}
-		objs[o].own.Add(parser.Field(f))
+		objs[o].own.Add(ecs.Field(f))
 		for ; o >= 0; o = objs[o].parent {
-			objs[o].all.Add(parser.Field(f))
+			objs[o].all.Add(ecs.Field(f))
 		}
 	}
-	return objs, ls, index[parser.VendorPrefix]
+	return objs, ls, index[ecs.VendorPrefix]
 }
 
 // splitName splits a dotted name before its last part.

@@ -26,7 +26,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/fakees"
 	"fluent-bit-fortiems/test/rig"
@@ -204,7 +204,7 @@ func TestOutputConfigurationsShip(t *testing.T) {
 }
 
 func TestRulesExampleLoads(t *testing.T) {
-	if _, err := parser.LoadRules("../../conf/rules-example.yaml"); err != nil {
+	if _, err := rule.Load("../../conf/rules-example.yaml"); err != nil {
 		t.Error(err)
 	}
 }

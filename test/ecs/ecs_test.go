@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 var update = flag.Bool("update", false, "write fields.json anew from ecs_flat.yml")
@@ -39,7 +39,7 @@ func TestFieldsAreThoseOfECS(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]Field{}
-	for _, name := range append(parser.Fields[:], "@timestamp", "labels") {
+	for _, name := range append(ecs.Fields[:], "@timestamp", "labels") {
 		src, ok := all[name]
 		if !ok {
 			continue

@@ -21,7 +21,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 	"go.yaml.in/yaml/v3"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/plugin/option"
@@ -83,7 +83,7 @@ func newEnricher(t *testing.T, dir string) (e *enrich.Enricher, flat bool) {
 		PreserveOriginal: cfg.PreserveOriginal, Unmatched: cfg.Unmatched,
 	}
 	if cfg.RulesFile != "" {
-		if o.Rules, err = parser.LoadRules(filepath.Join(dir, cfg.RulesFile)); err != nil {
+		if o.Rules, err = rule.Load(filepath.Join(dir, cfg.RulesFile)); err != nil {
 			t.Fatal(err)
 		}
 	}

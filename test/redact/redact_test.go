@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 // secret are the identities of the lines below.
@@ -121,9 +122,10 @@ func TestCorpusKeepsItsCategories(t *testing.T) {
 				changed++
 			}
 			var before, after parser.Event
-			a, b := p.Parse(&before, []byte(line), 1733392800, 0), p.Parse(&after, []byte(got), 1733392800, 0)
-			if a != b || before.Category != after.Category || len(before.Pairs) != len(after.Pairs) {
-				t.Errorf("%s: %s with %d pairs becomes %s with %d\n%s\n%s", name, before.Category, len(before.Pairs), after.Category, len(after.Pairs), line, got)
+			received := ecs.Instant{Sec: 1733392800}
+			a, b := p.Parse(&before, []byte(line), received), p.Parse(&after, []byte(got), received)
+			if a != b || before.Decision.Category != after.Decision.Category || len(before.Line.Pairs.List) != len(after.Line.Pairs.List) {
+				t.Errorf("%s: %s with %d pairs becomes %s with %d\n%s\n%s", name, before.Decision.Category, len(before.Line.Pairs.List), after.Decision.Category, len(after.Line.Pairs.List), line, got)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ const receivedSec, receivedNsec = 1733392800, 123456789
 
 var received = time.Unix(receivedSec, receivedNsec)
 
-const builtinRules = "../../parser/rules.yaml"
+const builtinRules = "../../parser/rule/rules.yaml"
 
 // defaultLines is how many lines are compared unless FORTIEMS_DIFFERENTIAL says
 // otherwise, and a seed may be set with FORTIEMS_SEED.

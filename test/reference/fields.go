@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 // rows is the field table: target by writer and key.
 var rows = func() map[string]map[string]string {
 	t := map[string]map[string]string{"ems": {}, "forticlient": {}, "fortigate": {}}
-	for _, r := range parser.FieldRows() {
+	for _, r := range ecs.FieldRows() {
 		for writer, targets := range t {
 			if r.WrittenBy == "any" || slices.Contains(strings.Split(r.WrittenBy, ", "), writer) {
 				targets[r.Key] = r.Field
@@ -107,7 +107,7 @@ var levels = map[string]int64{
 
 func (l *line) resolve() {
 	by := l.writer()
-	l.fields["ecs.version"] = parser.ECSVersionText
+	l.fields["ecs.version"] = ecs.ECSVersionText
 	l.fields["event.module"] = "fortinet"
 	l.fields["event.dataset"] = map[string]string{"ems": "fortinet.fortiems", "forticlient": "fortinet.forticlient", "fortigate": "fortinet.fortigate"}[by]
 	l.fields["observer.vendor"] = "Fortinet"
@@ -326,9 +326,7 @@ const longestList = 64
 
 func (l *line) assignIPs(v string) bool {
 	parts := listOf(v)
-	if isIP(v) {
-		parts = []string{v}
-	} else if len(parts) > longestList || !strings.ContainsAny(v, ",;") {
+	if len(parts) > longestList {
 		return false
 	}
 	for _, p := range parts {

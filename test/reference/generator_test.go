@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/dict"
 )
 
 // generator makes incoming records: lines of a grammar, lines of the corpus, and
@@ -231,7 +231,7 @@ func (g *generator) key() string {
 	return pick(g, keys)
 }
 
-var keys = append(parser.VendorKeys(), "msg", "msg", "user", "ip", "hostname", "type", "subtype", "level", "url", "remotename", "srcport")
+var keys = append(dict.Names()[1:], "msg", "msg", "user", "ip", "hostname", "type", "subtype", "level", "url", "remotename", "srcport")
 
 // grammar makes a line: header, then a body in one of the forms of the wire.
 func (g *generator) grammar() string {

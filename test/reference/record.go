@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 var (
@@ -73,7 +73,7 @@ func addParam(element map[string]any, name, v string) {
 // topNames are the names at the top of a record by schema.
 var topNames = func() (names [2]map[string]bool) {
 	names = [2]map[string]bool{{"labels": true}, {}}
-	for _, f := range parser.Fields {
+	for _, f := range ecs.Fields {
 		top, _, _ := strings.Cut(f, ".")
 		names[0][top] = true
 		names[1][strings.ReplaceAll(f, ".", "_")] = true
@@ -102,14 +102,14 @@ func (l *line) record(in []Incoming, raw int) map[string]any {
 			name = "raw_" + k
 		}
 		if len(values) == 1 {
-			l.fields[parser.VendorPrefix+"."+name] = values[0]
+			l.fields[ecs.VendorPrefix+"."+name] = values[0]
 			continue
 		}
 		var list []any
 		for _, v := range values {
 			list = append(list, v)
 		}
-		l.fields[parser.VendorPrefix+"."+name] = list
+		l.fields[ecs.VendorPrefix+"."+name] = list
 	}
 	r := map[string]any{}
 	for name, v := range l.fields {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 func TestEnvIsMadeOnceAndKept(t *testing.T) {
@@ -105,11 +106,11 @@ func TestRestampedLinesAreOfNow(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			line = strings.TrimSuffix(line, "\n")
 			var old, ev parser.Event
-			known := p.Parse(&old, []byte(line), now.Unix(), 0)
-			if got := p.Parse(&ev, []byte(restamp(line, now)), now.Unix(), 0); got != known || ev.Category != old.Category {
+			known := p.Parse(&old, []byte(line), ecs.Instant{Sec: now.Unix()})
+			if got := p.Parse(&ev, []byte(restamp(line, now)), ecs.Instant{Sec: now.Unix()}); got != known || ev.Decision.Category != old.Decision.Category {
 				t.Errorf("%s\nbecomes %s", line, restamp(line, now))
 			}
-			if d := time.Unix(ev.Sec, int64(ev.Nsec)).Sub(now).Abs(); d > time.Second {
+			if d := time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).Sub(now).Abs(); d > time.Second {
 				t.Errorf("%s off\n%s", d, restamp(line, now))
 			}
 			checked++

@@ -11,8 +11,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"fluent-bit-fortiems/parser"
-	"fluent-bit-fortiems/test/ecs"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	ecsdoc "fluent-bit-fortiems/test/ecs"
 )
 
 // The version of each file, raised whenever the file changes: servers that hold an
@@ -65,7 +66,7 @@ func main() {
 
 // files returns the generated files by their path under conf/.
 func files() (map[string][]byte, error) {
-	types, err := ecs.Fields()
+	types, err := ecsdoc.Fields()
 	if err != nil {
 		return nil, err
 	}
@@ -144,18 +145,18 @@ func (p product) template(name string, priority, version int, mappings object, a
 			"managed_by":  managedBy,
 			"version":     version,
 			"description": about,
-			"ecs_version": parser.ECSVersionText,
+			"ecs_version": ecs.ECSVersionText,
 		},
 	}
 }
 
 // mappings are those of the records: every field that the filter can emit, and
 // rules that keep what others add from being rejected.
-func (p product) mappings(types map[string]ecs.Field) (object, error) {
+func (p product) mappings(types map[string]ecsdoc.Field) (object, error) {
 	root := object{}
 	// Servers accept few attributes on the clock of a data stream.
 	put(root, "@timestamp", object{"type": "date"})
-	for _, name := range parser.Fields {
+	for _, name := range ecs.Fields {
 		f, ok := types[name]
 		if !ok {
 			continue // of the vendor, below
@@ -170,8 +171,8 @@ func (p product) mappings(types map[string]ecs.Field) (object, error) {
 	for _, side := range []string{"source", "destination"} {
 		put(root, side+".geo.location", object{"type": "geo_point", "ignore_malformed": true})
 	}
-	put(root, parser.LabelsName, object{"type": "object", "dynamic": true})
-	put(root, parser.VendorPrefix, object{"type": "object", "dynamic": false, "properties": vendor()})
+	put(root, ecs.LabelsName, object{"type": "object", "dynamic": true})
+	put(root, ecs.VendorPrefix, object{"type": "object", "dynamic": false, "properties": vendor()})
 	return object{
 		"dynamic":           true,
 		"date_detection":    false,
@@ -185,8 +186,8 @@ func (p product) mappings(types map[string]ecs.Field) (object, error) {
 // without mapping it: no sender can make a field here.
 func vendor() object {
 	keys := object{}
-	names := parser.VendorKeys()
-	for _, name := range parser.Fields {
+	names := dict.Names()[1:]
+	for _, name := range ecs.Fields {
 		if key, ok := cutVendor(name); ok {
 			names = append(names, key)
 		}
@@ -198,7 +199,7 @@ func vendor() object {
 }
 
 func cutVendor(name string) (string, bool) {
-	const prefix = parser.VendorPrefix + "."
+	const prefix = ecs.VendorPrefix + "."
 	if len(name) > len(prefix) && name[:len(prefix)] == prefix {
 		return name[len(prefix):], true
 	}
@@ -206,7 +207,7 @@ func cutVendor(name string) (string, bool) {
 }
 
 // field is the mapping of an ECS field.
-func (p product) field(name string, f ecs.Field) (object, error) {
+func (p product) field(name string, f ecsdoc.Field) (object, error) {
 	if name == "event.original" { // kept, not searched (ECS)
 		return object{"type": "keyword", "index": false, "doc_values": false}, nil
 	}
@@ -247,7 +248,7 @@ func (p product) dynamic() []object {
 	keyword := object{"type": "keyword", "ignore_above": ignoreAbove}
 	for _, kind := range []string{"long", "double", "boolean"} {
 		rules = append(rules, object{"label_" + kind: object{
-			"path_match": parser.LabelsName + ".*", "match_mapping_type": kind, "mapping": keyword,
+			"path_match": ecs.LabelsName + ".*", "match_mapping_type": kind, "mapping": keyword,
 		}})
 	}
 	return append(rules,

@@ -11,7 +11,7 @@ import (
 	"github.com/ugorji/go/codec"
 	"golang.org/x/sys/unix"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/test/bench"
@@ -100,7 +100,7 @@ func compare(list ...*work) ([]timing, error) {
 }
 
 // enriching is the filter over a chunk.
-func enriching(chunk []byte, events int, rules *parser.Rules) *work {
+func enriching(chunk []byte, events int, rules *rule.Rules) *work {
 	e := enrich.New(enrich.Options{EventTime: true, Rules: rules})
 	var out []byte
 	return &work{chunk: chunk, events: events, run: func() error {
@@ -131,9 +131,9 @@ func enrichingCase(name string) (*work, error) {
 }
 
 // userRules loads n rules of a user.
-func userRules(n int) (rules *parser.Rules, err error) {
+func userRules(n int) (rules *rule.Rules, err error) {
 	err = bench.WithUserRules(n, func(file string) error {
-		rules, err = parser.LoadRules(file)
+		rules, err = rule.Load(file)
 		return err
 	})
 	return rules, err

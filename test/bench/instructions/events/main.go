@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/test/bench"
@@ -63,9 +63,9 @@ func run(args []string) error {
 }
 
 // userRules loads n rules of a user.
-func userRules(n int) (rules *parser.Rules, err error) {
+func userRules(n int) (rules *rule.Rules, err error) {
 	err = bench.WithUserRules(n, func(file string) error {
-		rules, err = parser.LoadRules(file)
+		rules, err = rule.Load(file)
 		return err
 	})
 	return rules, err

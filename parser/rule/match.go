@@ -1,4 +1,4 @@
-package parser
+package rule
 
 import (
 	"bytes"
@@ -8,6 +8,11 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
 )
 
 // outcome is event.outcome. In a rule noOutcome keeps fields and words from being
@@ -22,18 +27,18 @@ const (
 	fieldOutcome
 )
 
-var outcomeConstants = [...]*Constant{success: constText("success"), failure: constText("failure")}
+var outcomeConstants = [...]*ecs.Constant{success: ecs.ConstText("success"), failure: ecs.ConstText("failure")}
 
 // effects are what a rule or an action says of an event. The zero value says
 // nothing.
 type effects struct {
-	category    Category
+	category    dict.Category
 	hasCategory bool
 	action      *action
 	outcome     outcome
-	kind        *Constant
-	categories  *Constant
-	types       *Constant
+	kind        *ecs.Constant
+	categories  *ecs.Constant
+	types       *ecs.Constant
 	severity    int8
 	hasSeverity bool
 }
@@ -62,8 +67,8 @@ func (e *effects) fill(o *effects) {
 
 // action is one value of event.action with its defaults by category.
 type action struct {
-	name       *Constant
-	byCategory [NumCategories]*effects
+	name       *ecs.Constant
+	byCategory [dict.NumCategories]*effects
 }
 
 // textMatch is a lower-case text, or a prefix.
@@ -82,9 +87,9 @@ func (m *textMatch) matches(v []byte) bool {
 // matchesFold is matches for a text of any case.
 func (m *textMatch) matchesFold(v []byte) bool {
 	if m.prefix {
-		return hasPrefixFold(v, m.text)
+		return ascii.HasPrefixFold(v, m.text)
 	}
-	return equalFold(v, m.text)
+	return ascii.EqualFold(v, m.text)
 }
 
 func anyMatches(list []textMatch, v []byte) bool {
@@ -105,7 +110,7 @@ type wordMask struct {
 // fieldTest is a condition on one raw key, or on the message.
 type fieldTest struct {
 	key      []byte // in its written form
-	id       keyID
+	id       dict.Key
 	message  bool
 	equal    []textMatch
 	contains []string // lower case
@@ -135,10 +140,10 @@ func prefixOf(re *regexp.Regexp) string {
 	return strings.ToLower(prefix)
 }
 
-func (t *fieldTest) holds(ev *Event) bool {
-	v, ok := ev.msg, len(ev.msg) > 0
+func (t *fieldTest) holds(f *Facts) bool {
+	v, ok := f.Message, len(f.Message) > 0
 	if !t.message {
-		v, ok = ev.lookup(t.key, t.id)
+		v, ok = f.Pairs.Lookup(t.key, t.id)
 	}
 	switch {
 	case t.absent:
@@ -148,7 +153,7 @@ func (t *fieldTest) holds(ev *Event) bool {
 	case t.exists:
 		return true
 	case t.regex != nil:
-		return hasPrefixFold(v, t.regexPrefix) && t.regex.Match(v)
+		return ascii.HasPrefixFold(v, t.regexPrefix) && t.regex.Match(v)
 	}
 	for i := range t.equal {
 		if t.equal[i].matchesFold(v) {
@@ -156,7 +161,7 @@ func (t *fieldTest) holds(ev *Event) bool {
 		}
 	}
 	for _, s := range t.contains {
-		if containsFold(v, s) {
+		if ascii.ContainsFold(v, s) {
 			return true
 		}
 	}
@@ -168,7 +173,7 @@ type rule struct {
 	name, file string
 	line       int
 	categories uint32 // set of categories, 0 for any
-	writers    writers
+	sources    uint8
 	types      []textMatch
 	subtypes   []textMatch
 	ids        []textMatch
@@ -181,12 +186,12 @@ type rule struct {
 	set        effects
 }
 
-func (r *rule) holds(ev *Event) bool {
-	if r.categories != 0 && r.categories&(1<<ev.Category) == 0 || r.other && !r.othersHold(ev) {
+func (r *rule) holds(f *Facts, s *Scratch) bool {
+	if r.categories != 0 && r.categories&(1<<s.category) == 0 || r.other && !r.othersHold(f, s) {
 		return false
 	}
 	for i := range r.fields {
-		if !r.fields[i].holds(ev) {
+		if !r.fields[i].holds(f) {
 			return false
 		}
 	}
@@ -194,26 +199,26 @@ func (r *rule) holds(ev *Event) bool {
 }
 
 // othersHold checks the conditions beside category and fields.
-func (r *rule) othersHold(ev *Event) bool {
-	if r.any != nil && !ev.words.some(r.any) {
+func (r *rule) othersHold(f *Facts, s *Scratch) bool {
+	if r.any != nil && !s.words.some(r.any) {
 		return false
 	}
-	if r.ids != nil && !anyMatches(r.ids, ev.id) {
+	if r.ids != nil && !anyMatches(r.ids, f.ID) {
 		return false
 	}
-	if r.subtypes != nil && !anyMatches(r.subtypes, ev.fieldText(EMSSubtype)) {
+	if r.subtypes != nil && !anyMatches(r.subtypes, f.Subtype) {
 		return false
 	}
-	if r.types != nil && !anyMatches(r.types, ev.fieldText(EMSType)) {
+	if r.types != nil && !anyMatches(r.types, f.Type) {
 		return false
 	}
-	if r.writers != 0 && r.writers&(1<<ev.by) == 0 {
+	if r.sources != 0 && r.sources&(1<<f.Source) == 0 {
 		return false
 	}
-	if r.endpoint != 0 && (r.endpoint > 0) != ev.Set.Has(EMSEndpointSerial) {
+	if r.endpoint != 0 && (r.endpoint > 0) != f.Endpoint {
 		return false
 	}
-	return (r.every == nil || ev.words.all(r.every)) && (r.none == nil || !ev.words.some(r.none))
+	return (r.every == nil || s.words.all(r.every)) && (r.none == nil || !s.words.some(r.none))
 }
 
 func (h *wordHits) some(masks []wordMask) bool {
@@ -234,21 +239,13 @@ func (h *wordHits) all(masks []wordMask) bool {
 	return true
 }
 
-// fieldText returns the text of a field that holds one, or nil.
-func (ev *Event) fieldText(f Field) []byte {
-	if !ev.Set.Has(f) {
-		return nil
-	}
-	return ev.Values[f].Text
-}
-
 // ruleList is rules in their order. Most rules cannot hold for most events, so
 // each is filed under one condition that is cheap to look up; only the rules
 // filed under what the event has are tried, in their order.
 type ruleList struct {
 	rules      []rule
-	byCategory [NumCategories][]uint64 // sets of the rules, by their position
-	from       int                     // where the rules of the list begin in a set of those of all lists, in words
+	byCategory [dict.NumCategories][]uint64 // sets of the rules, by their position
+	from       int                          // where the rules of the list begin in a set of those of all lists, in words
 }
 
 // filing is what of an event the rules of all lists are filed under: id, subtype, type,
@@ -256,18 +253,15 @@ type ruleList struct {
 // beginning. All of these are numbered: the phrases first, by their own numbers, then
 // having an id, then texts and first bytes.
 type filing struct {
-	keys     []keyID // of the positions from filedKeys on
-	leadKeys []keyID // keys by whose first byte rules are filed
-	set      keySet  // all of them
-	texts    []*textIndex
-	numbers  [][]int // of the texts
-	leads    []int   // numbers of the byte 0 of leadKeys
-	anyID    int     // number of having an id
+	keys     []dict.Key       // of the positions from filedKeys on
+	leadKeys []dict.Key       // keys by whose first byte rules are filed
+	set      dict.KeySet      // all of them
+	texts    []map[string]int // numbers by text
+	leads    []int            // numbers of the byte 0 of leadKeys
+	anyID    int              // number of having an id
 
 	always []uint64 // set of the rules that are filed under nothing
 	under  [][]part // sets of those that are, by number
-
-	compiled []map[string]int // numbers by text, while rules are compiled
 }
 
 // part is one word of a set of rules that holds few.
@@ -277,7 +271,9 @@ type part struct {
 }
 
 // newFiling returns a filing for rules with so many phrases.
-func newFiling(phrases int) filing { return filing{anyID: phrases, under: make([][]part, phrases+1)} }
+func newFiling(phrases int) filing {
+	return filing{anyID: phrases, under: make([][]part, phrases+1), texts: []map[string]int{{}, {}, {}}}
+}
 
 // Positions of a filing.
 const (
@@ -288,8 +284,8 @@ const (
 )
 
 // position returns where a key stands in keys, at its end if it is new.
-func (f *filing) position(id keyID) int {
-	f.set.add(id)
+func (f *filing) position(id dict.Key) int {
+	f.set.Add(id)
 	if i := slices.Index(f.keys, id); i >= 0 {
 		return i
 	}
@@ -298,8 +294,8 @@ func (f *filing) position(id keyID) int {
 }
 
 // lead returns the number of the byte 0 of a key.
-func (f *filing) lead(id keyID) int {
-	f.set.add(id)
+func (f *filing) lead(id dict.Key) int {
+	f.set.Add(id)
 	if i := slices.Index(f.leadKeys, id); i >= 0 {
 		return f.leads[i]
 	}
@@ -317,13 +313,13 @@ func (f *filing) next(n int) int {
 
 // number returns the number of a text at a position, a new one if it has none.
 func (f *filing) number(position int, text string) int {
-	for len(f.compiled) <= position {
-		f.compiled = append(f.compiled, map[string]int{})
+	for len(f.texts) <= position {
+		f.texts = append(f.texts, map[string]int{})
 	}
-	number, ok := f.compiled[position][text]
+	number, ok := f.texts[position][text]
 	if !ok {
 		number = f.next(1)
-		f.compiled[position][text] = number
+		f.texts[position][text] = number
 	}
 	return number
 }
@@ -355,25 +351,6 @@ func (f *filing) fileUnderPhrases(rule int, masks []wordMask) {
 	}
 }
 
-// build makes the indexes of the texts. It reports whether they can hold them.
-func (f *filing) build() bool {
-	for position := range max(len(f.compiled), filedKeys) {
-		var texts []string
-		var numbers []int
-		if position < len(f.compiled) {
-			for text, number := range f.compiled[position] {
-				texts, numbers = append(texts, text), append(numbers, number)
-			}
-		}
-		if len(texts) > maxTexts {
-			return false
-		}
-		f.texts, f.numbers = append(f.texts, newTextIndex(texts)), append(f.numbers, numbers)
-	}
-	f.compiled = nil
-	return true
-}
-
 // add adds the rules that are filed under a number to set.
 func (f *filing) add(set []uint64, number int) {
 	for _, p := range f.under[number] {
@@ -383,8 +360,8 @@ func (f *filing) add(set []uint64, number int) {
 
 // addText adds the rules that are filed under a text at a position.
 func (f *filing) addText(set []uint64, position int, text []byte) {
-	if at := f.texts[position].find(text); at >= 0 {
-		f.add(set, f.numbers[position][at])
+	if number, ok := f.texts[position][string(text)]; ok {
+		f.add(set, number)
 	}
 }
 
@@ -455,10 +432,10 @@ func (l *ruleList) index(f *filing) {
 
 // first returns the first rule that holds, or nil, for an event whose candidates are
 // found.
-func (l *ruleList) first(ev *Event) *rule {
-	for w, mask := range l.byCategory[ev.Category] {
-		for c := ev.candidates[l.from+w] & mask; c != 0; c &= c - 1 {
-			if r := &l.rules[w*64+bits.TrailingZeros64(c)]; r.holds(ev) {
+func (l *ruleList) first(f *Facts, s *Scratch) *rule {
+	for w, mask := range l.byCategory[s.category] {
+		for c := s.candidates[l.from+w] & mask; c != 0; c &= c - 1 {
+			if r := &l.rules[w*64+bits.TrailingZeros64(c)]; r.holds(f, s) {
 				return r
 			}
 		}
@@ -475,88 +452,87 @@ type Rules struct {
 	userEffects, builtinEffects   ruleList
 
 	actions         map[string]*action
-	categoryEffects [NumCategories]effects
+	categoryEffects [dict.NumCategories]effects
 
-	outcomeKeys     []keyID // in the order in which they are looked at
-	outcomeKeySet   keySet
-	outcomeTexts    *textIndex // values of those keys, the failures first
-	outcomeFailures int        // how many of them are failures
+	outcomeKeys   []dict.Key // in the order in which they are looked at
+	outcomeKeySet dict.KeySet
+	outcomeTexts  map[string]outcome // of the values of those keys
 }
 
-// apply categorises an event whose fields are resolved.
-func (rs *Rules) apply(ev *Event) {
-	rs.words.scan(ev.msg, &ev.words)
+// Decide categorises.
+func (rs *Rules) Decide(f *Facts, s *Scratch) Decision {
+	rs.words.scan(f.Message, &s.words)
 	var e effects
-	ev.Category = Unknown
-	if ev.token >= 0 {
-		ev.Category = Category(ev.token)
+	s.category = dict.Unknown
+	if f.Token >= 0 {
+		s.category = dict.Category(f.Token)
 	}
-	rs.findCandidates(ev)
+	rs.findCandidates(f, s)
 	byUser := false // a rule of the user has set the outcome
-	if r := rs.userCategory.first(ev); r != nil {
-		ev.Category = r.set.category
+	if r := rs.userCategory.first(f, s); r != nil {
+		s.category = r.set.category
 		e = r.set
 		byUser = e.outcome != unsetOutcome
-	} else if ev.token < 0 {
-		if r := rs.builtinCategory.first(ev); r != nil {
-			ev.Category = r.set.category
+	} else if f.Token < 0 {
+		if r := rs.builtinCategory.first(f, s); r != nil {
+			s.category = r.set.category
 			e = r.set
 		}
 	}
-	if r := rs.userEffects.first(ev); r != nil {
+	if r := rs.userEffects.first(f, s); r != nil {
 		e.fill(&r.set)
 		byUser = byUser || r.set.outcome != unsetOutcome
 	}
-	if r := rs.builtinEffects.first(ev); r != nil {
+	if r := rs.builtinEffects.first(f, s); r != nil {
 		e.fill(&r.set)
 	}
-	rs.fillDefaults(&e, ev.Category)
+	rs.fillDefaults(&e, s.category)
 	switch {
 	case e.outcome == unsetOutcome || e.outcome == fieldOutcome:
-		e.outcome = rs.readOutcome(ev, e.outcome == unsetOutcome)
+		e.outcome = rs.readOutcome(f, s, e.outcome == unsetOutcome)
 	case !byUser && e.outcome != noOutcome:
 		// Built-in rules go by words and ids; a field that says it is right.
-		if o := rs.readOutcome(ev, false); o != noOutcome {
+		if o := rs.readOutcome(f, s, false); o != noOutcome {
 			e.outcome = o
 		}
 	}
-	ev.setEffects(&e)
+	return Decision{Category: s.category, e: e}
 }
 
 // findCandidates finds the rules, of all lists, that are filed under what the event has.
-func (rs *Rules) findCandidates(ev *Event) {
-	f := &rs.filing
-	if len(ev.candidates) != len(f.always) {
-		ev.candidates = make([]uint64, len(f.always)) // the first event with these rules
+func (rs *Rules) findCandidates(f *Facts, s *Scratch) {
+	x := &rs.filing
+	if len(s.candidates) != len(x.always) {
+		s.candidates = make([]uint64, len(x.always)) // the first event with these rules
 	}
-	set := ev.candidates
-	copy(set, f.always)
-	for _, phrase := range ev.words.hits {
-		f.add(set, int(phrase))
+	set := s.candidates
+	copy(set, x.always)
+	for _, phrase := range s.words.hits {
+		x.add(set, int(phrase))
 	}
-	if len(ev.id) > 0 {
-		f.add(set, f.anyID)
-		f.addText(set, filedID, ev.id)
+	if len(f.ID) > 0 {
+		x.add(set, x.anyID)
+		x.addText(set, filedID, f.ID)
 	}
-	f.addText(set, filedSubtype, ev.fieldText(EMSSubtype))
-	f.addText(set, filedType, ev.fieldText(EMSType))
-	if !ev.valued.hasAny(&f.set) {
+	x.addText(set, filedSubtype, f.Subtype)
+	x.addText(set, filedType, f.Type)
+	if !f.Pairs.AnyNonEmpty(&x.set) {
 		return
 	}
-	for i, id := range f.keys {
-		if v := ev.value(id); v != nil {
-			f.addText(set, filedKeys+i, ev.lower(v))
+	for i, k := range x.keys {
+		if v := f.Pairs.Value(k); v != nil {
+			x.addText(set, filedKeys+i, s.lower(v))
 		}
 	}
-	for i, id := range f.leadKeys {
-		if v := ev.value(id); v != nil {
-			f.add(set, f.leads[i]+int(lowerCase[v[0]]))
+	for i, k := range x.leadKeys {
+		if v := f.Pairs.Value(k); v != nil {
+			x.add(set, x.leads[i]+int(ascii.Lower(v[0])))
 		}
 	}
 }
 
 // fillDefaults takes what no rule said from the action and the category.
-func (rs *Rules) fillDefaults(e *effects, c Category) {
+func (rs *Rules) fillDefaults(e *effects, c dict.Category) {
 	if e.action != nil {
 		if d := e.action.byCategory[c]; d != nil {
 			e.fill(d)
@@ -565,61 +541,101 @@ func (rs *Rules) fillDefaults(e *effects, c Category) {
 	e.fill(&rs.categoryEffects[c])
 }
 
-var constEvent = constText("event")
+var constEvent = ecs.ConstText("event")
 
-func (ev *Event) setEffects(e *effects) {
-	ev.setConst(EMSCategory, categoryConstants[ev.Category])
+var categoryConstants = func() (c [dict.NumCategories]*ecs.Constant) {
+	for i, n := range dict.CategoryNames() {
+		c[i] = ecs.ConstText(n)
+	}
+	return c
+}()
+
+// Apply sets the fields.
+func (d *Decision) Apply(r *ecs.Record) {
+	e := &d.e
+	r.SetConst(ecs.EMSCategory, categoryConstants[d.Category])
 	if e.kind == nil {
 		e.kind = constEvent
 	}
-	ev.setConst(EventKind, e.kind)
+	r.SetConst(ecs.EventKind, e.kind)
 	if e.action != nil {
-		ev.setConst(EventAction, e.action.name)
+		r.SetConst(ecs.EventAction, e.action.name)
 	}
 	if e.outcome == success || e.outcome == failure {
-		ev.setConst(EventOutcome, outcomeConstants[e.outcome])
+		r.SetConst(ecs.EventOutcome, outcomeConstants[e.outcome])
 	}
 	if e.categories != nil {
-		ev.setConst(EventCategory, e.categories)
+		r.SetConst(ecs.EventCategory, e.categories)
 	}
 	if e.types != nil {
-		ev.setConst(EventType, e.types)
+		r.SetConst(ecs.EventType, e.types)
 	}
 	if e.hasSeverity {
-		ev.setInt(EventSeverity, int64(e.severity))
+		r.SetInt(ecs.EventSeverity, int64(e.severity))
 	}
 }
 
 // readOutcome reads success or failure from the line: fields first, then words if
 // they are to be read, failure before success.
-func (rs *Rules) readOutcome(ev *Event, words bool) outcome {
-	if ev.valued.hasAny(&rs.outcomeKeySet) {
-		for _, id := range rs.outcomeKeys {
-			v := ev.value(id)
+func (rs *Rules) readOutcome(f *Facts, s *Scratch, words bool) outcome {
+	if f.Pairs.AnyNonEmpty(&rs.outcomeKeySet) {
+		for _, k := range rs.outcomeKeys {
+			v := f.Pairs.Value(k)
 			if v == nil {
 				continue
 			}
-			v = ev.lower(v)
-			at := rs.outcomeTexts.find(v)
-			if at < 0 {
+			v = s.lower(v)
+			o, ok := rs.outcomeTexts[string(v)]
+			if !ok {
 				if i := bytes.IndexByte(v, ':'); i > 0 {
-					at = rs.outcomeTexts.find(trimRight(v[:i]))
+					o, ok = rs.outcomeTexts[string(ascii.TrimRight(v[:i]))]
 				}
 			}
-			switch {
-			case at >= rs.outcomeFailures:
-				return success
-			case at >= 0:
-				return failure
+			if ok {
+				return o
 			}
 		}
 	}
 	switch {
 	case !words:
-	case ev.words.failed():
+	case s.words.failed():
 		return failure
-	case ev.words.success:
+	case s.words.success:
 		return success
 	}
 	return noOutcome
+}
+
+// Facts of a line.
+type Facts struct {
+	Source                     dict.Source
+	Token                      dict.Token
+	ID, Type, Subtype, Message []byte
+	Endpoint                   bool
+	Pairs                      *line.Pairs
+}
+
+// Scratch memory.
+type Scratch struct {
+	words      wordHits
+	category   dict.Category
+	candidates []uint64
+	buf        []byte
+}
+
+func (s *Scratch) lower(v []byte) []byte {
+	if !ascii.HasUpper(v) {
+		return v
+	}
+	s.buf = s.buf[:0]
+	for _, c := range v {
+		s.buf = append(s.buf, ascii.Lower(c))
+	}
+	return s.buf
+}
+
+// Decision on a line.
+type Decision struct {
+	Category dict.Category
+	e        effects
 }

@@ -1,4 +1,4 @@
-package parser
+package rule
 
 import (
 	_ "embed"
@@ -13,6 +13,10 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
 )
 
 //go:embed rules.yaml
@@ -21,8 +25,8 @@ var builtinYAML []byte
 // maxRulesFile is the largest rules file that is read, in bytes.
 const maxRulesFile = 1 << 20
 
-// BuiltinRules returns the rules that come with the parser.
-var BuiltinRules = sync.OnceValue(func() *Rules {
+// Builtin returns the rules that come with the parser.
+var Builtin = sync.OnceValue(func() *Rules {
 	rs, err := compileRules("", nil)
 	if err != nil {
 		panic(err) // the embedded file is wrong: every test fails
@@ -30,18 +34,18 @@ var BuiltinRules = sync.OnceValue(func() *Rules {
 	return rs
 })
 
-// LoadRules reads a rules file and puts its rules in front of the built-in ones.
+// Load reads a rules file and puts its rules in front of the built-in ones.
 // Errors name the file, the line and the reason; all that are found are joined.
-func LoadRules(file string) (*Rules, error) {
+func Load(file string) (*Rules, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading rules: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &RulesError{file, 0, "not a regular file"}
+		return nil, &Error{file, 0, "not a regular file"}
 	}
 	if info.Size() > maxRulesFile {
-		return nil, &RulesError{file, 0, fmt.Sprintf("larger than %d bytes", maxRulesFile)}
+		return nil, &Error{file, 0, fmt.Sprintf("larger than %d bytes", maxRulesFile)}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -192,7 +196,7 @@ func lineError(n *yaml.Node, reason string) error { return &nodeError{n.Line, re
 type compiler struct {
 	rs      *Rules
 	phrases phraseSet
-	consts  map[string]*Constant
+	consts  map[string]*ecs.Constant
 	file    string
 	errs    []error
 	names   map[string]int
@@ -205,7 +209,7 @@ func compileRules(userFile string, userText []byte) (*Rules, error) {
 }
 
 func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
-	c := &compiler{rs: &Rules{actions: map[string]*action{}}, consts: map[string]*Constant{}}
+	c := &compiler{rs: &Rules{actions: map[string]*action{}}, consts: map[string]*ecs.Constant{}}
 	if userFile != "" {
 		c.load(userFile, userText, true)
 		if len(c.errs) > 0 {
@@ -227,15 +231,12 @@ func compileBoth(userFile string, userText, builtin []byte) (*Rules, error) {
 	}
 	words, err := c.phrases.build()
 	if err != nil {
-		return nil, &RulesError{userFile, 0, err.Error()}
+		return nil, &Error{userFile, 0, err.Error()}
 	}
 	c.rs.words = words
 	c.rs.filing = newFiling(len(words.phrases))
 	for _, l := range c.lists() {
 		l.index(&c.rs.filing)
-	}
-	if !c.rs.filing.build() {
-		return nil, &RulesError{userFile, 0, fmt.Sprintf("more than %d different ids, types, subtypes or values of one key", maxTexts)}
 	}
 	return c.rs, nil
 }
@@ -245,7 +246,7 @@ func (c *compiler) lists() []*ruleList {
 }
 
 func (c *compiler) fail(line int, format string, args ...any) {
-	c.errs = append(c.errs, &RulesError{c.file, line, shorten(fmt.Sprintf(format, args...))})
+	c.errs = append(c.errs, &Error{c.file, line, shorten(fmt.Sprintf(format, args...))})
 }
 
 // maxReason is how long a reason may be, in bytes: it quotes what the file says,
@@ -339,15 +340,20 @@ func (c *compiler) loadOutcome(o *outcomeSource) {
 		return
 	}
 	for _, name := range o.Fields {
-		id := lookupKey([]byte(name))
+		id := dict.Lookup([]byte(name))
 		if id == 0 {
 			c.fail(0, "outcome: field %q is no key of the field dictionary", name)
 		}
 		c.rs.outcomeKeys = append(c.rs.outcomeKeys, id)
-		c.rs.outcomeKeySet.add(id)
+		c.rs.outcomeKeySet.Add(id)
 	}
-	c.rs.outcomeTexts = newTextIndex(slices.Concat(o.FieldFailure, o.FieldSuccess))
-	c.rs.outcomeFailures = len(o.FieldFailure)
+	c.rs.outcomeTexts = map[string]outcome{}
+	for _, v := range o.FieldSuccess {
+		c.rs.outcomeTexts[v] = success
+	}
+	for _, v := range o.FieldFailure {
+		c.rs.outcomeTexts[v] = failure
+	}
 	for _, list := range []struct {
 		words []string
 		role  phraseRole
@@ -362,7 +368,7 @@ func (c *compiler) loadOutcome(o *outcomeSource) {
 
 func (c *compiler) loadDefaults(f *rulesFile) {
 	for name, src := range f.Categories {
-		cat, ok := categoryOf(name)
+		cat, ok := dict.CategoryOf(name)
 		if !ok {
 			c.fail(0, "categories: unknown category %q", name)
 			continue
@@ -373,7 +379,7 @@ func (c *compiler) loadDefaults(f *rulesFile) {
 		a := c.action(src.Action)
 		e := c.effects(0, &effectsSource{Kind: src.Kind, EventCategory: src.EventCategory, EventType: src.EventType}, false)
 		for _, name := range src.In {
-			cat, ok := categoryOf(name)
+			cat, ok := dict.CategoryOf(name)
 			if !ok || a.byCategory[cat] != nil {
 				c.fail(0, "actions: %s in %q: unknown or repeated category", src.Action, name)
 				continue
@@ -392,15 +398,15 @@ func (c *compiler) action(name string) *action {
 	return a
 }
 
-func (c *compiler) text(s string) *Constant {
-	return c.intern(s, func() *Constant { return constText(s) })
+func (c *compiler) text(s string) *ecs.Constant {
+	return c.intern(s, func() *ecs.Constant { return ecs.ConstText(s) })
 }
 
-func (c *compiler) list(s []string) *Constant {
-	return c.intern("["+strings.Join(s, ",")+"]", func() *Constant { return constList(s) })
+func (c *compiler) list(s []string) *ecs.Constant {
+	return c.intern("["+strings.Join(s, ",")+"]", func() *ecs.Constant { return ecs.ConstList(s) })
 }
 
-func (c *compiler) intern(key string, make func() *Constant) *Constant {
+func (c *compiler) intern(key string, make func() *ecs.Constant) *ecs.Constant {
 	k, ok := c.consts[key]
 	if !ok {
 		k = make()
@@ -479,19 +485,19 @@ func checkRuleKeys(n *yaml.Node) error {
 func (c *compiler) when(line int, src *ruleSource) (r rule) {
 	w := &src.When
 	for _, name := range w.Category {
-		cat, ok := categoryOf(name)
+		cat, ok := dict.CategoryOf(name)
 		if !ok {
-			c.fail(line, "rule %q: unknown category %q: use %s", src.Name, name, strings.Join(categoryNames[:], ", "))
+			c.fail(line, "rule %q: unknown category %q: use %s", src.Name, name, strings.Join(dict.CategoryNames(), ", "))
 		}
 		r.categories |= 1 << cat
 	}
 	for _, name := range w.Writer {
-		i := slices.Index(writerNames[:], name)
+		i := slices.Index(dict.SourceNames(), name)
 		if i < 0 {
-			c.fail(line, "rule %q: unknown writer %q: use %s", src.Name, name, strings.Join(writerNames[:], ", "))
+			c.fail(line, "rule %q: unknown writer %q: use %s", src.Name, name, strings.Join(dict.SourceNames(), ", "))
 			continue
 		}
-		r.writers |= 1 << i
+		r.sources |= 1 << i
 	}
 	r.types, r.subtypes, r.ids = textMatches(w.Type, true), textMatches(w.Subtype, true), textMatches(w.ID, false)
 	if w.Endpoint != nil {
@@ -501,7 +507,7 @@ func (c *compiler) when(line int, src *ruleSource) (r rule) {
 		}
 	}
 	r.any, r.every, r.none = c.masks(line, src.Name, w.Words), c.masks(line, src.Name, w.AllWords), c.masks(line, src.Name, w.NotWords)
-	r.other = r.writers != 0 || r.endpoint != 0 || r.types != nil || r.subtypes != nil || r.ids != nil ||
+	r.other = r.sources != 0 || r.endpoint != 0 || r.types != nil || r.subtypes != nil || r.ids != nil ||
 		r.any != nil || r.every != nil || r.none != nil
 	keys := make([]string, 0, len(w.Fields))
 	for key := range w.Fields {
@@ -543,8 +549,8 @@ func (c *compiler) masks(line int, name string, words []string) (m []wordMask) {
 }
 
 func (c *compiler) fieldTest(name, key string, src fieldTestSource) fieldTest {
-	written := appendKey(nil, []byte(key))
-	t := fieldTest{key: written, id: lookupKey(written), message: key == "message", equal: textMatches(src.Equal, true)}
+	written := line.AppendName(nil, []byte(key))
+	t := fieldTest{key: written, id: dict.Lookup(written), message: key == "message", equal: textMatches(src.Equal, true)}
 	for _, s := range src.Contains {
 		t.contains = append(t.contains, strings.ToLower(s))
 	}
@@ -566,9 +572,9 @@ func (c *compiler) fieldTest(name, key string, src fieldTestSource) fieldTest {
 // effects compiles what a rule sets. A rule must set something.
 func (c *compiler) effects(line int, src *effectsSource, isRule bool) (e effects) {
 	if src.Category != "" {
-		cat, ok := categoryOf(src.Category)
+		cat, ok := dict.CategoryOf(src.Category)
 		if !ok {
-			c.fail(line, "unknown category %q: use %s", src.Category, strings.Join(categoryNames[:], ", "))
+			c.fail(line, "unknown category %q: use %s", src.Category, strings.Join(dict.CategoryNames(), ", "))
 		}
 		e.category, e.hasCategory = cat, true
 	}
@@ -652,7 +658,7 @@ var ecsTypes = map[string][]string{
 // checkECS reports a rule whose effects, filled up with the defaults of its
 // action and of a category it can meet, are no pair of ECS.
 func (c *compiler) checkECS(r *rule) {
-	for cat := Category(0); cat < NumCategories; cat++ {
+	for cat := dict.Category(0); cat < dict.NumCategories; cat++ {
 		if r.set.hasCategory && r.set.category != cat || !r.set.hasCategory && r.categories != 0 && r.categories&(1<<cat) == 0 {
 			continue
 		}

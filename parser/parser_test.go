@@ -6,109 +6,23 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"fluent-bit-fortiems/parser/ecs"
 )
 
-const received = 1733392800 // 2024-12-05T10:00:00Z
-
-// pairsOf returns the pairs of a line as "key=value|key=value".
-func pairsOf(line string) string {
-	var ev Event
-	New(Options{}).Parse(&ev, []byte(line), received, 0)
-	var parts []string
-	for _, p := range ev.Pairs {
-		parts = append(parts, string(p.Key())+"="+string(p.Value))
-	}
-	return strings.Join(parts, "|")
-}
-
-func TestPairs(t *testing.T) {
-	for name, c := range map[string][2]string{
-		"mixed quoting":                      {`a=event b="x y" c=1.2.3.4`, `a=event|b=x y|c=1.2.3.4`},
-		"double blanks":                      {`a=1  b="2"   c=3 `, `a=1|b=2|c=3`},
-		"doubled quotes":                     {`a=""v"" b=""w x""`, `a=v|b=w x`},
-		"quotes in doubled quotes":           {`a=""say ""hi"" now"" b=1`, `a=say "hi" now|b=1`},
-		"empty values":                       {`a="" b= c=`, `a=|b=|c=`},
-		"escaped quote":                      {`a="say \"hi\" now" b=1`, `a=say "hi" now|b=1`},
-		"backslash before the closing quote": {`a="C:\dir\" b=1`, `a=C:\dir\|b=1`},
-		"other backslashes stay":             {`a="C:\new\table" b=1`, `a=C:\new\table|b=1`},
-		"embedded quote":                     {`a="6" disk" b=1`, `a=6" disk|b=1`},
-		"quote before text that is no key":   {`a="x" y" b=1`, `a=x" y|b=1`},
-		"never closed":                       {`a="x b=1 c=2`, `a=x b=1 c=2`},
-		"unquoted with blanks":               {`os=Windows 11 Pro user=Bob Smith`, `os=Windows 11 Pro|user=Bob Smith`},
-		"equals sign in a value":             {`url=/a?b=1&c=2 d=3`, `url=/a?b=1&c=2|d=3`},
-		"tab and line break":                 {"a=1\tb=2\nc=3\r\n\x00", `a=1|b=2|c=3`},
-		"odd keys":                           {`A.b-C=1 _x=2 9z=3`, `a_b_c=1|_x=2|9z=3`},
-		"a key glued to a header":            {`<999>a=1 b=2`, `a=1|b=2`},
-		"XML body":                           {`a=1 x=<Event n='1'><b c="2"/></Event> d=3`, `a=1|x=<Event n='1'><b c="2"/></Event>|d=3`},
-		"JSON":                               {`{"a":"x","b":{"c": [1, 2]},"d":true,"e":null,"f":1.5}`, `a=x|b={"c":[1,2]}|d=true|e=|f=1.5`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := pairsOf(c[0]); got != c[1] {
-				t.Errorf("\n got %s\nwant %s", got, c[1])
-			}
-		})
-	}
-}
-
-func TestLongKeyIsCut(t *testing.T) {
-	if got := pairsOf(strings.Repeat("k", 100) + "=v"); got != strings.Repeat("k", 64)+"=v" {
-		t.Error(got)
-	}
-}
-
-func TestHeader(t *testing.T) {
-	type want struct {
-		pri                                   int
-		host, app, procid, msgid, sdata, rest string
-	}
-	for name, c := range map[string]struct {
-		line string
-		want want
-	}{
-		"none":                  {`a=1`, want{-1, "", "", "", "", "", "a=1"}},
-		"PRI":                   {`<190>a=1`, want{190, "", "", "", "", "", "a=1"}},
-		"PRI 0":                 {`<0>a=1`, want{0, "", "", "", "", "", "a=1"}},
-		"PRI too large":         {`<192>a=1`, want{-1, "", "", "", "", "", "<192>a=1"}},
-		"RFC 3164":              {`<13>Oct  1 22:17:30 host app[12]: a=1`, want{13, "host", "app", "12", "", "", "a=1"}},
-		"RFC 3164 without tag":  {`<13>Oct 11 22:17:30 10.0.0.1 a=1`, want{13, "10.0.0.1", "", "", "", "", "a=1"}},
-		"RFC 3164 without host": {`<13>Oct 11 22:17:30 ems-vpn: a=1`, want{13, "", "ems-vpn", "", "", "", "a=1"}},
-		"RFC 3164 with a year":  {`<13>Oct 11 2024 22:17:30 h a=1`, want{13, "h", "", "", "", "", "a=1"}},
-		"ISO":                   {`2024-10-01T22:17:30.1+02:00 h app: a=1`, want{-1, "h", "app", "", "", "", "a=1"}},
-		"broken EMS header":     {`2024-10-01T22:17:30.1+00:00 Oct  1 22:17:30s dtime="x"`, want{-1, "", "", "", "", "", `dtime="x"`}},
-		"RFC 5424":              {`<13>1 2024-10-01T22:17:30Z h app 12 id [a b="c ]\" d"][e] a=1`, want{13, "h", "app", "12", "id", `[a b="c ]\" d"][e]`, "a=1"}},
-		"RFC 5424 nil":          {`<13>1 - - - - - - a=1`, want{13, "", "", "", "", "", "a=1"}},
-		"RFC 5424 BOM":          {"<13>1 - h - - - - \xEF\xBB\xBFa=1", want{13, "h", "", "", "", "", "a=1"}},
-		"RFC 5424 cut":          {`<13>1 2024-10-01T22:17:30Z h`, want{13, "h", "", "", "", "", ""}},
-		"RFC 5424 open SD":      {`<13>1 - h - - - [a b="`, want{13, "h", "", "", "", "", `[a b="`}},
-		"RFC 5424 glued SD":     {`<13>1 - h - - - [a b="c"]d=1`, want{13, "h", "", "", "", `[a b="c"]`, "d=1"}},
-		"octet count":           {`12 <13>a=1`, want{13, "", "", "", "", "", "a=1"}},
-		"token without a colon": {`<13>Oct 11 22:17:30 h ems-vpn a=1`, want{13, "h", "ems-vpn", "", "", "", "a=1"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var h header
-			rest := h.parseHeader([]byte(c.line))
-			got := want{h.pri, string(h.hostname), string(h.appname), string(h.procid), string(h.msgid), string(h.sdata), string(rest)}
-			if got != c.want {
-				t.Errorf("\n got %+v\nwant %+v", got, c.want)
-			}
-			for n := range c.line { // cut anywhere, it must not panic
-				new(header).parseHeader([]byte(c.line)[:n:n])
-			}
-		})
-	}
-}
+var received = ecs.Instant{Sec: 1733392800} // 2024-12-05T10:00:00Z
 
 // timeOf returns the time, the zone and whether a raw pair is left.
 func timeOf(t *testing.T, o Options, line string) (at, zone string) {
 	t.Helper()
 	var ev Event
-	if !New(o).Parse(&ev, []byte(line), received, 5) {
+	if !New(o).Parse(&ev, []byte(line), ecs.Instant{Sec: received.Sec, Nsec: 5}) {
 		t.Fatal("not FortiEMS")
 	}
-	if ev.Set.Has(EventTimezone) {
-		zone = string(ev.Values[EventTimezone].Text)
+	if ev.Record.Set.Has(ecs.EventTimezone) {
+		zone = string(ev.Record.Text(ecs.EventTimezone))
 	}
-	return time.Unix(ev.Sec, int64(ev.Nsec)).UTC().Format(time.RFC3339Nano), zone
+	return time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC().Format(time.RFC3339Nano), zone
 }
 
 func TestTimes(t *testing.T) {
@@ -166,7 +80,7 @@ func TestWhatIsFortiEMS(t *testing.T) {
 		"\x16\x03\x01\x02\x00": false,
 	} {
 		var ev Event
-		if got := New(Options{}).Parse(&ev, []byte(line), received, 0); got != want {
+		if got := New(Options{}).Parse(&ev, []byte(line), received); got != want {
 			t.Errorf("%s: %v, want %v", line, got, want)
 		}
 	}
@@ -182,56 +96,56 @@ func TestTokensAndBareWords(t *testing.T) {
 		`subtype=policy type=ems-vpn`:                                     "ems-vpn",
 	} {
 		var ev Event
-		if New(Options{}).Parse(&ev, []byte(line), received, 0); ev.Category.String() != want {
-			t.Errorf("%s: %s, want %s", line, ev.Category, want)
+		if New(Options{}).Parse(&ev, []byte(line), received); ev.Decision.Category.String() != want {
+			t.Errorf("%s: %s, want %s", line, ev.Decision.Category, want)
 		}
 	}
 }
 
-// TestWhatStandsBehindTheLineIsNotRead ends a line anywhere in a longer one, whose rest
-// stands behind it in memory as the next event of a chunk does.
-func TestWhatStandsBehindTheLineIsNotRead(t *testing.T) {
+// TestBytesAfterTheLine cuts a line anywhere, with the rest still after it in memory, as in
+// a chunk.
+func TestBytesAfterTheLine(t *testing.T) {
 	long := []byte(`<13>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS1 user="a b" x= msg=offline vd="root" hostname=h1 unknownkey=2 os=""`)
 	p := New(Options{})
 	var with, without Event
 	for n := range len(long) {
-		matched := p.Parse(&with, long[:n], received, 0)
-		if got := p.Parse(&without, bytes.Clone(long[:n:n]), received, 0); got != matched {
+		matched := p.Parse(&with, long[:n], received)
+		if got := p.Parse(&without, bytes.Clone(long[:n:n]), received); got != matched {
 			t.Fatalf("%q: %v, %v", long[:n], matched, got)
 		}
-		if len(with.Pairs) != len(without.Pairs) || with.Set != without.Set {
-			t.Fatalf("%q: %d pairs, %d without the rest", long[:n], len(with.Pairs), len(without.Pairs))
+		if len(with.Line.Pairs.List) != len(without.Line.Pairs.List) || with.Record.Set != without.Record.Set {
+			t.Fatalf("%q: %d pairs, %d without the rest", long[:n], len(with.Line.Pairs.List), len(without.Line.Pairs.List))
 		}
-		for i := range with.Pairs {
-			a, b := &with.Pairs[i], &without.Pairs[i]
-			if !bytes.Equal(a.Key(), b.Key()) || !bytes.Equal(a.Value, b.Value) {
-				t.Fatalf("%q: %s=%q, %s=%q without the rest", long[:n], a.Key(), a.Value, b.Key(), b.Value)
+		for i := range with.Line.Pairs.List {
+			a, b := &with.Line.Pairs.List[i], &without.Line.Pairs.List[i]
+			if !bytes.Equal(a.Name(), b.Name()) || !bytes.Equal(a.Value, b.Value) {
+				t.Fatalf("%q: %s=%q, %s=%q without the rest", long[:n], a.Name(), a.Value, b.Name(), b.Value)
 			}
 		}
 	}
 }
 
-// extrasOf returns what is written under fortinet.ems beside our own fields.
-func extrasOf(line string) string {
+// unmappedOf returns the pairs that are written under fortinet.ems.
+func unmappedOf(line string) string {
 	var ev Event
-	New(Options{}).Parse(&ev, []byte(line), received, 0)
+	New(Options{}).Parse(&ev, []byte(line), received)
 	var parts []string
-	for i := range ev.Pairs {
-		p := &ev.Pairs[i]
-		if !p.IsExtra() {
+	for i := range ev.Line.Pairs.List {
+		p := &ev.Line.Pairs.List[i]
+		if !p.Unmapped() {
 			continue
 		}
-		name := string(p.Key())
-		if NeedsPrefix(string(p.Key())) {
+		name := string(p.Name())
+		if ecs.NeedsPrefix(string(p.Name())) {
 			name = "raw_" + name
 		}
-		values := bytes.Join(ev.AppendValues(nil, p), []byte("+"))
+		values := bytes.Join(ev.Line.Pairs.AppendValues(nil, p), []byte("+"))
 		parts = append(parts, name+"="+string(values))
 	}
 	return strings.Join(parts, "|")
 }
 
-func TestWhatStaysUnderTheVendorPrefix(t *testing.T) {
+func TestUnmappedPairs(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"a value that does not fit": {`emsserial=1 srcip=host srcport=x deviceip=1.2.3 sentbyte=-1`, `srcip=host|srcport=x|deviceip=1.2.3|sentbyte=-1`},
 		"null markers":              {`emsserial=1 a="" b=N/A c=(null) d=- srcport=0 e="N/A"`, ``},
@@ -253,34 +167,10 @@ func TestWhatStaysUnderTheVendorPrefix(t *testing.T) {
 		"a second serial":           {`emsserial=1 devid=FCT2 fctsn=FCT3 fctver=1`, `fctsn=FCT3|fctver=1`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := extrasOf(c[0]); got != c[1] {
+			if got := unmappedOf(c[0]); got != c[1] {
 				t.Errorf("\n got %s\nwant %s", got, c[1])
 			}
 		})
-	}
-}
-
-func TestMAC(t *testing.T) {
-	for v, want := range map[string]string{
-		"a1-b2-c3-4d-38-a6": "A1-B2-C3-4D-38-A6", "A1:B2:C3:4D:38:A6": "A1-B2-C3-4D-38-A6", "a1b2c34d38a6": "A1-B2-C3-4D-38-A6",
-		"a1b2.c34d.38a6": "A1-B2-C3-4D-38-A6", "": "", "a1-b2": "", "a1-b2-c3-4d-38-g6": "", "a1--b2c34d38a6": "", "a1b2c34d38a6ff": "",
-		"a1:-b2c34d38a6": "",
-	} {
-		got, ok := appendMAC(nil, []byte(v))
-		if ok != (want != "") || ok && string(got) != want {
-			t.Errorf("%q: %q %v", v, got, ok)
-		}
-	}
-}
-
-func TestIP(t *testing.T) {
-	for v, want := range map[string]bool{
-		"1.2.3.4": true, "255.255.255.255": true, "2001:db8::1": true, "::": true, "1.2.3": false, "1.2.3.256": false, "01.2.3.4": false,
-		"1.2.3.4.5": false, "fe80::1%eth0": false, "host": false, "": false, "1..2.3": false, "1.2.3.": false,
-	} {
-		if got := isIP([]byte(v)); got != want {
-			t.Errorf("%q: %v", v, got)
-		}
 	}
 }
 
@@ -292,16 +182,16 @@ func FuzzParse(f *testing.F) {
 	var reused Event
 	f.Fuzz(func(t *testing.T, line string) {
 		var ev Event
-		matched := p.Parse(&ev, []byte(line), received, 0)
-		if again := p.Parse(&reused, []byte(line), received, 0); again != matched || ev.Set != reused.Set || len(ev.Pairs) != len(reused.Pairs) {
+		matched := p.Parse(&ev, []byte(line), received)
+		if again := p.Parse(&reused, []byte(line), received); again != matched || ev.Record.Set != reused.Record.Set || len(ev.Line.Pairs.List) != len(reused.Line.Pairs.List) {
 			t.Fatal("a reused event says otherwise")
 		}
-		if !utf8.Valid(ev.Clean) {
+		if !utf8.Valid(ev.Line.Clean) {
 			t.Fatal("the line is not UTF-8")
 		}
-		for i := range ev.Pairs {
-			if !utf8.Valid(ev.Pairs[i].Value) || !isPlainKey(ev.Pairs[i].Key()) || !bytes.Equal(ev.Pairs[i].Value, reused.Pairs[i].Value) {
-				t.Fatalf("pair %q=%q", ev.Pairs[i].Key(), ev.Pairs[i].Value)
+		for i := range ev.Line.Pairs.List {
+			if !utf8.Valid(ev.Line.Pairs.List[i].Value) || len(ev.Line.Pairs.List[i].Name()) > 64 || !bytes.Equal(ev.Line.Pairs.List[i].Value, reused.Line.Pairs.List[i].Value) {
+				t.Fatalf("pair %q=%q", ev.Line.Pairs.List[i].Name(), ev.Line.Pairs.List[i].Value)
 			}
 		}
 	})

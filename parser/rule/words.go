@@ -1,8 +1,11 @@
-package parser
+package rule
 
 import (
 	"errors"
 	"fmt"
+
+	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
 )
 
 // phraseRole tells what a phrase in a message means beside being looked for by
@@ -103,8 +106,8 @@ func readForm(phrase string) (string, error) {
 	for i := 0; i < len(phrase); i++ {
 		c := phrase[i]
 		switch {
-		case isWordByte(c):
-			if c < 0x80 && isLetter(c) {
+		case dict.IsWordByte(c):
+			if c < 0x80 && ascii.IsLetter(c) {
 				c |= 0x20
 			}
 			b = append(b, c)
@@ -199,12 +202,12 @@ func (a *automaton) setClasses(texts []string) {
 		}
 	}
 	for c := 0; c < 256; c++ {
-		if !isWordByte(byte(c)) {
+		if !dict.IsWordByte(byte(c)) {
 			a.class[c] = boundary
 			continue
 		}
 		low := byte(c)
-		if low < 0x80 && isLetter(low) {
+		if low < 0x80 && ascii.IsLetter(low) {
 			low |= 0x20
 		}
 		switch {

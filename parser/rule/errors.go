@@ -1,16 +1,16 @@
-package parser
+package rule
 
 import "fmt"
 
-// RulesError tells what is wrong with a rules file. Line counts from 1; 0 is the
+// Error tells what is wrong with a rules file. Line counts from 1; 0 is the
 // file as a whole.
-type RulesError struct {
+type Error struct {
 	File   string
 	Line   int
 	Reason string
 }
 
-func (e *RulesError) Error() string {
+func (e *Error) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("%s: %s", e.File, e.Reason)
 	}

@@ -1,17 +1,17 @@
-package parser
+package line
 
 import (
 	"bytes"
 	"encoding/json"
 )
 
-// parseJSON enters the members of a JSON object as pairs: texts as they are,
-// numbers and booleans as written, nested values as compact text, null as a null
-// marker. It reports false and enters nothing when s is not an object.
+// readJSON adds the members of a JSON object as pairs: strings unquoted, numbers and
+// booleans as written, nested values as compact JSON, null as a null marker. It adds
+// nothing and returns false if s is not one valid object.
 //
-// JSON is rare on this wire and is read by the standard library, which
-// allocates; its nesting limit keeps hostile input from the stack.
-func (ev *Event) parseJSON(s []byte) bool {
+// JSON bodies are rare, so encoding/json reads them although it allocates. Its limit on
+// nesting protects the stack.
+func (l *Line) readJSON(s []byte) bool {
 	if !json.Valid(s) {
 		return false
 	}
@@ -32,7 +32,7 @@ func (ev *Event) parseJSON(s []byte) bool {
 		if err := dec.Decode(&raw); err != nil {
 			return false
 		}
-		ev.addRaw([]byte(key), jsonText(raw))
+		l.Pairs.Add([]byte(key), jsonText(raw))
 	}
 	return true
 }

@@ -1,0 +1,83 @@
+package dict
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestKeys(t *testing.T) {
+	for i, name := range Names() {
+		if k := Lookup([]byte(name)); k != Key(i) || k.String() != name || string(k.Bytes()) != name {
+			t.Errorf("key %d, %q: %d %q", i, name, k, k)
+		}
+		if name != strings.ToLower(name) || len(name) > 64 {
+			t.Errorf("%q is not in its written form", name)
+		}
+	}
+	for _, name := range []string{"", "MSG", "msgs", "ms"} {
+		if k := Lookup([]byte(name)); k != NoKey {
+			t.Errorf("%q is %s", name, k)
+		}
+	}
+	all := slices.Clone(Names())
+	slices.Sort(all)
+	if len(slices.Compact(all)) != len(Names()) {
+		t.Error("a name is there twice")
+	}
+}
+
+func TestKeySet(t *testing.T) {
+	s := SetOf(KeyMsg, KeyGatewayport, Key(255))
+	for k := range MaxKeys {
+		key := Key(k)
+		if want := key == KeyMsg || key == KeyGatewayport || key == 255; s.Has(key) != want {
+			t.Errorf("%d: %v", k, !want)
+		}
+		one := SetOf(key)
+		if s.HasAny(&one) != s.Has(key) {
+			t.Errorf("HasAny of %d alone", k)
+		}
+	}
+}
+
+func TestNamesOfCategoriesAndSources(t *testing.T) {
+	for i, name := range CategoryNames() {
+		if c, ok := CategoryOf(name); !ok || c != Category(i) || c.String() != name {
+			t.Errorf("%s: %v %v", name, c, ok)
+		}
+	}
+	for i, name := range SourceNames() {
+		if s, ok := SourceOf(name); !ok || s != Source(i) || s.String() != name {
+			t.Errorf("%s: %v %v", name, s, ok)
+		}
+	}
+	if _, ok := CategoryOf("ems"); ok {
+		t.Error("ems is no category")
+	}
+	if c := Category(200); c.String() != "unknown" {
+		t.Error(c)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for text, want := range map[string]Token{
+		"": NoToken, "ems-": NoToken, "ems": NoToken, "xems-vpn": NoToken, "ems.vpn": NoToken, "9ems-vpn": NoToken, "éems-vpn": NoToken,
+		"ems-vpn": Token(VPN), "EMS_VPN": Token(VPN), "a ems-vpn.b": Token(VPN), "-ems-vpn-01": Token(VPN),
+		"ems-quux": AnyToken, "ems-vpn2": AnyToken, "ems-quux ems-policy": Token(Policy), "ems-policy ems-vpn": Token(Policy),
+	} {
+		if got := FindToken([]byte(text)); got != want {
+			t.Errorf("FindToken(%q) = %d, want %d", text, got, want)
+		}
+	}
+	for text, want := range map[string]bool{"ems-vpn": true, "Ems_Error": true, "ems-vpn-01": false, "ems-quux": false, "vpn": false, "": false} {
+		if IsToken([]byte(text)) != want {
+			t.Errorf("IsToken(%q), want %v", text, want)
+		}
+	}
+	for text, want := range map[string]Token{"vpn": Token(VPN), "ADConnector": Token(ADConnector), "error": NoToken, "event": NoToken, "client": NoToken, "quux": NoToken, "": NoToken} {
+		if got := BareToken([]byte(text)); got != want {
+			t.Errorf("BareToken(%q) = %d, want %d", text, got, want)
+		}
+	}
+}

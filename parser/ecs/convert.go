@@ -1,0 +1,271 @@
+package ecs
+
+import (
+	"bytes"
+	"math"
+
+	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/line"
+)
+
+// A field that has a value already keeps it: the conversion then returns false, unless the
+// value is the same.
+
+func asText(r *Record, to Field, v []byte) bool { return r.setIfUnset(to, v) }
+
+func asLower(r *Record, to Field, v []byte) bool { return r.setIfUnset(to, r.arena.Lower(v)) }
+
+// severities are the words of level with their syslog numbers (RFC 5424 section 6.2.1), in
+// the spellings of FortiClient and FortiGate.
+var severities = map[string]int64{
+	"emergency": 0, "emerg": 0, "alert": 1, "critical": 2, "crit": 2, "error": 3, "err": 3, "warning": 4, "warn": 4,
+	"notice": 5, "notification": 5, "information": 6, "informational": 6, "info": 6, "debug": 7,
+}
+
+// asLevel sets event.severity as well.
+func asLevel(r *Record, to Field, v []byte) bool {
+	v = r.arena.Lower(v)
+	r.SetText(to, v)
+	if n, ok := severities[string(v)]; ok {
+		r.SetInt(EventSeverity, n)
+	}
+	return true
+}
+
+func asCount(r *Record, to Field, v []byte) bool {
+	n, ok := parseUint(v)
+	return ok && r.setIntIfUnset(to, n)
+}
+
+func asPort(r *Record, to Field, v []byte) bool {
+	n, ok := parseUint(v)
+	return ok && n <= 65535 && r.setIntIfUnset(to, n)
+}
+
+func asStatusCode(r *Record, to Field, v []byte) bool {
+	n, ok := parseUint(v)
+	return ok && n >= 100 && n <= 599 && r.setIntIfUnset(to, n)
+}
+
+func asScore(r *Record, to Field, v []byte) bool {
+	f, ok := parseScore(v)
+	if !ok || r.Set.Has(to) {
+		return false
+	}
+	r.Values[to] = Value{Kind: Float, Num: int64(math.Float64bits(f))}
+	r.Set.Add(to)
+	return true
+}
+
+func asIP(r *Record, to Field, v []byte) bool { return isIP(v) && r.setIfUnset(to, v) }
+
+// asHostIPs takes one address or a list of addresses.
+func asHostIPs(r *Record, to Field, v []byte) bool {
+	if isIP(v) { // nearly always
+		r.addToList(to, listHostIP, v)
+		return true
+	}
+	if !allOf(v, isIP) {
+		return false
+	}
+	eachPart(v, func(part []byte) { r.addToList(to, listHostIP, part) })
+	return true
+}
+
+// asHostMACs takes one MAC address or a list of them.
+func asHostMACs(r *Record, to Field, v []byte) bool {
+	if mac, ok := appendMAC(r.arena.Start(macLen), v); ok { // nearly always
+		r.addToList(to, listHostMAC, r.arena.Keep(mac))
+		return true
+	}
+	isMAC := func(part []byte) bool { _, ok := appendMAC(r.arena.Start(macLen), part); return ok }
+	if !allOf(v, isMAC) {
+		return false
+	}
+	eachPart(v, func(part []byte) {
+		mac, _ := appendMAC(r.arena.Start(macLen), part)
+		r.addToList(to, listHostMAC, r.arena.Keep(mac))
+	})
+	return true
+}
+
+func asMAC(r *Record, to Field, v []byte) bool {
+	mac, ok := appendMAC(r.arena.Start(macLen), v)
+	return ok && r.setIfUnset(to, r.arena.Keep(mac))
+}
+
+// asHost sets host.name and host.hostname.
+func asHost(r *Record, to Field, v []byte) bool {
+	if !r.setIfUnset(to, v) {
+		return false
+	}
+	r.SetText(HostHostname, v)
+	return true
+}
+
+// asGateName is the endpoint on FortiGate's endpoint events.
+func asGateName(r *Record, to Field, v []byte) bool {
+	return bytes.HasPrefix(r.id, []byte("01070450")) && asHost(r, to, v)
+}
+
+// asGateHost is the endpoint on FortiGate's endpoint events, else the web site.
+func asGateHost(r *Record, to Field, v []byte) bool {
+	if bytes.HasPrefix(r.id, []byte("0107")) {
+		return asHost(r, to, v)
+	}
+	whole := asDomain(r, DestinationDomain, v)
+	host, _ := splitPort(v)
+	return r.setIfUnset(URLDomain, host) && whole
+}
+
+// asWebIP is the remote address of FortiClient's web filter lines, else one of the host.
+func asWebIP(r *Record, to Field, v []byte) bool {
+	if isWebFilter(r) {
+		return asIP(r, to, v)
+	}
+	return asHostIPs(r, HostIP, v)
+}
+
+func isWebFilter(r *Record) bool {
+	return ascii.EqualFold(r.pairs.Value(dict.KeySubtype), "webfilter") || ascii.EqualFold(r.pairs.Value(dict.KeyUtmevent), "webfilter") ||
+		len(r.id) == 5 && string(r.id) >= "96500" && string(r.id) <= "96503"
+}
+
+// asAddress sets destination.address, and destination.ip or destination.domain.
+func asAddress(r *Record, to Field, v []byte) bool {
+	if !r.setIfUnset(to, v) {
+		return false
+	}
+	asDomain(r, DestinationDomain, v)
+	return true
+}
+
+var (
+	sourcePortKeys      = dict.SetOf(dict.KeySrcport)
+	destinationPortKeys = dict.SetOf(dict.KeyDstport, dict.KeyDestport)
+)
+
+// asDomain takes the host name of a peer. An address goes to the ip field, and a port after
+// either to the port field, if no other key has the port. A value that was split is also
+// kept as sent.
+func asDomain(r *Record, to Field, v []byte) bool {
+	ip, portField, portKeys := DestinationIP, DestinationPort, &destinationPortKeys
+	if to == SourceDomain {
+		ip, portField, portKeys = SourceIP, SourcePort, &sourcePortKeys
+	}
+	host, port := splitPort(v)
+	if isIP(host) {
+		to = ip
+	}
+	if port != 0 && !r.pairs.AnyNonEmpty(portKeys) {
+		r.setIntIfUnset(portField, port)
+	}
+	return r.setIfUnset(to, host) && len(host) == len(v)
+}
+
+// transports are the IP protocol numbers with a usual name (IANA).
+var transports = map[int64]*Constant{
+	1: ConstText("icmp"), 6: ConstText("tcp"), 17: ConstText("udp"), 58: ConstText("ipv6-icmp"),
+}
+
+// asTransport takes an IP protocol number or the name of a transport.
+func asTransport(r *Record, to Field, v []byte) bool {
+	n, ok := parseUint(v)
+	if !ok {
+		return line.IsTagName(v) && !r.Set.Has(NetworkTransport) && asLower(r, NetworkTransport, v)
+	}
+	if n > 255 || !r.setIfUnset(to, v) {
+		return false
+	}
+	if name := transports[n]; name != nil {
+		r.SetConst(NetworkTransport, name)
+	}
+	return true
+}
+
+// directions maps the words of Fortinet to those of ECS.
+var directions = []struct {
+	word string
+	ecs  *Constant
+}{
+	{"outbound", ConstText("outbound")}, {"inbound", ConstText("inbound")}, {"outgoing", ConstText("outbound")},
+	{"incoming", ConstText("inbound")}, {"internal", ConstText("internal")}, {"external", ConstText("external")},
+	{"ingress", ConstText("ingress")}, {"egress", ConstText("egress")}, {"unknown", ConstText("unknown")},
+}
+
+// asDirection keeps a word that it translates as sent, too.
+func asDirection(r *Record, to Field, v []byte) bool {
+	if r.Set.Has(to) {
+		return false
+	}
+	for i := range directions {
+		if d := &directions[i]; ascii.EqualFold(v, d.word) {
+			r.SetConst(to, d.ecs)
+			return d.ecs.Texts[0] == string(v)
+		}
+	}
+	return false
+}
+
+// asSerial sorts a serial number by its prefix: FCTEMS and FG are devices that report, any
+// other FCT is an endpoint.
+func asSerial(r *Record, _ Field, v []byte) bool {
+	fct := ascii.HasPrefixFold(v, "fct")
+	switch {
+	case fct && !ascii.HasPrefixFold(v[3:], "ems"):
+		return r.setIfUnset(EMSEndpointSerial, v)
+	case fct || ascii.HasPrefixFold(v, "fg"):
+		return r.setIfUnset(ObserverSerial, v)
+	}
+	return false
+}
+
+func asFile(r *Record, _ Field, v []byte) bool { return setPath(r, FilePath, FileName, v) }
+
+func asProcess(r *Record, _ Field, v []byte) bool {
+	return setPath(r, ProcessExecutable, ProcessName, v)
+}
+
+// setPath puts a path and its last part into two fields, a bare name into one.
+func setPath(r *Record, path, name Field, v []byte) bool {
+	base := baseName(v)
+	if len(base) == len(v) {
+		return r.setIfUnset(name, v)
+	}
+	if !r.setIfUnset(path, v) {
+		return false
+	}
+	if len(base) > 0 && !r.Set.Has(name) {
+		r.SetText(name, base)
+	}
+	return true
+}
+
+// asHash takes a checksum to the field of its length.
+func asHash(r *Record, _ Field, v []byte) bool {
+	f, ok := hashField(v)
+	return ok && asLower(r, f, v)
+}
+
+// asVulnRef takes a CVE id or a URL.
+func asVulnRef(r *Record, _ Field, v []byte) bool {
+	if ascii.HasPrefixFold(v, "cve-") {
+		return r.setIfUnset(VulnID, v)
+	}
+	return bytes.Contains(v, []byte("://")) && r.setIfUnset(VulnReference, v)
+}
+
+// asVulnCategories takes a list; empty parts are left out.
+func asVulnCategories(r *Record, to Field, v []byte) bool {
+	some := false
+	if !allOf(v, func(part []byte) bool { some = some || len(part) > 0; return true }) {
+		return false
+	}
+	eachPart(v, func(part []byte) {
+		if len(part) > 0 {
+			r.addToList(to, listVulnCategory, part)
+		}
+	})
+	return some
+}

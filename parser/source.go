@@ -1,0 +1,98 @@
+package parser
+
+import (
+	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/line"
+)
+
+// Source is who wrote a line, and what it says for sure of its category.
+type Source struct {
+	By    dict.Source
+	ID    []byte     // id, logid or log_id, nil without one
+	Token dict.Token // ems- token of the line
+}
+
+var (
+	idKeys     = [...]dict.Key{dict.KeyID, dict.KeyLogid, dict.KeyLogID}
+	deviceKeys = [...]dict.Key{dict.KeyDevid, dict.KeyDeviceID}
+	tokenKeys  = [...]dict.Key{dict.KeySubtype, dict.KeyType, dict.KeyLogtype, dict.KeyLogType, dict.KeyModule}
+
+	// Only FortiClient writes these keys.
+	clientKeys = dict.SetOf(dict.KeyFctver, dict.KeyFctsn)
+	// A line with any of these keys belongs to FortiEMS.
+	fortiEMSKeys = dict.SetOf(dict.KeyEmsserial, dict.KeyEmshostname, dict.KeyFctver, dict.KeyFctsn, dict.KeyFctuid, dict.KeyFctemssn)
+)
+
+// identify finds out who wrote a line, and whether it belongs to FortiEMS.
+func identify(l *line.Line) (s Source, matched bool) {
+	s.ID = findID(&l.Pairs)
+	device := l.Pairs.FirstValue(deviceKeys[:]...)
+	clientID, gateID := isClientID(s.ID), isGateID(s.ID)
+	switch {
+	case gateID || ascii.HasPrefixFold(device, "fg"):
+		s.By = dict.FortiGate
+	case clientID || l.Pairs.HasAny(&clientKeys):
+		s.By = dict.FortiClient
+	default:
+		s.By = dict.EMS
+	}
+	var prefixed bool
+	s.Token, prefixed = findToken(l, s.By)
+	return s, prefixed || gateID || l.CEF.Endpoint || l.Pairs.HasAny(&fortiEMSKeys) ||
+		clientID && (s.ID[1] == '6' || s.ID[1] == '8') ||
+		ascii.HasPrefixFold(device, "fct") || ascii.HasPrefixFold(l.Pairs.Value(dict.KeyDevname), "fct")
+}
+
+// findID returns the first log id that is one of FortiClient or of FortiGate's endpoint
+// events, else the first one: a relay may add an id of its own.
+func findID(pairs *line.Pairs) (id []byte) {
+	for _, k := range idKeys {
+		v := pairs.Value(k)
+		if isClientID(v) || isGateID(v) {
+			return v
+		}
+		if id == nil {
+			id = v
+		}
+	}
+	return id
+}
+
+// isClientID reports whether an id is one of FortiClient: 9xxxx.
+func isClientID(id []byte) bool { return len(id) == 5 && id[0] == '9' && ascii.AllDigits(id) }
+
+// isGateID reports whether an id is one of FortiGate about its endpoints (0107xxxxxx) or
+// its EMS connector (0112xxxxxx).
+func isGateID(id []byte) bool {
+	return len(id) == 10 && (string(id[:4]) == "0107" || string(id[:4]) == "0112") && ascii.AllDigits(id)
+}
+
+// findToken returns the ems- token of the line: from subtype, type, a logtype or module
+// key, the syslog app name, or the name of a CEF header, in this order. prefixed is false
+// for a bare token, as in subtype=vpn, which counts only in subtype and type of a line that
+// EMS wrote and does not make a line one of FortiEMS.
+func findToken(l *line.Line, by dict.Source) (t dict.Token, prefixed bool) {
+	t = dict.NoToken
+	for _, k := range tokenKeys {
+		if v := l.Pairs.Value(k); v != nil {
+			if t = max(t, dict.FindToken(v)); t >= 0 {
+				return t, true
+			}
+		}
+	}
+	for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name} {
+		if t = max(t, dict.FindToken(v)); t >= 0 {
+			return t, true
+		}
+	}
+	prefixed = t != dict.NoToken
+	if by == dict.EMS {
+		for _, k := range tokenKeys[:2] {
+			if bare := dict.BareToken(l.Pairs.Value(k)); bare != dict.NoToken {
+				return bare, prefixed
+			}
+		}
+	}
+	return t, prefixed
+}
