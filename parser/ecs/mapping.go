@@ -111,7 +111,7 @@ var fieldTable = []mapping{
 	{"dstip", anySource, DestinationIP, asIP, ""},
 	{"dstport", anySource, DestinationPort, asPort, ""},
 	{"destport", anySource, DestinationPort, asPort, ""},
-	{"remotename", anySource, DestinationDomain, asDomain, "and `url.domain` with url; a port behind it is `destination.port`"},
+	{"remotename", anySource, DestinationDomain, asDomain, "and `url.domain` with url; a port after it is `destination.port`"},
 	{"destaddr", anySource, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`"},
 	{"remotegw", anySource, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`, `destination.port`"},
 	{"rcvdbyte", anySource, DestinationBytes, asCount, ""},

@@ -4,7 +4,6 @@
 package golden
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"flag"
@@ -36,9 +35,15 @@ const receivedSec, receivedNsec = 1733392800, 123456789
 // corpusCase is a folder of the corpus.
 type corpusCase struct {
 	name, dir string
-	lines     []string
+	rows      []row
 	flat      bool
 	enricher  *enrich.Enricher
+}
+
+// row is a row of lines.tsv: a line, and what it means.
+type row struct {
+	meaning []string // category, action, outcome, kind; "-" for none
+	line    string
 }
 
 func corpus(t *testing.T) []corpusCase {
@@ -49,15 +54,27 @@ func corpus(t *testing.T) []corpusCase {
 	}
 	var cases []corpusCase
 	for _, dir := range dirs {
-		text, err := os.ReadFile(dir + "/input.log")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := corpusCase{name: filepath.Base(dir), dir: dir, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")}
+		c := corpusCase{name: filepath.Base(dir), dir: dir, rows: readRows(t, dir+"/lines.tsv")}
 		c.enricher, c.flat = newEnricher(t, dir)
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+func readRows(t *testing.T, file string) (rows []row) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+		columns := strings.SplitN(line, "\t", 5)
+		if len(columns) != 5 {
+			t.Fatalf("%s:%d: category, action, outcome, kind and the line are expected, separated by tabs", file, i+1)
+		}
+		rows = append(rows, row{columns[:4], columns[4]})
+	}
+	return rows
 }
 
 // newEnricher builds the enricher with the options of a case.
@@ -141,12 +158,15 @@ func (r record) get(name string) any {
 	return v
 }
 
+// TestCorpusGivesTheGoldenRecords compares input.log and expected.ndjson with what the
+// lines of lines.tsv give. -update writes both.
 func TestCorpusGivesTheGoldenRecords(t *testing.T) {
 	for _, c := range corpus(t) {
 		t.Run(c.name, func(t *testing.T) {
-			var got bytes.Buffer
-			for _, line := range c.lines {
-				if r := c.run(t, line); r != nil {
+			var input, got bytes.Buffer
+			for _, row := range c.rows {
+				input.WriteString(row.line + "\n")
+				if r := c.run(t, row.line); r != nil {
 					b, err := json.Marshal(r) // keys in alphabetical order
 					if err != nil {
 						t.Fatal(err)
@@ -154,60 +174,47 @@ func TestCorpusGivesTheGoldenRecords(t *testing.T) {
 					got.Write(append(b, '\n'))
 				}
 			}
-			file := c.dir + "/expected.ndjson"
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			compare(t, got.String(), string(want))
+			checkFile(t, c.dir+"/input.log", input.Bytes())
+			checkFile(t, c.dir+"/expected.ndjson", got.Bytes())
 		})
 	}
 }
 
-func compare(t *testing.T, got, want string) {
+func checkFile(t *testing.T, file string, got []byte) {
 	t.Helper()
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
 	if len(g) != len(w) {
-		t.Errorf("%d records, want %d", len(g)-1, len(w)-1)
+		t.Errorf("%s has %d lines, want %d (make golden)", file, len(w)-1, len(g)-1)
 	}
 	for i := range min(len(g), len(w)) {
 		if g[i] != w[i] {
-			t.Errorf("record %d (make golden writes it anew)\n got %s\nwant %s", i+1, g[i], w[i])
+			t.Errorf("%s:%d (make golden)\n got %s\nwant %s", file, i+1, g[i], w[i])
 		}
 	}
 }
 
-// TestLinesMeanWhatTheyMean compares with intent.tsv, which people wrote from the
-// meaning of the lines and no program writes.
+// TestLinesMeanWhatTheyMean compares with the meanings in lines.tsv, which people wrote
+// from the text of the lines.
 func TestLinesMeanWhatTheyMean(t *testing.T) {
 	for _, c := range corpus(t) {
 		if c.flat {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
-			f, err := os.Open(c.dir + "/intent.tsv")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			n := 0
-			for lines := bufio.NewScanner(f); lines.Scan(); n++ {
-				if n >= len(c.lines) {
-					t.Fatalf("intent.tsv has more rows than input.log has lines")
+			for i, row := range c.rows {
+				if got := meaning(c.run(t, row.line)); !slices.Equal(got, row.meaning) {
+					t.Errorf("lines.tsv:%d means %v, want %v\n%s", i+1, got, row.meaning, row.line)
 				}
-				got := meaning(c.run(t, c.lines[n]))
-				if want := strings.Split(lines.Text(), "\t"); !slices.Equal(got, want) {
-					t.Errorf("line %d means %v, want %v\n%s", n+1, got, want, c.lines[n])
-				}
-			}
-			if n != len(c.lines) {
-				t.Errorf("%d rows in intent.tsv for %d lines", n, len(c.lines))
 			}
 		})
 	}
@@ -240,7 +247,8 @@ func TestRecordsAreECS(t *testing.T) {
 		if c.flat {
 			continue
 		}
-		for i, line := range c.lines {
+		for i, row := range c.rows {
+			line := row.line
 			r := c.run(t, line)
 			if r.get("fortinet.ems.category") == nil && r.get("event.kind") == nil {
 				continue
@@ -337,7 +345,8 @@ func TestNoPairIsLost(t *testing.T) {
 		if c.flat || strings.HasPrefix(c.name, "quirk-formats") || strings.HasPrefix(c.name, "quirk-quotes") {
 			continue
 		}
-		for i, line := range c.lines {
+		for i, row := range c.rows {
+			line := row.line
 			r := c.run(t, line)
 			if r.get("fortinet.ems.category") == nil {
 				continue
