@@ -21,9 +21,9 @@ const (
 	outputDescription = "Ship records to Elasticsearch or OpenSearch, nothing lost, nothing twice"
 )
 
-// outputs holds the running output instances by the handle that the host keeps as
-// their context.
-var outputs table[*shipment]
+// outputs are the running output instances by the handle that the host keeps as their
+// context.
+var outputs table[*outputInstance]
 
 // FLBPluginRegister names the output to the host. def is the host's.
 //
@@ -44,13 +44,13 @@ func FLBPluginUnregister(def unsafe.Pointer) {
 	}
 }
 
-// ftntOutputInit starts an instance, or refuses to and says why. plugin is the
+// ftntOutputInit starts an instance, or refuses to and logs why. plugin is the
 // proxy's struct flbgo_output_plugin.
 //
 //export ftntOutputInit
 func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
 	ins := C.ftnt_output_instance(plugin)
-	name := outputInstance(ins)
+	name := outputInstanceName(ins)
 	log := hostlog.New("output", outputName, name, hostLevel(int(C.ftnt_output_level(ins))), logInterval, hostWrite)
 	defer func() {
 		if v := recover(); v != nil {
@@ -58,7 +58,7 @@ func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
 			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
 		}
 	}()
-	o, err := newShipment(name, func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
+	o, err := newOutputInstance(name, func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
 	if err != nil {
 		for _, e := range option.Errors(err) {
 			log.Printf(hostlog.Error, "%v", e)
@@ -91,7 +91,7 @@ func ftntOutputFlush(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, tag *C
 	return C.int(output.FLB_RETRY)
 }
 
-// ftntOutputExit ends an instance: flushes in flight hand their chunks back.
+// ftntOutputExit ends an instance: running flushes hand their chunks back.
 //
 //export ftntOutputExit
 func ftntOutputExit(handle C.uintptr_t) (result C.int) {
@@ -108,8 +108,8 @@ func ftntOutputExit(handle C.uintptr_t) (result C.int) {
 	return C.int(output.FLB_OK)
 }
 
-// outputInstance is the host's name of an output instance.
-func outputInstance(ins unsafe.Pointer) string {
+// outputInstanceName is the host's name of an output instance.
+func outputInstanceName(ins unsafe.Pointer) string {
 	name := C.ftnt_output_name(ins)
 	if name == nil {
 		return outputName

@@ -3,13 +3,14 @@
 // are absent or older, and makes sure that the first document will not create a
 // plain index where a data stream is meant to be.
 //
-// What is newer than ours or made by somebody else is never touched. Doing it
-// twice, or from several agents at once, is harmless. What the server refuses is
-// told in one line; delivery goes on if the target can take documents without it.
+// For each resource it asks what the server has, decide says what to do about it, and
+// install.go does it. What is newer than ours or made by somebody else is never changed.
+// Doing it twice, or from several agents at once, is harmless. What the server refuses
+// gets one line; delivery goes on if the target can take documents without it.
 //
-// It asks with ordinary requests, without a product check, and keeps no state but
-// whether it has succeeded. Lines hold names, versions, statuses and the server's
-// reasons, never credentials.
+// Requests go through eshttp, whose errors say host, cause and remedy. There is no
+// product check and no state but whether it has succeeded. Lines hold names, versions,
+// statuses and the server's reasons, never credentials.
 package bootstrap
 
 import (
@@ -24,13 +25,14 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/option"
 )
 
 // Options of a Bootstrap.
 type Options struct {
-	Transport esapi.Transport // sends with credentials and TLS; its own retries off
+	Transport esapi.Transport // *eshttp.Client; sends with credentials and TLS
 	Config    option.OutputConfig
 	Log       *hostlog.Logger
 	Now       func() time.Time // for the throttling of lines; nil: time.Now
@@ -160,18 +162,11 @@ func (b *Bootstrap) server(ctx context.Context) (server, error) {
 		return server{}, fmt.Errorf("which product is this: %w", err)
 	case info.Version.Distribution == opensearch:
 		return server{opensearch, info.Version.Number}, nil
-	case a.ok() && info.Version.Number != "", a.header.Get("X-Elastic-Product") == "Elasticsearch":
+	case a.OK() && info.Version.Number != "", a.Header.Get("X-Elastic-Product") == "Elasticsearch":
 		return server{elasticsearch, info.Version.Number}, nil
-	case a.status == http.StatusForbidden, a.status == http.StatusNotFound, a.ok():
+	case a.Status == http.StatusForbidden, a.Status == http.StatusNotFound, a.OK():
 		// A gateway may hide the version. What the target is decides then.
 		return server{}, nil
 	}
-	return server{}, fmt.Errorf("GET / is not answered as Elasticsearch or OpenSearch would (%s); set product if a gateway hides them", shown(a))
-}
-
-func shown(a answer) string {
-	if a.ok() {
-		return fmt.Sprintf("status %d without a version", a.status)
-	}
-	return a.reason()
+	return server{}, fmt.Errorf("%w; this is not how Elasticsearch or OpenSearch answer: %s", a.Err(), eshttp.HintProduct)
 }

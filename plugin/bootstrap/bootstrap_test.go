@@ -190,8 +190,8 @@ func TestPrivilegesMissing(t *testing.T) {
 		warn    string
 		fails   string
 	}{
-		{"may not write, stream exists", opensearch, []string{putTemplate}, func(f *fake) { f.streams = []string{"logs-fortinet.fortiems-default"} }, "cannot be installed: status 403", ""},
-		{"may not read, stream exists", opensearch, []string{getTemplate}, func(f *fake) { f.streams = []string{"logs-fortinet.fortiems-default"} }, "cannot be read: status 403", ""},
+		{"may not write, stream exists", opensearch, []string{putTemplate}, func(f *fake) { f.streams = []string{"logs-fortinet.fortiems-default"} }, "answered 403 security_exception (action is unauthorized for user): give the user the cluster privileges", ""},
+		{"may not read, stream exists", opensearch, []string{getTemplate}, func(f *fake) { f.streams = []string{"logs-fortinet.fortiems-default"} }, "answered 403 security_exception", ""},
 		{"may not write, index or alias exists", opensearch, []string{putTemplate}, func(f *fake) { f.indices = []string{"logs-fortinet.fortiems-default"} }, "cannot be installed", ""},
 		{"may not write, nothing there", opensearch, []string{putTemplate}, nil, "cannot be installed", "does not exist and no index template would make one"},
 		{"may not write or look, OpenSearch", opensearch, []string{putTemplate, getStream, head, list}, nil, "cannot be installed", "may not look"},

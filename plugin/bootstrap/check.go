@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"fluent-bit-fortiems/plugin/eshttp"
 )
 
 // checkTarget decides whether documents may go to the data stream although its
@@ -28,7 +30,7 @@ func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error
 	case s.product == elasticsearch && strings.HasPrefix(target, builtinPrefix):
 		return nil
 	}
-	return fmt.Errorf("it cannot be told whether the data stream %s exists (the user may not look): %s; give the user the privilege view_index_metadata (OpenSearch: indices:admin/data_stream/get, indices:admin/get), or set bootstrap off once it does", target, why)
+	return fmt.Errorf("it cannot be told whether the data stream %s exists (the user may not look): %s; %s", target, why, eshttp.HintLook)
 }
 
 type targetState int
@@ -51,20 +53,20 @@ func (b *Bootstrap) targetState(ctx context.Context, s server, target string) (t
 	if err != nil {
 		return unusable, err
 	}
-	if a.ok() && len(streams.DataStreams) > 0 {
+	if a.OK() && len(streams.DataStreams) > 0 {
 		return usable, nil
 	}
 	state := unusable
-	if a.status == http.StatusForbidden {
+	if a.Status == http.StatusForbidden {
 		state = unknown
 	}
 	a, err = b.call(ctx, http.MethodHead, "/"+url.PathEscape(target), nil)
 	switch {
 	case err != nil:
 		return unusable, err
-	case a.ok():
+	case a.OK():
 		return usable, nil
-	case a.status == http.StatusForbidden:
+	case a.Status == http.StatusForbidden:
 		state = unknown
 	}
 	made, err := b.templateMakes(ctx, s, target)
@@ -74,7 +76,7 @@ func (b *Bootstrap) targetState(ctx context.Context, s server, target string) (t
 	return max(state, made), nil
 }
 
-// templateMakes tells whether the template that the server would choose for the
+// templateMakes reports whether the template that the server would choose for the
 // target makes a data stream.
 func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) (targetState, error) {
 	var list struct {
@@ -91,9 +93,9 @@ func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) 
 	switch {
 	case err != nil:
 		return unusable, err
-	case a.status == http.StatusForbidden, !a.ok() && s.product != opensearch:
+	case a.Status == http.StatusForbidden, !a.OK() && s.product != opensearch:
 		return unknown, nil // OpenSearch answers, and has no template of its own
-	case !a.ok():
+	case !a.OK():
 		return unusable, nil
 	}
 	best, state := int64(-1), unusable
@@ -111,7 +113,7 @@ func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) 
 	return state, nil
 }
 
-// matches tells whether name fits pattern, in which * stands for any text.
+// matches reports whether name fits pattern, in which * stands for any text.
 func matches(pattern, name string) bool {
 	first, rest, any := strings.Cut(pattern, "*")
 	if !any {

@@ -9,19 +9,49 @@ import (
 	"regexp"
 	"strconv"
 
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
-// found is what stands on the server under a name of ours.
+// found is what the server has under a name of ours.
 type found struct {
 	exists  bool
 	ours    bool
 	version int
 }
 
-// install puts everything in place. The text is empty when the template of the
-// records is ours and at least as new as this program's; otherwise it says why it
-// is not. An error means: later.
+// decision is what to do about a template or policy.
+type decision int
+
+const (
+	create      decision = iota // it is absent
+	replace                     // it is ours and older
+	keep                        // it is ours and the same
+	keepNewer                   // it is ours and newer
+	keepForeign                 // it is not ours
+	keepUnread                  // the server does not show it
+)
+
+// decide compares what the server answered with status and found with the version that
+// we have.
+func decide(status int, f found, version int) decision {
+	switch ok := status/100 == 2; {
+	case status == http.StatusNotFound, ok && !f.exists:
+		return create
+	case !ok:
+		return keepUnread
+	case !f.ours:
+		return keepForeign
+	case f.version > version:
+		return keepNewer
+	case f.version == version:
+		return keep
+	}
+	return replace
+}
+
+// install puts everything in place. why is empty when the template of the records is
+// ours and at least as new as this program's. An error means: try again later.
 func (b *Bootstrap) install(ctx context.Context, s server) (why string, err error) {
 	if s.product == "" {
 		why = "the server does not tell its version, so the product is unknown: set product"
@@ -61,7 +91,7 @@ func (b *Bootstrap) installTemplate(ctx context.Context, s server, t *template, 
 			return "", err
 		}
 		what := fmt.Sprintf("index template %s", t.name)
-		if why, done := b.keep(what, t.name, f, a, version); done {
+		if why, kept := b.keeps(what, t.name, f, a, version); kept {
 			return why, nil
 		}
 		query := ""
@@ -72,58 +102,48 @@ func (b *Bootstrap) installTemplate(ctx context.Context, s server, t *template, 
 		if err != nil {
 			return "", err
 		}
-		if a.ok() {
+		if a.OK() {
 			b.log.Printf(hostlog.Info, "%s version %d installed for %s", what, version, t.pattern)
 			return "", nil
 		}
 		if again, _, err := b.findTemplate(ctx, path); err != nil {
 			return "", err
 		} else if f.exists || !again.exists {
-			why = fmt.Sprintf("%s cannot be installed: %s", what, a.reason())
-			b.refused(t.name, "%s%s", why, hint(a))
+			why = fmt.Sprintf("%s cannot be installed: %v", what, a.Err())
+			b.refused(t.name, "%s", why)
 			return why, nil
 		}
 	}
 	return fmt.Sprintf("index template %s is changed by others at this moment", t.name), nil
 }
 
-// keep tells whether to leave alone what is on the server, and why it is not ours.
-func (b *Bootstrap) keep(what, kind string, f found, a answer, version int) (why string, done bool) {
-	switch {
-	case a.status == http.StatusNotFound || (a.ok() && !f.exists):
+// keeps decides about a resource and logs the decision. kept says that it stays as it is,
+// why that it is not known to be ours.
+func (b *Bootstrap) keeps(what, kind string, f found, a *eshttp.Answer, version int) (why string, kept bool) {
+	switch decide(a.Status, f, version) {
+	case create:
 		return "", false
-	case !a.ok():
-		why = fmt.Sprintf("%s cannot be read: %s", what, a.reason())
-		b.refused(kind, "%s%s", why, hint(a))
-		return why, true
-	case !f.ours:
+	case replace:
+		b.log.Printf(hostlog.Info, "%s version %d is older than %d and is replaced", what, f.version, version)
+		return "", false
+	case keepNewer:
+		b.log.Printf(hostlog.Info, "%s version %d is newer than %d and stays as it is", what, f.version, version)
+	case keepForeign:
 		why = fmt.Sprintf("%s is not ours", what)
 		b.refused(kind, "%s and stays as it is; rename it to get ours, or set bootstrap off", why)
-		return why, true
-	case f.version > version:
-		b.log.Printf(hostlog.Info, "%s version %d is newer than %d and stays as it is", what, f.version, version)
-		return "", true
-	case f.version == version:
-		return "", true
+	case keepUnread:
+		why = fmt.Sprintf("%s cannot be read: %v", what, a.Err())
+		b.refused(kind, "%s", why)
 	}
-	b.log.Printf(hostlog.Info, "%s version %d is older than %d and is replaced", what, f.version, version)
-	return "", false
+	return why, true
 }
 
-// hint says what an operator can do about a refusal.
-func hint(a answer) string {
-	if a.status == http.StatusForbidden {
-		return "; give the user the cluster privileges manage_index_templates and manage_ilm (OpenSearch: cluster_manage_index_templates and cluster:admin/opendistro/ism/*), or install the files of conf/ and set bootstrap off"
-	}
-	return ""
-}
-
-// refused writes the one line of something that the server or others keep us from.
+// refused logs what the server or a resource of others prevents.
 func (b *Bootstrap) refused(kind, format string, args ...any) {
 	b.log.Limited(hostlog.Warn, "bootstrap "+kind, b.now(), format, args...)
 }
 
-func (b *Bootstrap) findTemplate(ctx context.Context, path string) (found, answer, error) {
+func (b *Bootstrap) findTemplate(ctx context.Context, path string) (found, *eshttp.Answer, error) {
 	var list struct {
 		Templates []struct {
 			Template struct {
@@ -132,7 +152,7 @@ func (b *Bootstrap) findTemplate(ctx context.Context, path string) (found, answe
 		} `json:"index_templates"`
 	}
 	a, err := b.get(ctx, path, &list)
-	if err != nil || !a.ok() || len(list.Templates) == 0 {
+	if err != nil || !a.OK() || len(list.Templates) == 0 {
 		return found{}, a, err
 	}
 	return list.Templates[0].Template.Meta.found(), a, nil
@@ -146,9 +166,8 @@ func (m meta) found() found {
 	return found{exists: true, ours: m["managed_by"] == managedBy, version: int(version)}
 }
 
-// installPolicy installs the lifecycle policy. It is a convenience: nothing that
-// goes wrong with it keeps documents back, except a server that cannot be reached.
-// It returns whether templates may name the policy.
+// installPolicy installs the lifecycle policy. Documents go on without it, unless the
+// server cannot be reached. It returns whether templates may name the policy.
 func (b *Bootstrap) installPolicy(ctx context.Context, s server) (lifecycle bool, err error) {
 	name, patterns := b.plan.streams()
 	if name == "" {
@@ -173,7 +192,7 @@ func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) 
 		return false, err
 	}
 	if missing(a) {
-		b.refused("policy", "no lifecycle policy is installed: the server has no ILM (%s)", a.reason())
+		b.refused("policy", "no lifecycle policy is installed: the server has no ILM (%v)", a.Err())
 		return false, nil
 	}
 	var f found
@@ -187,38 +206,38 @@ func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) 
 		f = p.Policy.Meta.found()
 	}
 	what := "lifecycle policy " + dataName
-	if _, done := b.keep(what, "policy", f, a, version); done {
+	if _, kept := b.keeps(what, "policy", f, a, version); kept {
 		return true, nil // a policy that is missing after all shows up in ILM's explain, and nothing is lost
 	}
 	a, err = b.putPolicy(ctx, what, path, doc, version)
 	// A core without x-pack takes the question for one about a document (404) and
 	// refuses the answer. Not being allowed to says nothing about the feature.
-	return a.ok() || a.status == http.StatusForbidden, err
+	return err == nil && (a.OK() || a.Status == http.StatusForbidden), err
 }
 
-// putPolicy installs a policy; a refusal is told and no error.
-func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[string]any, version int) (answer, error) {
+// putPolicy installs a policy; a refusal is logged and no error.
+func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[string]any, version int) (*eshttp.Answer, error) {
 	body, err := json.Marshal(doc)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	a, err := b.put(ctx, path, body)
 	switch {
 	case err != nil:
-	case a.ok():
+	case a.OK():
 		b.log.Printf(hostlog.Info, "%s version %d installed", what, version)
-	case a.status == http.StatusConflict: // another agent was faster
+	case a.Status == http.StatusConflict: // another agent was faster
 		b.log.Printf(hostlog.Info, "%s is being installed by another agent", what)
 	default:
-		b.refused("policy", "%s cannot be installed: %s%s", what, a.reason(), hint(a))
+		b.refused("policy", "%s cannot be installed: %v", what, a.Err())
 	}
 	return a, err
 }
 
-// missing tells a server without the feature from one without the policy: the
-// former knows no such path, is told to have none (405), or says that it is gone.
-func missing(a answer) bool {
-	return a.status == http.StatusBadRequest || a.status == http.StatusMethodNotAllowed || a.status == http.StatusGone
+// missing reports whether the server has no such feature. One without the policy only
+// answers 404.
+func missing(a *eshttp.Answer) bool {
+	return a.Status == http.StatusBadRequest || a.Status == http.StatusMethodNotAllowed || a.Status == http.StatusGone
 }
 
 // ismMark is how a policy of ours begins its description; ISM has no _meta.
@@ -249,16 +268,16 @@ func (b *Bootstrap) installISM(ctx context.Context, name string, patterns []stri
 		return err
 	}
 	if missing(a) {
-		b.refused("policy", "no lifecycle policy is installed: the server has no Index State Management (%s)", a.reason())
+		b.refused("policy", "no lifecycle policy is installed: the server has no Index State Management (%v)", a.Err())
 		return nil
 	}
 	var f found
-	if a.ok() {
+	if a.OK() {
 		f = found{exists: true, version: ismVersion(got.Policy.Description)}
 		f.ours = f.version > 0
 	}
 	what := "lifecycle policy " + name
-	if _, done := b.keep(what, "policy", f, a, version); done {
+	if _, kept := b.keeps(what, "policy", f, a, version); kept {
 		return nil
 	}
 	if f.exists {

@@ -11,7 +11,7 @@ import (
 )
 
 // Names of what is installed for the default targets. Those for other targets
-// carry the prefix customName, so that they meet nobody else's.
+// carry the prefix customName, to avoid name clashes.
 const (
 	dataName   = "logs-fortinet.fortiems"
 	deadName   = "logs-fortinet.fortiems.dead_letter"
@@ -93,7 +93,7 @@ func wildcards(index string) string {
 	return b.String()
 }
 
-// tooGeneral tells whether an index pattern could match indices and data streams
+// tooGeneral reports whether an index pattern could match indices and data streams
 // of others: it has to begin with a name of its own.
 func tooGeneral(pattern string) bool {
 	prefix, _, any := strings.Cut(pattern, "*")

@@ -138,7 +138,7 @@ func TestRealElasticsearchCore(t *testing.T) {
 	if err := b.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], "cannot be installed: status 400") {
+	if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], "answered 400") {
 		t.Errorf("%q", w)
 	}
 	// The types of the other variant are all in the core.

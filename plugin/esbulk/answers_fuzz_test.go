@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"fluent-bit-fortiems/test/fakees"
 )
@@ -157,6 +158,11 @@ func TestManyAnswers(t *testing.T) {
 	}
 }
 
+// scripted is a client with one host.
+type scripted struct{ esapi.Transport }
+
+func (scripted) Hosts() int { return 1 }
+
 func flushAgainst(t *testing.T, program []byte, n uint8) {
 	count := int(n%10) + 1
 	s, log := shipper(t, map[string]string{"bulk_max_docs": "4", "compress": "off"})
@@ -165,11 +171,11 @@ func flushAgainst(t *testing.T, program []byte, n uint8) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.transport.client = client
+	s.client = scripted{client}
 	s.pause = func(ctx context.Context, d time.Duration) bool { return ctx.Err() == nil && d < 10*time.Second }
 	chunk := chunkOf(count)
 	for tries := 0; s.Flush(t.Context(), "tag", chunk) != OK; tries++ {
-		s.holdUntil.Store(0) // as if the time that the server asked for were over
+		s.retryAt.Store(0) // as if the time that the server asked for were over
 		if len(v.program) == 0 && tries > 500 {
 			t.Fatalf("not OK with a server that stores everything: %q", log.all())
 		}

@@ -18,17 +18,22 @@ type batch struct {
 type doc struct {
 	position  int // in the chunk; in a batch of dead letters the number of the letter
 	action    int // start of the action line
-	targetEnd int // end of the index name, which begins behind actionHead
+	targetEnd int // end of the index name, which begins after actionHead
 	body, end int // the document with its newline
 	sec       int64
 	nsec      int32
 }
 
-const actionHead = `{"create":{"_index":"`
+// The action line: actionHead, index name, idHead and _id if there is one, actionTail.
+const (
+	actionHead = `{"create":{"_index":"`
+	idHead     = `","_id":"`
+	actionTail = "\"}}\n"
+)
 
 func (b *batch) reset() { b.buf, b.docs = b.buf[:0], b.docs[:0] }
 
-// target returns the name of the index of a document as it stands in JSON.
+// target returns the name of the index of a document as JSON text.
 func (b *batch) target(d *doc) []byte { return b.buf[d.action+len(actionHead) : d.targetEnd] }
 
 // document returns the JSON of a document without the newline.
@@ -49,8 +54,8 @@ type reader struct {
 	skipped uint64 // events that were delivered by an earlier flush
 }
 
-// unfit is an event that cannot become a document.
-type unfit struct {
+// unconvertible is an event that cannot become a document.
+type unconvertible struct {
 	position int
 	raw      []byte // part of the chunk
 	reason   error
@@ -63,10 +68,10 @@ var (
 	errNoEvent = errors.New("not an event")
 )
 
-// fill puts the next documents into b until it holds maxDocs of them or another
-// would make it longer than maxBytes; a longer document goes alone. Events that
-// cannot become documents are returned. b stays empty at the end of the chunk.
-func (r *reader) fill(b *batch, maxBytes, maxDocs int) (bad []unfit) {
+// fill puts the next documents into b, at most maxDocs of them and maxBytes; a longer
+// document goes alone. Events that cannot become documents are returned. b stays empty
+// at the end of the chunk.
+func (r *reader) fill(b *batch, maxBytes, maxDocs int) (bad []unconvertible) {
 	b.reset()
 	for len(r.rest) > 0 && len(b.docs) < maxDocs {
 		if len(bad) >= maxDocs {
@@ -75,14 +80,14 @@ func (r *reader) fill(b *batch, maxBytes, maxDocs int) (bad []unfit) {
 		ev, rest, err := event.Next(r.rest)
 		raw := r.rest[:len(r.rest)-len(rest)]
 		if err != nil {
-			// What follows cannot be taken apart: it is one letter.
+			// What follows cannot be taken apart: it is one dead letter.
 			raw, rest = r.rest, nil
 		}
 		switch {
 		case r.done.has(r.position):
 			r.skipped++
 		case err != nil:
-			bad = append(bad, unfit{position: r.position, raw: raw, reason: errCorrupt})
+			bad = append(bad, unconvertible{position: r.position, raw: raw, reason: errCorrupt})
 		case len(ev.Record) == 0 && isMarker(&ev):
 			r.markers++
 		case len(ev.Record) == 0:
@@ -90,11 +95,11 @@ func (r *reader) fill(b *batch, maxBytes, maxDocs int) (bad []unfit) {
 			if ev.TimeEnd > 0 {
 				reason = errNoMap
 			}
-			bad = append(bad, unfit{position: r.position, raw: raw, reason: reason})
+			bad = append(bad, unconvertible{position: r.position, raw: raw, reason: reason})
 		default:
 			start := len(b.buf)
 			if err := r.add(b, &ev); err != nil {
-				bad = append(bad, unfit{position: r.position, raw: raw, reason: err, sec: ev.Sec, nsec: ev.Nsec})
+				bad = append(bad, unconvertible{position: r.position, raw: raw, reason: err, sec: ev.Sec, nsec: ev.Nsec})
 			} else if len(b.buf) > maxBytes && len(b.docs) > 1 {
 				b.buf, b.docs = b.buf[:start], b.docs[:len(b.docs)-1]
 				return bad // it is the first of the next batch
@@ -122,7 +127,7 @@ func (r *reader) add(b *batch, ev *event.Event) error {
 		b.buf = append(b.buf, idHead...)
 		b.buf = r.id.appendDocID(b.buf, r.position)
 	}
-	b.buf = append(b.buf, '"', '}', '}', '\n')
+	b.buf = append(b.buf, actionTail...)
 	d.body = len(b.buf)
 	buf, err := r.enc.document(b.buf, ev.Sec, ev.Nsec, ev.Body, ev.Count)
 	if err != nil {
@@ -166,9 +171,7 @@ func (p *positions) merge(q *positions) {
 	}
 }
 
-const idHead = `","_id":"`
-
 // docID appends the _id of a document. The document must have one.
 func (b *batch) docID(dst []byte, d *doc) []byte {
-	return append(dst, b.buf[d.targetEnd+len(idHead):d.body-len("\"}}\n")]...)
+	return append(dst, b.buf[d.targetEnd+len(idHead):d.body-len(actionTail)]...)
 }

@@ -100,9 +100,9 @@ var trouble = map[string]struct {
 	}}), sent: 2000, log: "about other documents"},
 	"connection cut after all was stored": {script: first(1, &fakees.Reply{Store: true, Hangup: true}), sent: 2000, log: "connection broke"},
 	"connection always cut, then normal":  {script: first(4, &fakees.Reply{Store: true, Hangup: true}), retries: 1, log: "connection broke"},
-	"slow past the deadline":              {script: first(1, &fakees.Reply{Store: true, Hang: true}), set: map[string]string{"flush_timeout": "1s"}, retries: 1, log: "did not answer within flush_timeout"},
+	"slow past the deadline":              {script: first(1, &fakees.Reply{Store: true, Hang: true}), set: map[string]string{"flush_timeout": "1s"}, retries: 1, log: "no answer before flush_timeout (1s) passed"},
 	"429 for the request":                 {script: first(2, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "1"}}), sent: 3000},
-	"429 for longer than the deadline":    {script: first(1, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "3600"}}), set: map[string]string{"flush_timeout": "1s"}, retries: -1, log: "overloaded (429)"},
+	"429 for longer than the deadline":    {script: first(1, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "3600"}}), set: map[string]string{"flush_timeout": "1s"}, retries: -1, log: "answered 429: the server is overloaded"},
 	"503 with Retry-After":                {script: first(1, &fakees.Reply{Status: 503, Header: map[string]string{"Retry-After": "1"}}), retries: 1, log: "answered 503"},
 	"redirect":                            {script: first(1, &fakees.Reply{Status: 302, Header: map[string]string{"Location": "http://127.0.0.1:1/"}}), retries: 1, log: "a redirect is not followed"},
 	"page of a proxy":                     {script: first(4, &fakees.Reply{Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Sign in</html>"}), retries: 1, log: "web page"},
@@ -300,7 +300,7 @@ func TestNothingIsLostNothingIsTwice(t *testing.T) {
 			if c.sent != 0 && sent != c.sent {
 				t.Errorf("%d documents sent, want %d", sent, c.sent)
 			}
-			if n := s.memory.age.Len(); n != 0 {
+			if n := s.delivered.age.Len(); n != 0 {
 				t.Errorf("%d chunks are still remembered", n)
 			}
 		})
@@ -472,7 +472,7 @@ func TestDeadLettersInAFile(t *testing.T) {
 
 func TestLetterFileRotatesAndSurvivesMoving(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dead.ndjson")
-	x, err := openFileLetters(path, 100)
+	x, err := openFileSink(path, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
@@ -39,50 +40,55 @@ type Bootstrapper interface {
 // Options of a Shipper.
 type Options struct {
 	Config    option.OutputConfig
+	Client    *eshttp.Client // of the instance; the caller closes it after the Shipper
+	Bootstrap Bootstrapper   // nil: always ready
 	Log       *hostlog.Logger
-	UserAgent string
 	Metrics   *metrics.Output  // nil: none
 	Now       func() time.Time // nil: time.Now
 	Rand      func() float64   // in [0, 1), for jitter, safe for concurrent use; nil: a random one
-
-	// Bootstrap makes the Bootstrapper, which sends through the transport of the
-	// instance. nil: always ready.
-	Bootstrap func(esapi.Transport) Bootstrapper
 }
 
 // Shipper delivers chunks. All methods are safe for concurrent use.
 type Shipper struct {
-	c         option.OutputConfig
-	log       *hostlog.Logger
-	now       func() time.Time
-	random    func() float64
-	transport *transport
-	bootstrap Bootstrapper
-	target    *target
-	letters   letters
-	memory    memory
-	count     counters
-	maxPooled int
-	pause     func(ctx context.Context, d time.Duration) bool
+	c           option.OutputConfig
+	log         *hostlog.Logger
+	now         func() time.Time
+	random      func() float64
+	client      client
+	bootstrap   Bootstrapper
+	target      *target
+	deadLetters deadLetterSink
+	delivered   deliveredDocs
+	count       counters
+	maxPooled   int // bytes of a buffer that is kept for another flush
+	pause       func(ctx context.Context, d time.Duration) bool
 
-	// holdUntil is when the server wants to be asked again, in Unix nanoseconds.
-	holdUntil atomic.Int64
+	// retryAt is when the server wants to be asked again, in Unix nanoseconds.
+	retryAt atomic.Int64
 
-	closing context.Context
-	cancel  context.CancelCauseFunc
-	mu      sync.Mutex
-	closed  bool
-	flights sync.WaitGroup
+	errTimeout error // why the deadline of a flush ended it
+	closing    context.Context
+	cancel     context.CancelCauseFunc
+	mu         sync.Mutex
+	closed     bool
+	flushes    sync.WaitGroup
 }
 
-var errClosing = errors.New("the output is stopping")
+// client is *eshttp.Client; an interface so that tests can answer for it.
+type client interface {
+	esapi.Transport
+	Hosts() int
+}
 
-// New prepares a Shipper. It reads the files that the options name and opens no
-// connection. The error joins all mistakes; each names the option.
+var errClosing = errors.New("the output stopped")
+
+// New prepares a Shipper. It opens the file of dead letters, if the options name one, and
+// no connection. The error joins all mistakes; each names the option.
 func New(o Options) (*Shipper, error) {
 	s := &Shipper{
-		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, pause: pause,
-		maxPooled: int(2*o.Config.BulkMaxBytes) + 1<<20,
+		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, client: o.Client, bootstrap: o.Bootstrap, pause: pause,
+		maxPooled:  int(2*o.Config.BulkMaxBytes) + 1<<20,
+		errTimeout: fmt.Errorf("flush_timeout (%v) passed", o.Config.FlushTimeout),
 	}
 	s.count.metrics = o.Metrics
 	if s.now == nil {
@@ -91,25 +97,14 @@ func New(o Options) (*Shipper, error) {
 	if s.random == nil {
 		s.random = rand.Float64
 	}
-	var errs []error
-	var err error
-	if s.target, err = parseTargets(&o.Config); err != nil {
-		errs = append(errs, err)
-	}
-	if s.transport, err = newTransport(&o.Config, o.UserAgent); err != nil {
-		errs = append(errs, err)
-	}
-	if s.letters, err = newLetters(&o.Config); err != nil {
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		if s.letters != nil {
-			s.letters.close()
+	var errTarget, errSink error
+	s.target, errTarget = parseTargets(&o.Config)
+	s.deadLetters, errSink = newDeadLetterSink(&o.Config)
+	if err := errors.Join(errTarget, errSink); err != nil {
+		if s.deadLetters != nil {
+			s.deadLetters.close()
 		}
 		return nil, err
-	}
-	if o.Bootstrap != nil {
-		s.bootstrap = o.Bootstrap(s.transport)
 	}
 	s.closing, s.cancel = context.WithCancelCause(context.Background())
 	return s, nil
@@ -139,10 +134,10 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 	if !s.enter() {
 		return Retry
 	}
-	defer s.flights.Done()
+	defer s.flushes.Done()
 	s.count.flushBegin()
 	defer func() { s.count.flushEnd(result == OK) }()
-	ctx, cancel := context.WithTimeout(ctx, s.c.FlushTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.c.FlushTimeout, s.errTimeout)
 	defer cancel()
 	ctx, cancelCause := context.WithCancelCause(ctx)
 	defer cancelCause(nil)
@@ -151,14 +146,13 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 	if !s.ready(ctx) {
 		return Retry
 	}
-	f := &flight{s: s, ctx: ctx, tag: tag, id: identify(tag, chunk)}
-	f.done = s.memory.take(f.id)
-	if f.done == nil {
+	f := &flush{s: s, ctx: ctx, tag: tag, id: identify(tag, chunk)}
+	if f.done = s.delivered.take(f.id); f.done == nil {
 		f.done = &positions{}
 	}
 	defer func() {
 		if result != OK {
-			s.memory.put(f.id, f.done)
+			s.delivered.put(f.id, f.done)
 		}
 	}()
 	if f.run(chunk) {
@@ -172,19 +166,19 @@ func (s *Shipper) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.flights.Add(1)
+		s.flushes.Add(1)
 	}
 	return !s.closed
 }
 
 // ready waits as long as the server asked for and then for the bootstrap.
 func (s *Shipper) ready(ctx context.Context) bool {
-	if until := s.holdUntil.Load(); until != 0 {
-		d := time.Unix(0, until).Sub(s.now())
-		if d > s.c.FlushTimeout { // more than hold stores: the clock was set back
-			s.holdUntil.CompareAndSwap(until, 0)
+	if at := s.retryAt.Load(); at != 0 {
+		d := time.Unix(0, at).Sub(s.now())
+		if d > s.c.FlushTimeout { // more than postpone stores: the clock was set back
+			s.retryAt.CompareAndSwap(at, 0)
 		} else if d > 0 && !s.pause(ctx, d) {
-			s.log.Limited(hostlog.Warn, "hold", s.now(), "chunk handed back: the server asked to wait (Retry-After)")
+			s.log.Limited(hostlog.Warn, "retry after", s.now(), "chunk handed back: the server asked to wait (Retry-After)")
 			return false
 		}
 	}
@@ -198,18 +192,17 @@ func (s *Shipper) ready(ctx context.Context) bool {
 	return true
 }
 
-// hold keeps later flushes from sending before d is over. More than the flush
-// timeout is not believed.
-func (s *Shipper) hold(d time.Duration) {
+// postpone keeps later flushes from sending for d, at most the flush timeout.
+func (s *Shipper) postpone(d time.Duration) {
 	if d > 0 {
-		s.holdUntil.Store(s.now().Add(min(d, s.c.FlushTimeout)).UnixNano())
+		s.retryAt.Store(s.now().Add(min(d, s.c.FlushTimeout)).UnixNano())
 	}
 }
 
-// closeTimeout is how long Close waits for flushes that were told to end.
+// closeTimeout is how long Close waits for flushes that it has cancelled.
 const closeTimeout = 5 * time.Second
 
-// Close ends flushes in flight with Retry and waits for them, at most some seconds.
+// Close ends running flushes with Retry and waits for them, at most some seconds.
 // It may be called more than once.
 func (s *Shipper) Close() {
 	s.mu.Lock()
@@ -220,20 +213,17 @@ func (s *Shipper) Close() {
 		return
 	}
 	s.cancel(errClosing)
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
 	done := make(chan struct{})
 	go func() {
-		s.flights.Wait()
-		s.letters.close()
+		s.flushes.Wait()
+		s.deadLetters.close()
 		close(done)
 	}()
 	select {
 	case <-done:
-	case <-ctx.Done():
+	case <-time.After(closeTimeout):
 	}
-	s.transport.close(ctx)
 }
 
-// Summary tells in one line what was delivered since the start.
+// Summary is one line about what was delivered since the start.
 func (s *Shipper) Summary() string { return s.count.summary() }

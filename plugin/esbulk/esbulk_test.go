@@ -3,6 +3,7 @@ package esbulk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/option"
@@ -69,13 +71,21 @@ func shipper(t testing.TB, set map[string]string) (*Shipper, *logLines) {
 		t.Fatal(err)
 	}
 	lines := &logLines{}
-	s, err := New(Options{Config: c, UserAgent: "test", Log: hostlog.New("output", "fortiems_es", "fortiems_es.0", hostlog.Debug, time.Hour, lines.write)})
+	s, err := instance(Options{Config: c, Log: hostlog.New("output", "fortiems_es", "fortiems_es.0", hostlog.Debug, time.Hour, lines.write)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.pause = quick
 	t.Cleanup(s.Close)
 	return s, lines
+}
+
+// instance makes a Shipper with its client.
+func instance(o Options) (s *Shipper, err error) {
+	var errClient error
+	o.Client, errClient = eshttp.New(&o.Config, "test")
+	s, err = New(o)
+	return s, errors.Join(errClient, err)
 }
 
 // fake returns a server whose faults fail the test.

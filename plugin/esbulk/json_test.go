@@ -18,7 +18,7 @@ import (
 
 // rawBody makes a body request of a chunk and returns it with what could not be
 // converted.
-func body(chunk []byte) (text []byte, docs int, bad []unfit) {
+func body(chunk []byte) (text []byte, docs int, bad []unconvertible) {
 	id := identify("tag", chunk)
 	r := &reader{enc: newEncoder(), target: fixedTarget("i"), id: &id, ids: true, rest: chunk}
 	var b batch

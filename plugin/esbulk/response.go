@@ -3,19 +3,22 @@ package esbulk
 import (
 	"errors"
 	"io"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"fluent-bit-fortiems/plugin/eshttp"
 )
 
 // item is what a server answered for one document.
 type item struct {
 	status int
 	// kind and reason are error.type and error.reason with the reasons of
-	// caused_by behind it; only of items that have an error.
+	// caused_by after it; only of items that have an error.
 	kind, reason string
-	// diverted is a document that the failure store of its data stream took. It has
-	// another id there.
-	diverted bool
+	// inFailureStore: the failure store of its data stream took the document, under
+	// another id.
+	inFailureStore bool
 }
 
 // Bounds of what is kept of a response.
@@ -26,20 +29,23 @@ const (
 )
 
 var (
-	errNotJSON   = errors.New("the answer is not JSON")
-	errCut       = errors.New("the answer is cut")
+	errNotJSON   = eshttp.ErrNotJSON
+	errCut       = eshttp.ErrCut
 	errNoItems   = errors.New("the answer has no items")
 	errCount     = errors.New("the answer has another number of items than were sent")
 	errOtherItem = errors.New("the answer is about other documents than were sent")
 	errNoStatus  = errors.New("the answer has an item without a status")
 )
 
-// readItems reads a bulk response to its end. It sends the items in their order
-// to each, with the _id they carry (empty if they carry none), and returns their
-// number. It reads as it goes, in constant memory, and takes fields in any order and
-// fields that it does not know. it and id are valid during the call of each
-// only. An error
-// means that nothing of the answer counts.
+// isAnswerError reports whether err is about the answer, not about the connection.
+func isAnswerError(err error) bool {
+	return slices.Contains([]error{errNotJSON, errCut, errNoItems, errCount, errOtherItem, errNoStatus}, err)
+}
+
+// readItems reads a bulk response to its end in constant memory. It calls each with the
+// items in their order and their _id (empty if there is none), valid during the call
+// only, and returns their number. Fields may be in any order and unknown. An error means
+// that nothing of the answer counts.
 func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int, err error) {
 	s := scanner{r: r}
 	found := false
@@ -83,7 +89,7 @@ func (s *scanner) item(it *item) error {
 				err = s.failure(it)
 			case "failure_store":
 				s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
-				it.diverted = string(s.scratch) == "used"
+				it.inFailureStore = string(s.scratch) == "used"
 			default:
 				err = s.skip()
 			}
@@ -114,7 +120,7 @@ func (s *scanner) failure(it *item) error {
 		switch string(key) {
 		case "type":
 			s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
-			it.kind = word(s.scratch)
+			it.kind = eshttp.TypeName(s.scratch)
 		case "reason":
 			s.scratch, err = s.textOrSkip(s.scratch[:0], maxReason)
 			it.reason = join(string(s.scratch), it.reason)
@@ -128,17 +134,6 @@ func (s *scanner) failure(it *item) error {
 		}
 		return err
 	})
-}
-
-// word returns a type of error as it may stand in a log line: one word, as all types
-// are; anything else is left out.
-func word(s []byte) string {
-	for _, c := range s {
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' {
-			return ""
-		}
-	}
-	return string(s[:min(len(s), 100)])
 }
 
 // join puts two reasons together within the bound.
@@ -191,7 +186,7 @@ func (s *scanner) peek() (byte, error) {
 	}
 }
 
-// take takes the byte c behind white space.
+// take takes the byte c after white space.
 func (s *scanner) take(c byte) error {
 	got, err := s.peek()
 	if err == nil && got != c {
@@ -203,7 +198,7 @@ func (s *scanner) take(c byte) error {
 	return err
 }
 
-// end wants nothing but white space until the end of the stream.
+// end accepts only white space until the end of the stream.
 func (s *scanner) end() error {
 	switch _, err := s.peek(); err {
 	case errCut:
@@ -457,18 +452,4 @@ func (s *scanner) hex() (r rune, err error) {
 		}
 	}
 	return r, nil
-}
-
-// readFailure reads what an answer to a whole request says of its error: the type,
-// or "" when the body is no error in JSON.
-func readFailure(r io.Reader) (kind string) {
-	s := scanner{r: r}
-	var it item
-	_ = s.object(func(key []byte) error { // what could be read until a mistake is good enough for a log line
-		if string(key) == "error" {
-			return s.failure(&it)
-		}
-		return s.skip()
-	})
-	return it.kind
 }

@@ -42,7 +42,7 @@ func TestAnswers(t *testing.T) {
 		"no type":           {`{"items":[{"create":{"status":400,"error":{"type":"a line: x=y","reason":"r"}}}]}`, " 400  r"},
 		"an error in words": {`{"items":[{"create":{"error":"words","status":400}}]}`, " 400  words"},
 		"a null error":      {`{"items":[{"create":{"error":null,"_id":null,"status":201}}]}`, " 201  "},
-		"failure store":     {`{"items":[{"create":{"_id":"x","failure_store":"used","status":201}}]}`, "x 201   diverted"},
+		"failure store":     {`{"items":[{"create":{"_id":"x","failure_store":"used","status":201}}]}`, "x 201   inFailureStore"},
 		"no failure store":  {`{"items":[{"create":{"failure_store":"not_enabled","status":400}},{"create":{"status":400,"failure_store":"failed"}},{"create":{"status":201,"failure_store":["used"]}}]}`, " 400  , 400  , 201  "},
 		"escapes":           {`{"items":[{"create":{"_id":"\u0061\"\\\/\n\ud83d\ude00\ud800x\ud800\n","status":201}}]}`, "a\"\\/\n😀\uFFFDx\uFFFD 201  "},
 		"no items":          {`{"errors":false,"items":[]}`, ""},
@@ -70,8 +70,8 @@ func TestAnswers(t *testing.T) {
 			var got []string
 			for i, it := range list {
 				text := fmt.Sprintf("%s %d %s %s", ids[i], it.status, it.kind, it.reason)
-				if it.diverted {
-					text += " diverted"
+				if it.inFailureStore {
+					text += " inFailureStore"
 				}
 				got = append(got, text)
 			}
@@ -125,7 +125,6 @@ func FuzzAnswer(f *testing.F) {
 			statuses = append(statuses, it.status)
 			return nil
 		})
-		readFailure(bytes.NewReader(text))
 		if err != nil {
 			return
 		}
@@ -154,10 +153,10 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestBackoffGrowsWithJitter(t *testing.T) {
-	var least, most backoff
+	var least, most state
 	last := time.Duration(0)
 	for i := range 40 {
-		lo, hi := least.next(0.999999), most.next(0)
+		lo, hi := least.pause(0.999999), most.pause(0)
 		if hi < last || hi > longestPause || lo < hi/2 || lo > hi || i == 0 && hi != firstPause || i > 10 && hi != longestPause {
 			t.Errorf("pause %d: %v to %v", i, lo, hi)
 		}
@@ -165,8 +164,8 @@ func TestBackoffGrowsWithJitter(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	var m memory
+func TestDeliveredDocsAreBounded(t *testing.T) {
+	var m deliveredDocs
 	var id chunkID
 	for i := range maxChunks + 10 {
 		id[0], id[1] = byte(i), byte(i>>8)

@@ -308,21 +308,6 @@ func TestPathOfHost(t *testing.T) {
 	}
 }
 
-func TestCloudID(t *testing.T) {
-	id := func(s string) string { return "name:" + base64.StdEncoding.EncodeToString([]byte(s)) }
-	for value, want := range map[string]string{
-		id("eu.example$es$kibana"):      "https://es.eu.example:443",
-		id("eu.example:9243$es$kibana"): "https://es.eu.example:9243",
-		id("eu.example"):                "",
-		"name:%%%":                      "",
-	} {
-		got, err := cloudHost(value)
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %s, %v", value, got, err)
-		}
-	}
-}
-
 // Every mistake is told at the start, with the name of its option.
 func TestBadOptions(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
@@ -350,7 +335,7 @@ func TestBadOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = New(Options{Config: config})
+			_, err = instance(Options{Config: config})
 			if err == nil {
 				t.Fatal("it is taken")
 			}

@@ -34,7 +34,7 @@ func TestDeadLetterOnAFullDisk(t *testing.T) {
 	if err := os.Symlink("/dev/full", path); err != nil {
 		t.Fatal(err)
 	}
-	letters := s.letters.(*fileLetters).file
+	letters := s.deadLetters.(*fileSink).file
 	letters.file.Close()
 	if letters.file, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestDeadLetterOnAFullDisk(t *testing.T) {
 func TestDeadLetterInADirectoryThatIsNotOurs(t *testing.T) {
 	if os.Geteuid() == 0 {
 		// Nothing is forbidden to root in a directory of its own; procfs refuses everyone.
-		_, err := openFileLetters("/proc/dead.ndjson", maxLetterFile)
+		_, err := openFileSink("/proc/dead.ndjson", maxDeadLetterFile)
 		if err == nil || !strings.Contains(err.Error(), "/proc/dead.ndjson") {
 			t.Errorf("error %v", err)
 		}
@@ -76,7 +76,7 @@ func TestDeadLetterInADirectoryThatIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "dead.ndjson")
-	if _, err := openFileLetters(path, maxLetterFile); !os.IsPermission(err) || !strings.Contains(err.Error(), path) {
+	if _, err := openFileSink(path, maxDeadLetterFile); !os.IsPermission(err) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 }

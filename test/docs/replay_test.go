@@ -12,6 +12,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"fluent-bit-fortiems/plugin/esbulk"
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/event"
 	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/fakees"
@@ -46,7 +47,11 @@ func TestReplayOfDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := esbulk.New(esbulk.Options{Config: config})
+	client, err := eshttp.New(&config, "replay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := esbulk.New(esbulk.Options{Config: config, Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}

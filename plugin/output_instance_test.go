@@ -28,7 +28,7 @@ func (f *fakeShipper) Flush(_ context.Context, tag string, chunk []byte) esbulk.
 func (f *fakeShipper) Summary() string { return "summary" }
 func (f *fakeShipper) Close()          { f.closed++ }
 
-func TestShipmentStart(t *testing.T) {
+func TestOutputStart(t *testing.T) {
 	taken := httptest.NewServer(nil)
 	defer taken.Close()
 	port := strings.TrimPrefix(taken.URL, "http://")
@@ -43,7 +43,7 @@ func TestShipmentStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			log, out := testLog()
-			o, err := newShipment("fortiems_es.0", func(k string) string { return c.set[k] }, log)
+			o, err := newOutputInstance("fortiems_es.0", func(k string) string { return c.set[k] }, log)
 			got := option.Errors(err)
 			if len(got) != len(c.want) || (o == nil) != (len(c.want) > 0) {
 				t.Fatalf("got %v, %v", o, err)
@@ -66,7 +66,7 @@ func TestShipmentStart(t *testing.T) {
 func TestSecretsAreNotLoggedAtTheStart(t *testing.T) {
 	log, out := testLog()
 	set := map[string]string{"username": "u", "password": "s3cr3t"}
-	o, err := newShipment("x", func(k string) string { return set[k] }, log)
+	o, err := newOutputInstance("x", func(k string) string { return set[k] }, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestFlushAnswersOfTheOutput(t *testing.T) {
 		}
 		return esbulk.Result(chunk[4:][len(chunk)]) // a bounds error of the runtime
 	}}
-	handle := outputs.put(&shipment{log: log, ship: f})
+	handle := outputs.put(&outputInstance{log: log, ship: f})
 	data := []byte("chunk")
 	for n, want := range map[int]int{1: 1, 2: 2, 3: 2, 4: 2} {
 		if got := ftntOutputFlush(_Ctype_uintptr_t(handle), unsafe.Pointer(&data[0]), _Ctype_size_t(n), nil); int(got) != want {
@@ -110,7 +110,7 @@ func TestFlushAnswersOfTheOutput(t *testing.T) {
 }
 
 // An empty chunk is done at once; many at the same time do not disturb each other.
-func TestShipmentsDeliver(t *testing.T) {
+func TestOutputsDeliver(t *testing.T) {
 	es := fakees.New()
 	defer es.Close()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -121,7 +121,7 @@ func TestShipmentsDeliver(t *testing.T) {
 	free.Close()
 	set := map[string]string{"hosts": es.URL, "bootstrap": "off", "product": "elasticsearch", "metrics_listen": addr}
 	log, lines := testLog()
-	o, err := newShipment("es.7", func(k string) string { return set[k] }, log)
+	o, err := newOutputInstance("es.7", func(k string) string { return set[k] }, log)
 	if err != nil {
 		t.Fatal(err)
 	}

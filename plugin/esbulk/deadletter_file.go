@@ -11,40 +11,40 @@ import (
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
-// maxLetterFile is the size in bytes at which a file of dead letters is put aside.
-const maxLetterFile = 64 << 20
+// maxDeadLetterFile is the size in bytes at which a file of dead letters is put aside.
+const maxDeadLetterFile = 64 << 20
 
-// letterMode keeps dead letters from other users: they are log data.
-const letterMode os.FileMode = 0o600
+// deadLetterMode keeps dead letters from other users: they are log data.
+const deadLetterMode os.FileMode = 0o600
 
-// letterFile is an NDJSON file of dead letters. All instances that name the same
+// deadLetterFile is an NDJSON file of dead letters. All instances that name the same
 // path share one. When it is full it is renamed to PATH.<UTC time> and a new one
-// begins; nothing is ever deleted here. A file that was moved away by somebody else
-// is made anew.
-type letterFile struct {
+// begins; nothing is ever deleted here. A file that somebody else moved away is
+// created again.
+type deadLetterFile struct {
 	path string
 	max  int64
 
 	mu   sync.Mutex
 	file *os.File
 	size int64
-	used int // by so many instances; guarded by letterFiles.mu
+	used int // by so many instances; guarded by deadLetterFiles.mu
 }
 
-// letterFiles are the open files by path.
-var letterFiles = struct {
+// deadLetterFiles are the open files by path.
+var deadLetterFiles = struct {
 	mu     sync.Mutex
-	byPath map[string]*letterFile
-}{byPath: make(map[string]*letterFile)}
+	byPath map[string]*deadLetterFile
+}{byPath: make(map[string]*deadLetterFile)}
 
-// fileLetters is what one instance holds of a letterFile.
-type fileLetters struct {
-	file *letterFile
+// fileSink is what one instance holds of a deadLetterFile.
+type fileSink struct {
+	file *deadLetterFile
 	once sync.Once
 }
 
-// openFileLetters opens or shares the file at path.
-func openFileLetters(path string, maxSize int64) (*fileLetters, error) {
+// openFileSink opens or shares the file at path.
+func openFileSink(path string, maxSize int64) (*fileSink, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -52,58 +52,54 @@ func openFileLetters(path string, maxSize int64) (*fileLetters, error) {
 	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
 		path = filepath.Join(dir, filepath.Base(path))
 	}
-	letterFiles.mu.Lock()
-	defer letterFiles.mu.Unlock()
-	l := letterFiles.byPath[path]
+	deadLetterFiles.mu.Lock()
+	defer deadLetterFiles.mu.Unlock()
+	l := deadLetterFiles.byPath[path]
 	if l == nil {
-		l = &letterFile{path: path, max: maxSize}
+		l = &deadLetterFile{path: path, max: maxSize}
 		if err := l.open(); err != nil {
 			return nil, err
 		}
-		letterFiles.byPath[path] = l
+		deadLetterFiles.byPath[path] = l
 	}
 	l.used++
-	return &fileLetters{file: l}, nil
+	return &fileSink{file: l}, nil
 }
 
-func (x *fileLetters) close() {
-	x.once.Do(func() {
-		letterFiles.mu.Lock()
-		defer letterFiles.mu.Unlock()
-		if x.file.used--; x.file.used > 0 {
+func (s *fileSink) close() {
+	s.once.Do(func() {
+		deadLetterFiles.mu.Lock()
+		defer deadLetterFiles.mu.Unlock()
+		if s.file.used--; s.file.used > 0 {
 			return
 		}
-		delete(letterFiles.byPath, x.file.path)
-		x.file.mu.Lock()
-		defer x.file.mu.Unlock()
-		if x.file.file != nil {
-			x.file.file.Close() // every write was synced
-			x.file.file = nil
+		delete(deadLetterFiles.byPath, s.file.path)
+		s.file.mu.Lock()
+		defer s.file.mu.Unlock()
+		if s.file.file != nil {
+			s.file.file.Close() // every write was synced
+			s.file.file = nil
 		}
 	})
 }
 
-func (x *fileLetters) write(f *flight, list []letter) []bool {
+func (s *fileSink) write(f *flush, list []deadLetter) []bool {
 	enc := newEncoder()
 	var buf []byte
 	for i := range list {
 		buf = list[i].append(buf, f, enc, list[i].document, 0, 1)
 		buf = append(buf, '\n')
 	}
-	safe := make([]bool, len(list))
-	if err := x.file.append(buf, f.s.now().UTC().Format("20060102T150405.000000000Z")); err != nil {
-		f.s.log.Limited(hostlog.Error, "letter file", f.s.now(), "cannot write dead letters, their documents are handed back for another try: %v", err)
-		return safe
+	if err := s.file.append(buf, f.s.now().UTC().Format("20060102T150405.000000000Z")); err != nil {
+		f.s.log.Limited(hostlog.Error, "dead letter file", f.s.now(), "cannot write dead letters, their documents are handed back for another try: %v", err)
+		return make([]bool, len(list))
 	}
-	for i := range safe {
-		safe[i] = true
-	}
-	return safe
+	return allSafe(len(list))
 }
 
 // open opens or makes the file and completes a line that a crash left open.
-func (l *letterFile) open() (err error) {
-	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, letterMode)
+func (l *deadLetterFile) open() (err error) {
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, deadLetterMode)
 	if err != nil {
 		return err
 	}
@@ -140,8 +136,8 @@ func (l *letterFile) open() (err error) {
 }
 
 // append writes whole lines and returns when they are on disk. On error none of
-// them is there, unless the disk refuses to say.
-func (l *letterFile) append(lines []byte, stamp string) error {
+// them is, as far as the file system tells.
+func (l *deadLetterFile) append(lines []byte, stamp string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.prepare(int64(len(lines)), stamp); err != nil {
@@ -163,8 +159,8 @@ func (l *letterFile) append(lines []byte, stamp string) error {
 	return nil
 }
 
-// prepare makes sure that the file is the one at its path and has room.
-func (l *letterFile) prepare(n int64, stamp string) error {
+// prepare makes sure that the open file is the one at its path and has room for n bytes.
+func (l *deadLetterFile) prepare(n int64, stamp string) error {
 	if l.file != nil {
 		at, err := os.Stat(l.path)
 		ours, err2 := l.file.Stat()
@@ -185,7 +181,7 @@ func (l *letterFile) prepare(n int64, stamp string) error {
 }
 
 // rotate puts the file aside under a name that is free.
-func (l *letterFile) rotate(stamp string) error {
+func (l *deadLetterFile) rotate(stamp string) error {
 	to := l.path + "." + stamp
 	for i := 1; ; i++ {
 		_, err := os.Lstat(to)

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"fluent-bit-fortiems/plugin/bootstrap"
 	"fluent-bit-fortiems/plugin/esbulk"
+	"fluent-bit-fortiems/plugin/eshttp"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
@@ -21,23 +21,29 @@ type shipper interface {
 	Close()
 }
 
-// shipment is one output instance. All methods are safe for concurrent use: with
+// outputInstance is one output instance. All methods are safe for concurrent use: with
 // several workers the host flushes several chunks at once.
-type shipment struct {
+type outputInstance struct {
 	log     *hostlog.Logger
+	client  *eshttp.Client
 	ship    shipper
 	metrics *metrics.Server // nil if metrics_listen is not set
 	panics  atomic.Uint64   // chunks handed back because of one
 }
 
-// newShipment decodes and checks the options and prepares an instance. It opens no
+// newOutputInstance decodes and checks the options and prepares an instance. It opens no
 // connection. The error joins all mistakes.
-func newShipment(name string, get func(key string) string, log *hostlog.Logger) (*shipment, error) {
+func newOutputInstance(name string, get func(key string) string, log *hostlog.Logger) (_ *outputInstance, err error) {
 	c, err := option.ParseOutput(get)
 	if err != nil {
 		return nil, err
 	}
-	o := &shipment{log: log}
+	o := &outputInstance{log: log}
+	defer func() {
+		if err != nil {
+			o.metrics.Close()
+		}
+	}()
 	var counts *metrics.Output
 	if c.MetricsListen != "" {
 		if o.metrics, err = metrics.Listen(c.MetricsListen, buildVersion(), log); err != nil {
@@ -45,16 +51,18 @@ func newShipment(name string, get func(key string) string, log *hostlog.Logger) 
 		}
 		counts = o.metrics.Output(name)
 	}
-	o.ship, err = esbulk.New(esbulk.Options{
-		Config: c, Log: log, UserAgent: "fluent-bit-fortiems/" + buildVersion(), Metrics: counts,
-		Bootstrap: func(t esapi.Transport) esbulk.Bootstrapper {
-			return bootstrap.New(bootstrap.Options{Transport: t, Config: c, Log: log})
-		},
+	client, errClient := eshttp.New(&c, "fluent-bit-fortiems/"+buildVersion())
+	ship, errShip := esbulk.New(esbulk.Options{
+		Config: c, Client: client, Log: log, Metrics: counts,
+		Bootstrap: bootstrap.New(bootstrap.Options{Transport: client, Config: c, Log: log}),
 	})
-	if err != nil {
-		o.metrics.Close()
+	if err := errors.Join(errClient, errShip); err != nil {
+		if ship != nil {
+			ship.Close()
+		}
 		return nil, err
 	}
+	o.client, o.ship = client, ship
 	log.Printf(hostlog.Info, "version %s, %s", buildVersion(), option.Effective(option.Output(), get))
 	if o.metrics != nil {
 		log.Printf(hostlog.Info, "metrics at %s", o.metrics.URL())
@@ -63,8 +71,8 @@ func newShipment(name string, get func(key string) string, log *hostlog.Logger) 
 }
 
 // flush delivers a chunk and reports whether all of it is done; else the host has to
-// bring it again. chunk is borrowed during the call.
-func (o *shipment) flush(tag string, chunk []byte) bool {
+// hand it over again. chunk is borrowed during the call.
+func (o *outputInstance) flush(tag string, chunk []byte) bool {
 	done := make(chan esbulk.Result, 1)
 	go func() {
 		result := esbulk.Retry
@@ -82,7 +90,7 @@ func (o *shipment) flush(tag string, chunk []byte) bool {
 
 // panicked counts and logs a panic that a call recovered from. o is nil if the call
 // was for no instance.
-func (o *shipment) panicked(text string, now time.Time) {
+func (o *outputInstance) panicked(text string, now time.Time) {
 	log := orphan
 	if o != nil {
 		o.panics.Add(1)
@@ -91,9 +99,10 @@ func (o *shipment) panicked(text string, now time.Time) {
 	log.Limited(hostlog.Error, "panic", now, "internal error, chunk handed back: %s", text)
 }
 
-// close ends flushes in flight and logs what the instance did.
-func (o *shipment) close() {
+// close ends running flushes and logs what the instance did.
+func (o *outputInstance) close() {
 	o.ship.Close()
+	o.client.Close()
 	o.log.Printf(hostlog.Info, "%s", o.ship.Summary())
 	o.metrics.Close()
 }

@@ -5,17 +5,16 @@ import (
 	"sync"
 )
 
-// Bounds of memory: chunks, and words of their positions (8 MB).
+// Bounds of deliveredDocs: chunks, and words of their positions (8 MB).
 const (
 	maxChunks = 4096
 	maxWords  = 1 << 20
 )
 
-// memory keeps which documents of a chunk are done while the chunk waits to come
-// again. Ids alone would not do on a data stream: behind a rollover the same id can
-// be stored once more. The oldest chunks are forgotten first. Safe for concurrent
-// use.
-type memory struct {
+// deliveredDocs keeps which documents of a chunk are done until the chunk comes again.
+// Ids alone would not do on a data stream: after a rollover the same id can be stored
+// once more. The oldest chunks are forgotten first. Safe for concurrent use.
+type deliveredDocs struct {
 	mu     sync.Mutex
 	chunks map[chunkID]*list.Element
 	age    list.List // of *remembered, the oldest in front
@@ -29,7 +28,7 @@ type remembered struct {
 
 // take returns what is done of a chunk and forgets it; nil when nothing is known.
 // A flush owns what it took.
-func (m *memory) take(id chunkID) *positions {
+func (m *deliveredDocs) take(id chunkID) *positions {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.chunks[id]
@@ -40,7 +39,7 @@ func (m *memory) take(id chunkID) *positions {
 }
 
 // put remembers what is done of a chunk and takes over done.
-func (m *memory) put(id chunkID, done *positions) {
+func (m *deliveredDocs) put(id chunkID, done *positions) {
 	if done == nil || done.n == 0 {
 		return
 	}
@@ -59,7 +58,7 @@ func (m *memory) put(id chunkID, done *positions) {
 	}
 }
 
-func (m *memory) remove(e *list.Element) *remembered {
+func (m *deliveredDocs) remove(e *list.Element) *remembered {
 	r := m.age.Remove(e).(*remembered)
 	delete(m.chunks, r.id)
 	m.words -= len(r.done.bits)

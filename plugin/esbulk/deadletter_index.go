@@ -1,0 +1,140 @@
+package esbulk
+
+import (
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"fluent-bit-fortiems/plugin/hostlog"
+)
+
+// indexSink writes dead letters to a data stream or index.
+type indexSink struct{ index []byte }
+
+func (*indexSink) close() {}
+
+// minPiece is the least a document is cut to, in bytes, when even its dead letter is too
+// large for the server.
+const minPiece = 4 << 10
+
+func (x *indexSink) write(f *flush, list []deadLetter) []bool {
+	m := scratches.Get().(*scratch)
+	defer m.release(f.s.maxPooled)
+	m.batch.reset()
+	w := &indexWriter{index: x.index, f: f, m: m, letters: make([]sentLetter, len(list))}
+	for i := range list {
+		w.letters[i].deadLetter = &list[i]
+		w.add(i, 1)
+	}
+	w.send()
+	for len(w.tooLarge) > 0 {
+		i := w.tooLarge[0]
+		w.tooLarge = w.tooLarge[1:]
+		l := &w.letters[i]
+		parts := l.parts * 2
+		switch {
+		case w.stopped:
+			l.failed = true
+		case len(l.document)/parts < minPiece:
+			l.failed = true
+			f.s.log.Limited(hostlog.Error, "dead letter size", f.s.now(), "a dead letter is too large for the server even in pieces of %d bytes", minPiece)
+		default:
+			w.add(i, parts)
+			w.send()
+		}
+	}
+	safe := make([]bool, len(list))
+	for i := range safe {
+		safe[i] = w.letters[i].unsent == 0 && !w.letters[i].failed
+	}
+	return safe
+}
+
+// indexWriter sends dead letters in batches. It owns their documents, whose position is
+// the number of the letter.
+type indexWriter struct {
+	index    []byte
+	f        *flush
+	m        *scratch
+	letters  []sentLetter
+	tooLarge []int // letters to be sent in smaller pieces
+	stopped  bool  // there is no use in sending more
+}
+
+// sentLetter is a dead letter on its way.
+type sentLetter struct {
+	*deadLetter
+	parts  int // pieces that it is cut to
+	unsent int // of these not stored yet
+	failed bool
+}
+
+// add puts a letter in pieces into the batch and sends full batches.
+func (w *indexWriter) add(i, parts int) {
+	c := &w.f.s.c
+	b := &w.m.batch
+	l := &w.letters[i]
+	l.parts, l.unsent = parts, parts
+	rest := l.document
+	for p := range parts {
+		piece := rest
+		if p < parts-1 {
+			n := len(rest) / (parts - p)
+			for n > 0 && !utf8.RuneStart(rest[n]) {
+				n--
+			}
+			piece = rest[:n]
+		}
+		rest = rest[len(piece):]
+		d := doc{position: i, action: len(b.buf), sec: l.sec, nsec: l.nsec}
+		b.buf = append(b.buf, actionHead...)
+		b.buf = append(b.buf, w.index...)
+		d.targetEnd = len(b.buf)
+		b.buf = append(b.buf, idHead...)
+		b.buf = append(b.buf, l.id...)
+		if parts > 1 {
+			b.buf = append(b.buf, '.')
+			b.buf = strconv.AppendInt(b.buf, int64(p+1), 10)
+			b.buf = append(b.buf, '.')
+			b.buf = strconv.AppendInt(b.buf, int64(parts), 10)
+		}
+		b.buf = append(b.buf, actionTail...)
+		d.body = len(b.buf)
+		b.buf = l.append(b.buf, w.f, w.m.enc, piece, p, parts)
+		b.buf = append(b.buf, '\n')
+		d.end = len(b.buf)
+		b.docs = append(b.docs, d)
+		if len(b.buf) >= int(c.BulkMaxBytes) || len(b.docs) >= c.BulkMaxDocs {
+			w.send()
+		}
+	}
+}
+
+// send delivers the batch.
+func (w *indexWriter) send() {
+	b := &w.m.batch
+	defer b.reset()
+	if len(b.docs) == 0 || w.stopped {
+		return
+	}
+	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: true, what: "dead letters", owner: w}
+	w.stopped = !d.run(w.m.all())
+}
+
+// settled implements owner.
+func (w *indexWriter) settled(d *doc, _ itemClass) { w.letters[d.position].unsent-- }
+
+// rejected implements owner.
+func (w *indexWriter) rejected(b *batch, list []rejection) {
+	for _, r := range list {
+		i := b.docs[r.doc].position
+		switch {
+		case r.item.status != 413:
+			w.letters[i].failed = true
+			w.f.s.log.Limited(hostlog.Error, "dead letter rejected", w.f.s.now(), "%s rejects a dead letter: %d %s; its document is handed back for another try",
+				w.index, r.item.status, r.item.kind)
+		case !slices.Contains(w.tooLarge, i): // else another piece of it was too large as well
+			w.tooLarge = append(w.tooLarge, i)
+		}
+	}
+}

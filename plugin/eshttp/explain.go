@@ -1,0 +1,106 @@
+package eshttp
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// Match selects answers. The zero value matches every answer.
+type Match struct {
+	From, To     int    // statuses, both included; 0: any
+	Type, Reason string // parts of the error type and reason; "": any
+}
+
+// Fits reports whether an answer is one of m.
+func (m *Match) Fits(status int, kind, reason string) bool {
+	return (m.From == 0 || status >= m.From && status <= m.To) && strings.Contains(kind, m.Type) && strings.Contains(reason, m.Reason)
+}
+
+// hints say what an operator can do about a refusal; the first row that fits counts.
+var hints = []struct {
+	Match
+	op   string // part of the operation; "": any
+	page bool   // only an answer that is a web page
+	hint string
+}{
+	{Match: Match{From: 407, To: 407}, hint: "a proxy wants credentials"},
+	{Match: Match{From: 400, To: 599}, page: true, hint: "is there a proxy in front of the server?"},
+	{Match: Match{From: 401, To: 401}, hint: "the credentials are not accepted, check api_key or username and password"},
+	{Match: Match{From: 403, To: 403, Type: "block"}, hint: "writing is blocked, is the disk full or the index read-only?"},
+	{Match: Match{From: 403, To: 403}, op: "/_index_template", hint: hintInstall},
+	{Match: Match{From: 403, To: 403}, op: "/_ilm/", hint: hintInstall},
+	{Match: Match{From: 403, To: 403}, op: "/_plugins/_ism/", hint: hintInstall},
+	{Match: Match{From: 403, To: 403}, op: "/_bulk", hint: "the user may not write there, check its privileges"},
+	{Match: Match{From: 404, To: 404}, op: "/_bulk", hint: "there is no bulk endpoint or no such target, check hosts, data_stream and index"},
+	{Match: Match{From: 413, To: 413}, hint: "the request is too large for the server or a proxy in front of it"},
+	{Match: Match{From: 429, To: 429}, hint: "the server is overloaded"},
+	{Match: Match{From: 300, To: 399}, hint: "a redirect is not followed, put the address it leads to into hosts"},
+	{Match: Match{From: 500, To: 599}, hint: "the server or a proxy in front of it cannot take requests now"},
+	{op: "/_bulk", hint: "the server refuses the request as a whole"},
+}
+
+// hint returns the hint for a refusal, "" if there is none.
+func hint(e *Error, page bool) string {
+	for i := range hints {
+		h := &hints[i]
+		if h.Fits(e.Status, e.Type, e.Reason) && strings.Contains(e.Op, h.op) && (page || !h.page) {
+			return h.hint
+		}
+	}
+	return ""
+}
+
+// Hints that do not follow from a status.
+const (
+	hintInstall      = "give the user the cluster privileges manage_index_templates and manage_ilm (OpenSearch: cluster_manage_index_templates and cluster:admin/opendistro/ism/*), or install the files of conf/ and set bootstrap off"
+	hintOtherService = "is there a proxy or another service at this address?"
+	hintNotTLS       = "is it http:// instead of https://?"
+
+	// HintLook is for a user who may not ask whether a data stream exists.
+	HintLook = "give the user the privilege view_index_metadata (OpenSearch: indices:admin/data_stream/get, indices:admin/get), or set bootstrap off once it does"
+	// HintGzip is for a bulk answer without items.
+	HintGzip = "does the server understand gzip? else set compress off"
+	// HintProduct is for a server that does not answer as a known product would.
+	HintProduct = "set product if a gateway hides them"
+)
+
+// errPin is the answer to a server that shows nothing with the fingerprint.
+var errPin = errors.New("no certificate of the server has the fingerprint of ca_fingerprint")
+
+// tls explains err if TLS failed, and reports whether it did.
+func (e *Error) tls(err error) bool {
+	var (
+		unknown    x509.UnknownAuthorityError
+		invalid    x509.CertificateInvalidError
+		name       x509.HostnameError
+		plain      tls.RecordHeaderError
+		alert      tls.AlertError
+		unverified *tls.CertificateVerificationError
+		op         *net.OpError
+	)
+	switch {
+	case errors.Is(err, errPin):
+		e.Cause = errPin.Error()
+	case errors.As(err, &unknown):
+		e.Cause, e.Hint = "the certificate is signed by an unknown authority", "set ca_file or ca_fingerprint"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		e.Cause = "the certificate has expired or is not valid yet: " + invalid.Detail
+	case errors.As(err, &invalid):
+		e.Cause = "the certificate is not valid: " + invalid.Error()
+	case errors.As(err, &name):
+		e.Cause = "the certificate is for another host name: " + name.Error()
+	case errors.As(err, &plain), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		e.Cause, e.Hint = "the server does not speak TLS", hintNotTLS
+	case errors.As(err, &unverified):
+		e.Cause = "the certificate cannot be checked: " + unverified.Error()
+	case errors.As(err, &alert), errors.As(err, &op) && op.Op == "remote error":
+		e.Cause, e.Hint = fmt.Sprintf("the server ended the TLS handshake (%v)", err), "does it want another client certificate?"
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,21 @@
+package eshttp
+
+import (
+	"encoding/base64"
+	"testing"
+)
+
+func TestCloudID(t *testing.T) {
+	id := func(s string) string { return "name:" + base64.StdEncoding.EncodeToString([]byte(s)) }
+	for value, want := range map[string]string{
+		id("eu.example$es$kibana"):      "https://es.eu.example:443",
+		id("eu.example:9243$es$kibana"): "https://es.eu.example:9243",
+		id("eu.example"):                "",
+		"name:%%%":                      "",
+	} {
+		got, err := cloudHost(value)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %s, %v", value, got, err)
+		}
+	}
+}
