@@ -57,9 +57,6 @@ func newOutputInstance(name string, get func(key string) string, log *hostlog.Lo
 		Bootstrap: bootstrap.New(bootstrap.Options{Transport: client, Config: c, Log: log}),
 	})
 	if err := errors.Join(errClient, errShip); err != nil {
-		if ship != nil {
-			ship.Close()
-		}
 		return nil, err
 	}
 	o.client, o.ship = client, ship

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"fluent-bit-fortiems/plugin/eshttp"
@@ -113,25 +114,9 @@ func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) 
 	return state, nil
 }
 
-// matches reports whether name fits pattern, in which * stands for any text.
+// matches reports whether name fits pattern, in which * stands for any text. Neither has
+// a slash.
 func matches(pattern, name string) bool {
-	first, rest, any := strings.Cut(pattern, "*")
-	if !any {
-		return pattern == name
-	}
-	name, ok := strings.CutPrefix(name, first)
-	if !ok {
-		return false
-	}
-	for {
-		part, next, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(name, part)
-		}
-		i := strings.Index(name, part)
-		if i < 0 {
-			return false
-		}
-		name, rest = name[i+len(part):], next
-	}
+	ok, _ := path.Match(pattern, name)
+	return ok
 }

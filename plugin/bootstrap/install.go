@@ -166,6 +166,15 @@ func (m meta) found() found {
 	return found{exists: true, ours: m["managed_by"] == managedBy, version: int(version)}
 }
 
+// policy is a lifecycle policy as a product takes it.
+type policy struct {
+	feature, name, path string
+	doc                 map[string]any
+	version             int
+	// read returns what an answer has, and the query that replaces that and nothing newer.
+	read func(answer json.RawMessage) (f found, query string)
+}
+
 // installPolicy installs the lifecycle policy. Documents go on without it, unless the
 // server cannot be reached. It returns whether templates may name the policy.
 func (b *Bootstrap) installPolicy(ctx context.Context, s server) (lifecycle bool, err error) {
@@ -173,46 +182,55 @@ func (b *Bootstrap) installPolicy(ctx context.Context, s server) (lifecycle bool
 	if name == "" {
 		return false, nil
 	}
-	if s.product == opensearch {
-		return false, b.installISM(ctx, name, patterns)
+	ilm := s.product != opensearch
+	p, err := ismPolicy(name, patterns)
+	if ilm {
+		p, err = ilmPolicy()
 	}
-	return b.installILM(ctx)
-}
-
-// installILM installs the policy that the templates name, the same for all targets.
-func (b *Bootstrap) installILM(ctx context.Context) (lifecycle bool, err error) {
-	const path = "/_ilm/policy/" + dataName
-	doc, version, err := load(elasticsearch, "lifecycle-policy.json")
 	if err != nil {
 		return false, err
 	}
-	var list map[string]json.RawMessage
-	a, err := b.get(ctx, path, &list)
+	var answer json.RawMessage
+	a, err := b.get(ctx, p.path, &answer)
 	if err != nil {
 		return false, err
 	}
 	if missing(a) {
-		b.refused("policy", "no lifecycle policy is installed: the server has no ILM (%v)", a.Err())
+		b.refused("policy", "no lifecycle policy is installed: the server has no %s (%v)", p.feature, a.Err())
 		return false, nil
 	}
 	var f found
-	if text, ok := list[dataName]; ok {
-		var p struct {
-			Policy struct {
-				Meta meta `json:"_meta"`
-			} `json:"policy"`
-		}
-		_ = json.Unmarshal(text, &p) // what we cannot read is not ours
-		f = p.Policy.Meta.found()
+	query := ""
+	if a.OK() {
+		f, query = p.read(answer)
 	}
-	what := "lifecycle policy " + dataName
-	if _, kept := b.keeps(what, "policy", f, a, version); kept {
-		return true, nil // a policy that is missing after all shows up in ILM's explain, and nothing is lost
+	what := "lifecycle policy " + p.name
+	if _, kept := b.keeps(what, "policy", f, a, p.version); kept {
+		return ilm, nil // a policy that is missing after all shows up in ILM's explain, and nothing is lost
 	}
-	a, err = b.putPolicy(ctx, what, path, doc, version)
+	a, err = b.putPolicy(ctx, what, p.path+query, p.doc, p.version)
 	// A core without x-pack takes the question for one about a document (404) and
-	// refuses the answer. Not being allowed to says nothing about the feature.
-	return err == nil && (a.OK() || a.Status == http.StatusForbidden), err
+	// refuses the policy. A 403 says nothing about the feature.
+	return err == nil && ilm && (a.OK() || a.Status == http.StatusForbidden), err
+}
+
+// ilmPolicy is the policy that the templates name, the same for all targets.
+func ilmPolicy() (*policy, error) {
+	doc, version, err := load(elasticsearch, "lifecycle-policy.json")
+	return &policy{"ILM", dataName, "/_ilm/policy/" + dataName, doc, version, func(answer json.RawMessage) (f found, query string) {
+		var list map[string]json.RawMessage
+		_ = json.Unmarshal(answer, &list)
+		if text, ok := list[dataName]; ok {
+			var p struct {
+				Policy struct {
+					Meta meta `json:"_meta"`
+				} `json:"policy"`
+			}
+			_ = json.Unmarshal(text, &p) // what we cannot read is not ours
+			f = p.Policy.Meta.found()
+		}
+		return f, ""
+	}}, err
 }
 
 // putPolicy installs a policy; a refusal is logged and no error.
@@ -243,48 +261,29 @@ func missing(a *eshttp.Answer) bool {
 // ismMark is how a policy of ours begins its description; ISM has no _meta.
 var ismMark = regexp.MustCompile(`^managed_by ` + managedBy + ` version (\d+)\b`)
 
-func (b *Bootstrap) installISM(ctx context.Context, name string, patterns []string) error {
-	path := "/_plugins/_ism/policies/" + url.PathEscape(name)
+// ismPolicy is the policy for the index patterns of one instance.
+func ismPolicy(name string, patterns []string) (*policy, error) {
 	doc, _, err := load(opensearch, "lifecycle-policy.json")
-	if err != nil {
-		return err
-	}
-	policy, _ := at(doc, "policy")
-	version := ismVersion(policy["description"])
-	if templates, ok := policy["ism_template"].([]any); ok && len(templates) == 1 {
+	policyDoc, _ := at(doc, "policy")
+	if templates, ok := policyDoc["ism_template"].([]any); ok && len(templates) == 1 {
 		if t, ok := templates[0].(map[string]any); ok {
 			t["index_patterns"] = patterns
 		}
 	}
-	var got struct {
-		SeqNo       json.Number `json:"_seq_no"`
-		PrimaryTerm json.Number `json:"_primary_term"`
-		Policy      struct {
-			Description any `json:"description"`
-		} `json:"policy"`
-	}
-	a, err := b.get(ctx, path, &got)
-	if err != nil {
-		return err
-	}
-	if missing(a) {
-		b.refused("policy", "no lifecycle policy is installed: the server has no Index State Management (%v)", a.Err())
-		return nil
-	}
-	var f found
-	if a.OK() {
-		f = found{exists: true, version: ismVersion(got.Policy.Description)}
-		f.ours = f.version > 0
-	}
-	what := "lifecycle policy " + name
-	if _, kept := b.keeps(what, "policy", f, a, version); kept {
-		return nil
-	}
-	if f.exists {
-		path += "?if_seq_no=" + url.QueryEscape(got.SeqNo.String()) + "&if_primary_term=" + url.QueryEscape(got.PrimaryTerm.String())
-	}
-	_, err = b.putPolicy(ctx, what, path, doc, version)
-	return err
+	path := "/_plugins/_ism/policies/" + url.PathEscape(name)
+	return &policy{"Index State Management", name, path, doc, ismVersion(policyDoc["description"]), func(answer json.RawMessage) (f found, query string) {
+		var got struct {
+			SeqNo       json.Number `json:"_seq_no"`
+			PrimaryTerm json.Number `json:"_primary_term"`
+			Policy      struct {
+				Description any `json:"description"`
+			} `json:"policy"`
+		}
+		_ = json.Unmarshal(answer, &got) // what we cannot read is not ours
+		version := ismVersion(got.Policy.Description)
+		return found{exists: true, ours: version > 0, version: version},
+			"?if_seq_no=" + url.QueryEscape(got.SeqNo.String()) + "&if_primary_term=" + url.QueryEscape(got.PrimaryTerm.String())
+	}}, err
 }
 
 // ismVersion reads the version out of a description, 0 if it is not ours.

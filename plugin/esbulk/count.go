@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"fluent-bit-fortiems/plugin/metrics"
 )
@@ -53,12 +52,6 @@ func (c *counters) requestBegin() {
 	c.metrics.RequestBegin()
 }
 
-// requestEnd counts a request: status 0 is none, plain and sent are bytes before
-// and after compression.
-func (c *counters) requestEnd(status int, took time.Duration, plain, sent int) {
-	c.metrics.RequestEnd(status, took, plain, sent)
-}
-
 func (c *counters) flushBegin() {
 	c.flushes.Add(1)
 	c.metrics.FlushBegin()
@@ -71,7 +64,7 @@ func (c *counters) flushEnd(ok bool) {
 	c.metrics.FlushEnd(ok)
 }
 
-// summary is one line for the end of an instance.
+// summary is one line about the instance.
 func (c *counters) summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "delivered %d of %d chunks in %d requests", c.flushOK.Load(), c.flushes.Load(), c.requests.Load())

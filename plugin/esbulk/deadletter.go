@@ -31,7 +31,6 @@ type deadLetterSink interface {
 	// write stores dead letters and reports for each whether it is safe. It has
 	// logged why when one is not.
 	write(f *flush, list []deadLetter) []bool
-	close()
 }
 
 func newDeadLetterSink(c *option.OutputConfig) (deadLetterSink, error) {
@@ -52,7 +51,6 @@ func newDeadLetterSink(c *option.OutputConfig) (deadLetterSink, error) {
 type noSink struct{}
 
 func (noSink) write(_ *flush, list []deadLetter) []bool { return allSafe(len(list)) }
-func (noSink) close()                                   {}
 
 func allSafe(n int) []bool {
 	safe := make([]bool, n)

@@ -11,8 +11,6 @@ import (
 // indexSink writes dead letters to a data stream or index.
 type indexSink struct{ index []byte }
 
-func (*indexSink) close() {}
-
 // minPiece is the least a document is cut to, in bytes, when even its dead letter is too
 // large for the server.
 const minPiece = 4 << 10

@@ -476,17 +476,16 @@ func TestLetterFileRotatesAndSurvivesMoving(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.close()
 	line := []byte(strings.Repeat("x", 59) + "\n")
 	for range 3 {
-		if err := x.file.append(line, "stamp"); err != nil {
+		if err := x.append(line, "stamp"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := os.Rename(path, path+".moved"); err != nil {
 		t.Fatal(err)
 	}
-	if err := x.file.append(line, "stamp"); err != nil {
+	if err := x.append(line, "stamp"); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(path + "*")

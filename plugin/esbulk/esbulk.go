@@ -82,8 +82,8 @@ type client interface {
 
 var errClosing = errors.New("the output stopped")
 
-// New prepares a Shipper. It opens the file of dead letters, if the options name one, and
-// no connection. The error joins all mistakes; each names the option.
+// New prepares a Shipper. It creates the file of dead letters, if the options name one,
+// and opens no connection. The error joins all mistakes; each names the option.
 func New(o Options) (*Shipper, error) {
 	s := &Shipper{
 		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, client: o.Client, bootstrap: o.Bootstrap, pause: pause,
@@ -101,9 +101,6 @@ func New(o Options) (*Shipper, error) {
 	s.target, errTarget = parseTargets(&o.Config)
 	s.deadLetters, errSink = newDeadLetterSink(&o.Config)
 	if err := errors.Join(errTarget, errSink); err != nil {
-		if s.deadLetters != nil {
-			s.deadLetters.close()
-		}
 		return nil, err
 	}
 	s.closing, s.cancel = context.WithCancelCause(context.Background())
@@ -216,7 +213,6 @@ func (s *Shipper) Close() {
 	done := make(chan struct{})
 	go func() {
 		s.flushes.Wait()
-		s.deadLetters.close()
 		close(done)
 	}()
 	select {

@@ -1,11 +1,12 @@
 package esbulk
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
-	"unicode/utf16"
-	"unicode/utf8"
+	"strconv"
 
 	"fluent-bit-fortiems/plugin/eshttp"
 )
@@ -298,56 +299,35 @@ func (s *scanner) skip() error {
 	case '"':
 		s.scratch, err = s.text(s.scratch[:0], 0)
 		return err
-	case 't':
-		return s.word("true")
-	case 'f':
-		return s.word("false")
-	case 'n':
-		return s.word("null")
 	}
-	_, err = s.number()
+	_, err = s.literal()
 	return err
 }
 
-func (s *scanner) word(w string) error {
-	for i := range len(w) {
-		c, err := s.byte0()
-		if err != nil {
-			return err
+// literal reads a number, true, false or null. It takes some words that are none of these.
+func (s *scanner) literal() ([]byte, error) {
+	s.scratch = s.scratch[:0]
+	c, err := s.peek()
+	for ; err == nil; c, err = s.byte0() {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' {
+			if len(s.scratch) == 0 {
+				err = errNotJSON
+			}
+			return s.scratch, err
 		}
-		if c != w[i] {
-			return errNotJSON
+		if len(s.scratch) < maxID {
+			s.scratch = append(s.scratch, c)
 		}
 		s.at++
 	}
-	return nil
+	return s.scratch, err // it cannot be the end of an answer
 }
 
-// number reads a number and returns its whole part, at most 1 000 000.
-func (s *scanner) number() (n int, err error) {
-	c, err := s.peek()
-	if err != nil {
-		return 0, err
-	}
-	digits, whole := 0, true
-	for ; err == nil; c, err = s.byte0() {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-			if whole && n < 1_000_000 {
-				n = n*10 + int(c-'0')
-			}
-		case c == '.' || c == 'e' || c == 'E':
-			whole = false
-		case c != '-' && c != '+':
-			if digits == 0 {
-				return 0, errNotJSON
-			}
-			return n, nil
-		}
-		s.at++
-	}
-	return n, err // a number cannot be the end of an answer
+// number reads a whole number; anything else than that is 0.
+func (s *scanner) number() (int, error) {
+	text, err := s.literal()
+	n, _ := strconv.Atoi(string(text))
+	return n, err
 }
 
 // textOrSkip reads a text, or skips what is none.
@@ -367,7 +347,7 @@ func (s *scanner) text(dst []byte, most int) ([]byte, error) {
 	if err := s.take('"'); err != nil {
 		return dst, err
 	}
-	start := len(dst)
+	start, inEscape, escapes, cut := len(dst), false, false, false
 	for {
 		c, err := s.byte0()
 		if err != nil {
@@ -375,81 +355,33 @@ func (s *scanner) text(dst []byte, most int) ([]byte, error) {
 		}
 		s.at++
 		switch {
-		case c == '"':
+		case c == '"' && !inEscape && escapes:
+			return unescape(dst, start, cut)
+		case c == '"' && !inEscape:
 			return dst, nil
 		case c < ' ':
 			return dst, errNotJSON
-		case c == '\\':
-			r, err := s.escape()
-			if err != nil {
-				return dst, err
-			}
-			if len(dst)-start < most {
-				dst = utf8.AppendRune(dst, r)
-			}
 		case len(dst)-start < most:
 			dst = append(dst, c)
-		}
-	}
-}
-
-func (s *scanner) escape() (rune, error) {
-	c, err := s.byte0()
-	if err != nil {
-		return 0, err
-	}
-	s.at++
-	switch c {
-	case '"', '\\', '/':
-		return rune(c), nil
-	case 'b':
-		return '\b', nil
-	case 'f':
-		return '\f', nil
-	case 'n':
-		return '\n', nil
-	case 'r':
-		return '\r', nil
-	case 't':
-		return '\t', nil
-	case 'u':
-		r, err := s.hex()
-		if err != nil || !utf16.IsSurrogate(r) {
-			return r, err
-		}
-		if c, err := s.byte0(); err != nil || c != '\\' {
-			return utf8.RuneError, err
-		}
-		s.at++
-		if c, err := s.byte0(); err != nil || c != 'u' {
-			// Another escape follows a lone half; both are read.
-			if err == nil {
-				_, err = s.escape()
-			}
-			return utf8.RuneError, err
-		}
-		s.at++
-		low, err := s.hex()
-		return utf16.DecodeRune(r, low), err
-	}
-	return 0, errNotJSON
-}
-
-func (s *scanner) hex() (r rune, err error) {
-	for range 4 {
-		c, err := s.byte0()
-		if err != nil {
-			return 0, err
-		}
-		s.at++
-		switch {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
 		default:
-			return 0, errNotJSON
+			cut = true
 		}
+		inEscape = c == '\\' && !inEscape
+		escapes = escapes || inEscape
 	}
-	return r, nil
+}
+
+// unescape replaces the escapes of a text from start on. The last one may be cut.
+func unescape(dst []byte, start int, cut bool) ([]byte, error) {
+	for {
+		var text string
+		if json.Unmarshal(slices.Concat([]byte{'"'}, dst[start:], []byte{'"'}), &text) == nil {
+			return append(dst[:start], text...), nil
+		}
+		last := bytes.LastIndexByte(dst[start:], '\\')
+		if !cut || last < 0 {
+			return dst[:start], errNotJSON
+		}
+		dst, cut = dst[:start+last], false
+	}
 }

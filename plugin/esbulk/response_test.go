@@ -44,7 +44,7 @@ func TestAnswers(t *testing.T) {
 		"a null error":      {`{"items":[{"create":{"error":null,"_id":null,"status":201}}]}`, " 201  "},
 		"failure store":     {`{"items":[{"create":{"_id":"x","failure_store":"used","status":201}}]}`, "x 201   inFailureStore"},
 		"no failure store":  {`{"items":[{"create":{"failure_store":"not_enabled","status":400}},{"create":{"status":400,"failure_store":"failed"}},{"create":{"status":201,"failure_store":["used"]}}]}`, " 400  , 400  , 201  "},
-		"escapes":           {`{"items":[{"create":{"_id":"\u0061\"\\\/\n\ud83d\ude00\ud800x\ud800\n","status":201}}]}`, "a\"\\/\n😀\uFFFDx\uFFFD 201  "},
+		"escapes":           {`{"items":[{"create":{"_id":"\u0061\"\\\/\n\ud83d\ude00\ud800x\ud800\n","status":201}}]}`, "a\"\\/\n😀\uFFFDx\uFFFD\n 201  "},
 		"no items":          {`{"errors":false,"items":[]}`, ""},
 		"none at all":       {`{"errors":false}`, errNoItems.Error()},
 		"an error answer":   {`{"error":{"type":"x"},"status":500}`, errNoItems.Error()},

@@ -171,7 +171,7 @@ func (d *delivery) sendOnce(docs []int32) (r reply) {
 	status := 0
 	s.count.requestBegin()
 	defer func() {
-		s.count.requestEnd(status, s.now().Sub(start), plain, size)
+		s.count.metrics.RequestEnd(status, s.now().Sub(start), plain, size)
 		body.Release()
 		if buf.Cap() <= s.maxPooled {
 			requestBuffers.Put(buf)

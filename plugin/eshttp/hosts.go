@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
@@ -84,23 +85,17 @@ func login(c *option.OutputConfig) ([]elastictransport.Option, error) {
 	return nil, nil
 }
 
+var variable = regexp.MustCompile(`\$\{[^}]+\}`)
+
 // expand replaces ${NAME} by the environment, as Fluent Bit does for values it
 // reads from a file.
-func expand(s string) (string, error) {
-	var b strings.Builder
-	for {
-		head, rest, ok := strings.Cut(s, "${")
-		name, tail, closed := strings.Cut(rest, "}")
-		if !ok || !closed || name == "" {
-			b.WriteString(s)
-			return b.String(), nil
-		}
-		value := os.Getenv(name)
+func expand(s string) (out string, err error) {
+	out = variable.ReplaceAllStringFunc(s, func(v string) string {
+		value := os.Getenv(v[2 : len(v)-1])
 		if value == "" {
-			return "", errors.New("an environment variable that the value names is not set")
+			err = errors.New("an environment variable that the value names is not set")
 		}
-		b.WriteString(head)
-		b.WriteString(value)
-		s = tail
-	}
+		return value
+	})
+	return out, err
 }
