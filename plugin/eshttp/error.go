@@ -173,7 +173,7 @@ func failure(body []byte) (kind, reason string) {
 	}
 	_ = json.Unmarshal(answer.Error, &e) // fields of other types stay empty
 	switch {
-	case e.Reason == "":
+	case e.Reason == "" && e.Type == "":
 		reason = strings.Trim(string(answer.Error), `"`)
 	case e.CausedBy.Reason != "":
 		reason = e.Reason + ": " + e.CausedBy.Reason
