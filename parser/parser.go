@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/dict"
 	"fluent-bit-fortiems/parser/ecs"
 	"fluent-bit-fortiems/parser/line"
 	"fluent-bit-fortiems/parser/rule"
@@ -124,5 +125,34 @@ func (p *Parser) classify(ev *Event) {
 		Endpoint: ev.Record.Set.Has(ecs.EMSEndpointSerial),
 		Pairs:    &ev.Line.Pairs,
 	}, &ev.scratch)
-	ev.Decision.Apply(&ev.Record)
+	ev.setDecision()
 }
+
+// setDecision sets the fields that the rules decide.
+func (ev *Event) setDecision() {
+	d, r := &ev.Decision, &ev.Record
+	r.SetConst(ecs.EMSCategory, categoryConstants[d.Category])
+	r.SetConst(ecs.EventKind, d.Kind)
+	if d.Action != nil {
+		r.SetConst(ecs.EventAction, d.Action)
+	}
+	if d.Outcome != nil {
+		r.SetConst(ecs.EventOutcome, d.Outcome)
+	}
+	if d.EventCategory != nil {
+		r.SetConst(ecs.EventCategory, d.EventCategory)
+	}
+	if d.EventType != nil {
+		r.SetConst(ecs.EventType, d.EventType)
+	}
+	if d.Severity != rule.NoSeverity {
+		r.SetInt(ecs.EventSeverity, int64(d.Severity))
+	}
+}
+
+var categoryConstants = func() (c [dict.NumCategories]*ecs.Constant) {
+	for i, name := range dict.CategoryNames() {
+		c[i] = ecs.ConstText(name)
+	}
+	return c
+}()

@@ -55,7 +55,7 @@ func way(ev *Event) string {
 		step = ""
 	}
 	row("time", "%s", time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC().Format(time.RFC3339Nano))
-	row("class", "%s", ev.Decision.Category)
+	row("class", "%s: by the token; the rest by rule %s", ev.Decision.Category, ev.Decision.EffectRule.Name)
 	return b.String()
 }
 

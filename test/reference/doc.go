@@ -3,7 +3,7 @@
 //
 // It is written from the contract, with maps, regular expressions and the
 // standard library, and shares no code with the parser. What it takes from there
-// is data: the rows of the field table and the built-in rules.
+// is data: the rows of the field table. What rules decide is not compared.
 package reference
 
 import (
@@ -17,8 +17,7 @@ type Options struct {
 	EventTime        bool
 	PreserveOriginal bool
 	Flat             bool
-	Mark             bool   // unmatched lines are marked, else passed
-	Rules            *Rules // that categorise
+	Mark             bool // unmatched lines are marked, else passed
 }
 
 // Incoming is a pair of the incoming record. Value is what a msgpack decoder
@@ -53,7 +52,6 @@ func Enrich(in []Incoming, raw int, received time.Time, o Options) Result {
 	}
 	l.resolve()
 	at := l.resolveTime()
-	l.categorise(o.Rules)
 	l.fields["event.created"] = received.UTC().Format("2006-01-02T15:04:05.000000000Z")
 	if o.PreserveOriginal {
 		l.fields["event.original"] = clean

@@ -2,11 +2,15 @@ package reference
 
 import (
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/rules"
 )
 
 // generator makes incoming records: lines of a grammar, lines of the corpus, and
@@ -134,20 +138,14 @@ var typed = func() map[string][]string {
 			all[k] = append(all[k], values...)
 		}
 	}
-	for name := range logTypes {
+	for _, name := range []string{"adconnector", "addaemonworker", "update", "event", "error", "client", "vpn", "authentication", "policy", "network"} {
 		for _, k := range []string{"type", "subtype", "module"} {
 			all[k] = append(all[k], name, "EMS_"+name)
 		}
 	}
-	rs, err := ReadRules(builtinRules)
-	if err != nil {
-		panic(err)
-	}
-	for _, r := range rs.Rules {
-		for k, forms := range map[string][]string{"type": r.When.Type, "subtype": r.When.Subtype, "id": r.When.ID, "logid": r.When.ID} {
-			for _, f := range forms {
-				all[k] = append(all[k], strings.Replace(f, "*", "7", 1), strings.Replace(f, "*", "045057", 1))
-			}
+	for key, conditions := range map[string]string{"type": "type", "subtype": "subtype", "id": "id", "logid": "id"} {
+		for _, v := range ruleTexts(conditions) {
+			all[key] = append(all[key], strings.Replace(v, "*", "7", 1), strings.Replace(v, "*", "045057", 1))
 		}
 	}
 	for _, list := range all { // which were filled in the order of maps
@@ -156,18 +154,53 @@ var typed = func() map[string][]string {
 	return all
 }()
 
-// wordings are the phrases of the built-in rules.
-var wordings = func() (all []string) {
-	rs, err := ReadRules(builtinRules)
+// ruleTexts returns the texts of some keys in the files of the built-in rules.
+func ruleTexts(keys ...string) (all []string) {
+	files, err := fs.Glob(rules.Files, "*.yaml")
 	if err != nil {
 		panic(err)
 	}
-	for _, r := range rs.Rules {
-		all = append(append(append(all, r.When.Words...), r.When.AllWords...), r.When.NotWords...)
+	var texts func(n *yaml.Node, in bool)
+	texts = func(n *yaml.Node, in bool) {
+		switch {
+		case n.Kind == yaml.MappingNode:
+			for i := 0; i < len(n.Content); i += 2 {
+				texts(n.Content[i+1], in || slices.Contains(keys, n.Content[i].Value))
+			}
+		case n.Kind == yaml.ScalarNode && in && !strings.HasPrefix(n.Value, "$") && !strings.HasPrefix(n.Value, "(?i)"):
+			all = append(all, n.Value)
+		default:
+			for _, item := range n.Content {
+				texts(item, in)
+			}
+		}
 	}
+	for _, file := range files {
+		text, err := rules.Files.ReadFile(file)
+		if err != nil {
+			panic(err)
+		}
+		var n yaml.Node
+		if err := yaml.Unmarshal(text, &n); err != nil {
+			panic(err)
+		}
+		texts(&n, false)
+	}
+	return all
+}
+
+// wordings are the phrases of the built-in rules, those of the outcome more often.
+var wordings = func() (all []string) {
+	phrases := ruleTexts("lists", "words", "all_words", "not_words")
 	for range 3 {
-		all = append(append(append(all, rs.Outcome.Ignore...), rs.Outcome.Failure...), rs.Outcome.Success...)
-		all = append(append(all, rs.Outcome.Negation...), rs.Outcome.Future...)
+		phrases = append(phrases, ruleTexts("ignore", "failure", "success", "negation", "future")...)
+	}
+	for _, p := range phrases {
+		if p, prefix := strings.CutSuffix(p, "*"); prefix {
+			all = append(all, p)
+		} else {
+			all = append(all, p+" ")
+		}
 	}
 	return all
 }()
@@ -176,7 +209,7 @@ var wordings = func() (all []string) {
 func (g *generator) message() string {
 	s := ""
 	for n := 1 + g.IntN(5); n > 0; n-- {
-		p := strings.TrimPrefix(pick(g, wordings), " ")
+		p := pick(g, wordings)
 		if g.one(4) {
 			p = strings.ToUpper(p)
 		}
@@ -188,20 +221,7 @@ func (g *generator) message() string {
 	return strings.TrimSuffix(s, " ")
 }
 
-var stateValues = func() (all []string) {
-	rs, err := ReadRules(builtinRules)
-	if err != nil {
-		panic(err)
-	}
-	all = slices.Concat(rs.Outcome.FieldFailure, rs.Outcome.FieldSuccess)
-	for _, r := range rs.Rules {
-		for _, f := range r.When.Fields {
-			all = append(append(all, f.Equals...), f.Contains...)
-		}
-	}
-	slices.Sort(all) // conditions are a map
-	return all
-}()
+var stateValues = ruleTexts("field_failure", "field_success", "fields")
 
 // states are the fields that tell of an outcome or of an action.
 var states = []string{"status", "action", "result", "vpnstate", "utmaction", "threat", "eventtype", "utmevent"}

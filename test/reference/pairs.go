@@ -18,9 +18,6 @@ type line struct {
 	cefEMS   bool
 	mapped   map[string]bool // the first value stands in a field
 	fields   map[string]any  // by dotted name
-	by       string          // who wrote the line
-	id       string
-	said     string // the words of the message
 	received time.Time
 	o        Options
 }

@@ -1,0 +1,662 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
+	"fluent-bit-fortiems/parser/rules"
+)
+
+// maxFile is the largest rules file that is read, in bytes.
+const maxFile = 1 << 20
+
+// Builtin returns the rules that come with the parser.
+var Builtin = sync.OnceValue(func() *Rules {
+	rs, err := build(rules.Files, "", nil)
+	if err != nil {
+		panic(err) // an embedded file is wrong: every test fails
+	}
+	return rs
+})
+
+// Load reads a rules file and puts its rules in front of the built-in ones. All mistakes
+// are joined, each an [*Error].
+func Load(file string) (*Rules, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading rules: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &Error{file, 0, "not a regular file"}
+	}
+	if info.Size() > maxFile {
+		return nil, &Error{file, 0, fmt.Sprintf("larger than %d bytes", maxFile)}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading rules: %w", err)
+	}
+	return build(rules.Files, file, text)
+}
+
+// compiler makes Rules of the built-in files and one of the user.
+type compiler struct {
+	reader
+	rs        *Rules
+	phrases   phraseSet
+	constants map[string]*ecs.Constant
+	names     map[string]string // where each rule is
+	user      bool              // the file is the user's
+	userRules []*Rule
+}
+
+// build compiles the built-in files and one of the user, if it is named. With mistakes in
+// that file the rules of the others are not even read.
+func build(builtin fs.FS, userFile string, userText []byte) (*Rules, error) {
+	c := &compiler{rs: &Rules{flags: firstFlag}, constants: map[string]*ecs.Constant{}}
+	files, err := fs.Glob(builtin, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	// Lists and actions first; then a category file can name what it needs.
+	first := []string{"lists.yaml", "categories.yaml", "outcome.yaml", "detect.yaml"}
+	files = append(first, slices.DeleteFunc(files, func(f string) bool { return slices.Contains(first, f) })...)
+	names := map[string]string{}
+	for _, f := range files {
+		text, err := fs.ReadFile(builtin, f)
+		if err != nil {
+			return nil, err
+		}
+		c.file, c.names = "parser/rules/"+f, names
+		c.builtinFile(f, text)
+		if f == "categories.yaml" && userFile != "" {
+			builtinLists := c.lists
+			c.file, c.names, c.user = userFile, map[string]string{}, true
+			c.userFile(userText)
+			c.lists, c.user = builtinLists, false
+			if len(c.errs) > 0 {
+				return nil, errors.Join(c.errs...)
+			}
+		}
+	}
+	if len(c.errs) > 0 {
+		return nil, errors.Join(c.errs...)
+	}
+	c.rs.all = append(c.rs.all, c.userRules...)
+	if c.rs.phrases, err = c.phrases.build(); err != nil || c.rs.flags > maxFlags {
+		return nil, &Error{userFile, 0, errTooManyPhrases.Error()}
+	}
+	return c.rs, nil
+}
+
+// file reads a file with a version and other sections.
+func (c *compiler) readFile(text []byte, sections ...key) {
+	root := c.document(text)
+	if root == nil {
+		return
+	}
+	version := 0
+	c.mapping(root, "the file", append([]key{{"version", c.number(1, 1, "version: 1", &version), false}}, sections...)...)
+	if version == 0 && root.Kind == yaml.MappingNode && !hasKey(root, "version") {
+		c.fail(root, "version: 1 is expected")
+	}
+}
+
+func hasKey(n *yaml.Node, name string) bool {
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return true
+		}
+	}
+	return false
+}
+
+// userFile reads the file of a user. Its lists count in all of it, wherever they stand.
+func (c *compiler) userFile(text []byte) {
+	var rules *yaml.Node
+	c.readFile(text,
+		key{"lists", c.readLists, true},
+		key{"rules", func(n *yaml.Node) { rules = n }, true})
+	if rules == nil {
+		return
+	}
+	var categories, effects []*Rule
+	c.items(rules, "rules", func(n *yaml.Node) {
+		r, sets := c.rule(n, nil)
+		switch {
+		case r == nil:
+			return
+		case sets:
+			categories = append(categories, r)
+		default:
+			effects = append(effects, r)
+		}
+		c.userRules = append(c.userRules, r)
+	})
+	categoryNeeds, effectNeeds := c.needs(categories), c.needs(effects)
+	for cat := range dict.NumCategories {
+		c.rs.userCategory[cat] = ofCategory(categories, categoryNeeds, cat)
+		c.rs.userEffects[cat] = ofCategory(effects, effectNeeds, cat)
+	}
+}
+
+// ofCategory returns the rules of a user that may hold in a category.
+func ofCategory(rules []*Rule, needs []flag, cat dict.Category) list {
+	g := newGroup()
+	for i, r := range rules {
+		if r.when.categories == 0 || r.when.categories&(1<<cat) != 0 {
+			g.add(r, needs[i])
+		}
+	}
+	if g.rules == nil {
+		return nil
+	}
+	return list{g}
+}
+
+func (c *compiler) builtinFile(name string, text []byte) {
+	switch name {
+	case "lists.yaml":
+		c.readFile(text, key{"lists", c.readLists, false})
+	case "outcome.yaml":
+		c.readFile(text, c.outcomeSections()...)
+	case "categories.yaml":
+		c.readFile(text, key{"categories", c.categories, false}, key{"actions", c.actions, false})
+	case "detect.yaml":
+		c.readFile(text,
+			key{"by_id", c.table(&c.rs.byID), false},
+			key{"by_type", c.table(&c.rs.byType), false},
+			key{"by_subtype", c.table(&c.rs.bySubtype), false},
+			key{"groups", c.groups(nil, &c.rs.detect), false})
+	default:
+		c.categoryFile(text)
+	}
+}
+
+// categoryFile reads the rules of one category.
+func (c *compiler) categoryFile(text []byte) {
+	in := &ruleContext{}
+	var groups *yaml.Node
+	c.readFile(text,
+		key{"category", func(n *yaml.Node) {
+			in.category = c.category(n)
+			if name := in.category.String(); strings.HasPrefix(name, "ems-") {
+				in.exampleLine = `type=event subtype=` + name + ` emsserial="FCTEMS0000000001" msg="{}"`
+			}
+		}, false},
+		key{"example_line", c.text(&in.exampleLine), false},
+		key{"groups", func(n *yaml.Node) { groups = n }, false})
+	if groups != nil {
+		c.groups(in, &c.rs.effects[in.category])(groups)
+	}
+}
+
+// ruleContext is what a built-in rule takes from its file and group.
+type ruleContext struct {
+	category    dict.Category
+	exampleLine string // of a bare message; {} stands for it
+}
+
+// groups returns a reader of groups of rules.
+func (c *compiler) groups(in *ruleContext, to *list) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		c.items(n, "groups", func(n *yaml.Node) {
+			g := newGroup()
+			here := in
+			if here == nil {
+				here = &ruleContext{}
+			}
+			group := *here
+			var rules *yaml.Node
+			c.mapping(n, "group",
+				key{"when", func(n *yaml.Node) { c.conditions(n, &g.when) }, false},
+				key{"example_line", c.text(&group.exampleLine), false},
+				key{"rules", func(n *yaml.Node) { rules = n }, false})
+			if rules == nil {
+				return
+			}
+			c.items(rules, "rules", func(n *yaml.Node) {
+				if r, sets := c.rule(n, &group); r != nil {
+					if sets != (in == nil) {
+						c.fail(n, "rule %q: detect.yaml sets the category, and no other file", r.Name)
+					}
+					g.add(r, c.need(r))
+				}
+			})
+			*to = append(*to, g)
+		})
+	}
+}
+
+// table returns a reader of rules that are looked up.
+func (c *compiler) table(to *table) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		c.items(n, "rules", func(n *yaml.Node) {
+			r, sets := c.rule(n, &ruleContext{})
+			if r == nil {
+				return
+			}
+			texts := r.when.ids
+			switch to {
+			case &c.rs.byType:
+				texts = r.when.types
+			case &c.rs.bySubtype:
+				texts = r.when.subtypes
+			}
+			if !sets || texts == nil {
+				c.fail(n, "rule %q: the condition of its section and set.category are expected", r.Name)
+			}
+			to.add(texts, r)
+		})
+	}
+}
+
+var evidence = []string{"sample", "doc", "article", "inferred"}
+
+// rule reads a rule, of a user if in is nil. It returns nil after a mistake, and whether
+// the rule sets the category.
+func (c *compiler) rule(n *yaml.Node, in *ruleContext) (r *Rule, setsCategory bool) {
+	r = &Rule{File: c.file, Line: n.Line, when: newConditions()}
+	if in != nil {
+		r.Category = in.category
+	}
+	mistakes := len(c.errs)
+	c.mapping(n, "rule",
+		key{"name", c.text(&r.Name), false},
+		key{"source", c.oneOf(&r.Evidence, evidence), false},
+		key{"when", func(n *yaml.Node) { c.conditions(n, &r.when) }, false},
+		key{"set", func(n *yaml.Node) { setsCategory = c.effects(n, &r.set, &r.Category) }, false},
+		key{"example", c.text(&r.Example), false})
+	if len(c.errs) > mistakes {
+		return nil, false
+	}
+	switch at, used := c.names[r.Name]; {
+	case r.Name == "":
+		c.fail(n, "the rule has no name")
+	case used:
+		c.fail(n, "rule %q: the name is used at %s already", r.Name, at)
+	case !setsCategory && r.set == (effects{}):
+		c.fail(n, "rule %q sets nothing: set is expected", r.Name)
+	case !c.user && (r.Evidence == "" || r.Example == ""):
+		c.fail(n, "rule %q: source and example are expected", r.Name)
+	}
+	c.names[r.Name] = fmt.Sprintf("line %d", n.Line)
+	if !c.user {
+		c.names[r.Name] = c.file + " " + c.names[r.Name]
+		if !isPairs.MatchString(r.Example) {
+			r.Example = strings.Replace(in.exampleLine, "{}", r.Example, 1)
+		}
+		c.rs.all = append(c.rs.all, r)
+	}
+	if len(c.errs) == mistakes {
+		c.checkECS(n, r, setsCategory)
+	}
+	if len(c.errs) > mistakes {
+		return nil, false
+	}
+	return r, setsCategory
+}
+
+// isPairs matches a line in contrast to a message alone.
+var isPairs = regexp.MustCompile(`^[a-z_]+=`)
+
+// conditions reads the conditions of a rule or a group.
+func (c *compiler) conditions(n *yaml.Node, to *conditions) {
+	keys := []key{
+		{"writer", func(n *yaml.Node) { c.sources(n, to) }, false},
+		{"type", func(n *yaml.Node) { to.types = c.matches(n, true) }, false},
+		{"subtype", func(n *yaml.Node) { to.subtypes = c.matches(n, true) }, false},
+		{"id", func(n *yaml.Node) { to.ids = c.matches(n, false) }, false},
+		{"endpoint", func(n *yaml.Node) {
+			to.endpoint = -1
+			if c.boolean(n) {
+				to.endpoint = 1
+			}
+		}, false},
+		{"fields", func(n *yaml.Node) { c.fields(n, to) }, false},
+		{"words", func(n *yaml.Node) { to.words = c.phraseFlag(n, c.texts(n)) }, false},
+		{"all_words", func(n *yaml.Node) {
+			for _, item := range c.eachText(n) {
+				to.allWords = append(to.allWords, c.phraseFlag(n, item))
+			}
+		}, false},
+		{"not_words", func(n *yaml.Node) { to.notWords = c.phraseFlag(n, c.texts(n)) }, false},
+	}
+	if c.user { // the category of a built-in rule is that of its file
+		keys = append(keys, key{"category", func(n *yaml.Node) {
+			for _, name := range c.texts(n) {
+				to.categories |= 1 << c.categoryNamed(n, name)
+			}
+		}, false})
+	}
+	c.mapping(n, "when", keys...)
+}
+
+func (c *compiler) sources(n *yaml.Node, to *conditions) {
+	for _, name := range c.texts(n) {
+		s, ok := dict.SourceOf(name)
+		if !ok {
+			c.fail(n, "unknown writer %q: use %s", name, strings.Join(dict.SourceNames(), ", "))
+		}
+		to.sources |= 1 << s
+	}
+}
+
+// matches reads texts of which a trailing * makes a prefix.
+func (c *compiler) matches(n *yaml.Node, lower bool) (all []text) {
+	for _, s := range c.texts(n) {
+		if lower {
+			s = strings.ToLower(s)
+		}
+		c.checkStar(n, s)
+		s, prefix := strings.CutSuffix(s, "*")
+		all = append(all, text{s, prefix})
+	}
+	return all
+}
+
+func (c *compiler) checkStar(n *yaml.Node, s string) {
+	if i := strings.IndexByte(s, '*'); i >= 0 && i < len(s)-1 {
+		c.fail(n, "%q: a * is valid at the end only", s)
+	}
+}
+
+func (c *compiler) boolean(n *yaml.Node) (b bool) {
+	if n.Decode(&b) != nil {
+		c.fail(n, "true or false is expected, not %q", n.Value)
+	}
+	return b
+}
+
+func (c *compiler) phraseFlag(n *yaml.Node, phrases []string) flag {
+	for _, p := range phrases {
+		c.checkStar(n, p)
+	}
+	f, err := c.phrases.add(phrases, c.rs.flags)
+	if err != nil {
+		c.fail(n, "%v", err)
+	}
+	return c.taken(f)
+}
+
+// taken makes sure that the next flag is another one than f.
+func (c *compiler) taken(f flag) flag {
+	if f == c.rs.flags {
+		c.rs.flags++
+	}
+	return f
+}
+
+func (c *compiler) needs(rules []*Rule) (flags []flag) {
+	for _, r := range rules {
+		flags = append(flags, c.need(r))
+	}
+	return flags
+}
+
+// need returns a flag that every line has for which the rule holds.
+func (c *compiler) need(r *Rule) flag {
+	w := &r.when
+	switch {
+	case isExact(w.ids):
+		return c.textFlag(&c.rs.ids, w.ids)
+	case w.words != always:
+		return w.words
+	case isExact(w.subtypes) && c.user: // built-in rules have tables and groups for these
+		return c.textFlag(&c.rs.subtypes, w.subtypes)
+	case isExact(w.types) && c.user:
+		return c.textFlag(&c.rs.types, w.types)
+	}
+	return always
+}
+
+func isExact(list []text) bool {
+	return list != nil && !slices.ContainsFunc(list, func(t text) bool { return t.prefix })
+}
+
+func (c *compiler) textFlag(to *map[string]*flagSet, list []text) flag {
+	if *to == nil {
+		*to = map[string]*flagSet{}
+	}
+	f := c.taken(c.rs.flags)
+	for _, t := range list {
+		if (*to)[t.text] == nil {
+			(*to)[t.text] = &flagSet{}
+		}
+		(*to)[t.text].add(f)
+	}
+	return f
+}
+
+// fields reads conditions on raw keys, in their order, and on the message.
+func (c *compiler) fields(n *yaml.Node, to *conditions) {
+	if n.Kind != yaml.MappingNode {
+		c.fail(n, "fields: a mapping of keys to conditions is expected")
+		return
+	}
+	c.pairs(n, func(name, value *yaml.Node) {
+		var p line.Pairs
+		p.Reset(&arena.Arena{})
+		p.Add([]byte(name.Value), []byte("x"))
+		t := fieldTest{name: p.List[0].Name(), key: p.List[0].Key()}
+		if isNull(value) {
+			c.fail(name, "field %s has no condition", name.Value)
+			return
+		}
+		c.fieldTest(value, &t)
+		if name.Value == "message" {
+			to.message = append(to.message, t)
+		} else {
+			to.fields = append(to.fields, t)
+		}
+	})
+}
+
+func (c *compiler) fieldTest(n *yaml.Node, to *fieldTest) {
+	if n.Kind != yaml.MappingNode {
+		to.equal = c.matches(n, true)
+		return
+	}
+	c.mapping(n, "condition",
+		key{"equals", func(n *yaml.Node) { to.equal = c.matches(n, true) }, false},
+		key{"contains", func(n *yaml.Node) {
+			for _, s := range c.texts(n) {
+				to.contains = append(to.contains, strings.ToLower(s))
+			}
+		}, false},
+		key{"regex", func(n *yaml.Node) {
+			for _, s := range c.texts(n) {
+				re, err := regexp.Compile(s)
+				if err != nil {
+					c.fail(n, "%v", err)
+					continue
+				}
+				to.regex = append(to.regex, regexTest{re, prefixOf(re)})
+			}
+		}, false},
+		key{"exists", func(n *yaml.Node) {
+			to.exists = c.boolean(n)
+			to.absent = !to.exists
+		}, false})
+	if len(n.Content) != 2 {
+		c.fail(n, "exactly one of equals, contains, regex, exists is expected")
+	}
+}
+
+// effects reads what a rule sets, and reports whether the category is among it.
+func (c *compiler) effects(n *yaml.Node, to *effects, category *dict.Category) (setsCategory bool) {
+	var action string
+	keys := append([]key{
+		{"category", func(n *yaml.Node) { *category, setsCategory = c.category(n), true }, false},
+		{"action", c.text(&action), false},
+		{"outcome", func(n *yaml.Node) {
+			var name string
+			c.oneOf(&name, outcomeNames)(n)
+			to.outcome = outcome(1 + slices.Index(outcomeNames, name))
+		}, false},
+		{"severity", func(n *yaml.Node) {
+			severity := 0
+			c.number(0, 7, "severity: 0 (emergency) to 7 (debug)", &severity)(n)
+			to.severity, to.hasSeverity = int8(severity), true
+		}, false},
+	}, c.defaultKeys(to)...)
+	c.mapping(n, "set", keys...)
+	if action != "" {
+		to.action = c.action(n, action)
+	}
+	return setsCategory
+}
+
+var outcomeNames = []string{none - 1: "none", fieldsAlone - 1: "fields", success - 1: "success", failure - 1: "failure"}
+
+// defaultKeys are the effects that rules, actions and categories share.
+func (c *compiler) defaultKeys(to *effects) []key {
+	return []key{
+		{"kind", func(n *yaml.Node) {
+			var kind string
+			c.oneOf(&kind, []string{"event", "alert", "state", "metric"})(n)
+			to.kind = c.constant(kind, false)
+		}, false},
+		{"event_category", func(n *yaml.Node) { to.categories = c.constant(strings.Join(c.texts(n), ","), true) }, false},
+		{"event_type", func(n *yaml.Node) { to.types = c.constant(strings.Join(c.texts(n), ","), true) }, false},
+	}
+}
+
+// constant returns a text, or a list of texts joined by commas, as one shared value.
+func (c *compiler) constant(s string, isList bool) *ecs.Constant {
+	id := strconv.FormatBool(isList) + s
+	k, ok := c.constants[id]
+	if !ok {
+		if k = ecs.ConstText(s); isList {
+			k = ecs.ConstList(strings.Split(s, ","))
+		}
+		c.constants[id] = k
+	}
+	return k
+}
+
+// oneOf returns a reader of one of the names.
+func (c *compiler) oneOf(to *string, names []string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if *to = n.Value; n.Kind != yaml.ScalarNode || !slices.Contains(names, n.Value) {
+			c.fail(n, "%q: use %s", n.Value, strings.Join(names, ", "))
+		}
+	}
+}
+
+func (c *compiler) category(n *yaml.Node) dict.Category { return c.categoryNamed(n, n.Value) }
+
+func (c *compiler) categoryNamed(n *yaml.Node, name string) dict.Category {
+	cat, ok := dict.CategoryOf(name)
+	if !ok {
+		c.fail(n, "unknown category %q: use %s", name, strings.Join(dict.CategoryNames(), ", "))
+	}
+	return cat
+}
+
+// action returns the action of a name. Users may add some; built-in rules use those of
+// categories.yaml.
+func (c *compiler) action(n *yaml.Node, name string) *action {
+	i := slices.IndexFunc(c.rs.actions, func(a *action) bool { return a.name.Texts[0] == name })
+	if i >= 0 {
+		return c.rs.actions[i]
+	}
+	if !isActionName.MatchString(name) {
+		c.fail(n, "action %q: at most 64 lower-case letters, digits and - are expected", name)
+	} else if !c.user {
+		c.fail(n, "action %q is not in categories.yaml", name)
+	}
+	return &action{name: c.constant(name, false)}
+}
+
+var isActionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// categories reads the defaults of the categories.
+func (c *compiler) categories(n *yaml.Node) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		row := &c.rs.categories[c.category(n.Content[i])]
+		c.mapping(n.Content[i+1], "category", append(c.defaultKeys(&row.effects), key{"covers", c.text(&row.covers), false})...)
+	}
+}
+
+// actions reads the closed list of actions with their defaults by category.
+func (c *compiler) actions(n *yaml.Node) {
+	c.items(n, "actions", func(n *yaml.Node) {
+		var name string
+		var in []string
+		e := &effects{}
+		c.mapping(n, "action", append([]key{
+			{"action", c.text(&name), false},
+			{"in", func(n *yaml.Node) { in = c.texts(n) }, false},
+		}, c.defaultKeys(e)...)...)
+		i := slices.IndexFunc(c.rs.actions, func(a *action) bool { return a.name.Texts[0] == name })
+		if i < 0 {
+			i = len(c.rs.actions)
+			c.rs.actions = append(c.rs.actions, &action{name: c.constant(name, false)})
+		}
+		for _, cat := range in {
+			row := &c.rs.actions[i].byCategory[c.categoryNamed(n, cat)]
+			if *row != nil {
+				c.fail(n, "action %s: %s stands twice", name, cat)
+			}
+			*row = e
+		}
+	})
+}
+
+// outcomeSections reads outcome.yaml.
+func (c *compiler) outcomeSections() []key {
+	o := &c.rs.outcome
+	o.values = map[string]outcome{}
+	values := func(of outcome) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			for _, s := range c.texts(n) {
+				if len(s) > maxOutcomeValue || o.values[s] != 0 && o.values[s] != of {
+					c.fail(n, "%q is longer than %d bytes or in both lists", s, maxOutcomeValue)
+				}
+				o.values[s] = of
+			}
+		}
+	}
+	sections := []key{
+		{"fields", func(n *yaml.Node) {
+			for _, name := range c.texts(n) {
+				k := dict.Lookup([]byte(name))
+				if k == dict.NoKey {
+					c.fail(n, "field %q is no key of the field dictionary", name)
+				}
+				o.keys = append(o.keys, k)
+				o.keySet.Add(k)
+			}
+		}, false},
+		{"field_failure", values(failure), false},
+		{"field_success", values(success), false},
+	}
+	for _, words := range []struct {
+		name string
+		role outcomeRole
+	}{{"ignore", roleIgnore}, {"failure", roleFailure}, {"success", roleSuccess}, {"negation", roleNegation}, {"future", roleFuture}} {
+		sections = append(sections, key{words.name, func(n *yaml.Node) {
+			for _, p := range c.texts(n) {
+				c.checkStar(n, p)
+				if err := c.phrases.addOutcome(p, words.role); err != nil {
+					c.fail(n, "%v", err)
+				}
+			}
+		}, false})
+	}
+	return sections
+}
