@@ -106,7 +106,7 @@ type filterSeries struct {
 func newFilterCollector() *filterCollector {
 	c := &filterCollector{names: make(map[string]*filterSeries)}
 	for _, r := range filterRows {
-		c.descs = append(c.descs, prometheus.NewDesc(r.Name, r.Help, r.labels(), nil))
+		c.descs = append(c.descs, prometheus.NewDesc(r.Name, r.Help, r.Labels(), nil))
 	}
 	return c
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
-	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -46,13 +44,11 @@ func TestReadmeIsUpToDate(t *testing.T) {
 
 func generate(t *testing.T, text string) string {
 	t.Helper()
-	text, found, err := option.UpdateMarkdown(text)
-	if err != nil || found != 2 {
-		t.Fatalf("options: %d tables, %v", found, err)
-	}
+	text = between(t, text, "options:filter", optionTable(option.Filter()))
+	text = between(t, text, "options:output", optionTable(option.Output()))
 	text = between(t, text, "fields", fieldTable())
-	text = between(t, text, "categories", categoryTable())
-	text = between(t, text, "metrics", metrics.Markdown())
+	text = between(t, text, "categories", categoryTable(t))
+	text = between(t, text, "metrics", metricTable())
 	line, record := exampleRecord(t)
 	text = between(t, text, "line", "```text\n"+line+"\n```\n")
 	return between(t, text, "record", "```json\n"+record+"\n```\n")
@@ -71,24 +67,6 @@ func between(t *testing.T, text, name, content string) string {
 		t.Fatalf("README.md has no %q", end)
 	}
 	return head + begin + content + end + tail
-}
-
-func fieldTable() string {
-	var b strings.Builder
-	b.WriteString("| key | written by | field | |\n|---|---|---|---|\n")
-	for _, r := range parser.FieldRows() {
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", r.Key, r.WrittenBy, r.Field, r.Note)
-	}
-	return b.String()
-}
-
-func categoryTable() string {
-	var b strings.Builder
-	b.WriteString("| category | covers | event.action |\n|---|---|---|\n")
-	for _, r := range parser.CategoryRows() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, r.Covers, strings.Join(r.Actions, ", "))
-	}
-	return b.String()
 }
 
 // exampleRecord returns the example line and its record.
