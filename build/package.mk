@@ -18,6 +18,8 @@ zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
 .PHONY: package package-tools
 
+##@ Package
+
 package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
 	rm -rf $(PACKAGE_OUT)/conf $(OUT)/*.deb $(OUT)/*.rpm
 	mkdir -p $(PACKAGE_OUT)/conf
