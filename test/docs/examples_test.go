@@ -1,0 +1,89 @@
+package docs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/test/rig"
+)
+
+// writeFile writes content to a file of a temporary directory and returns its path.
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// categoryOf returns the category of a line with the rules of file, "" for the
+// built-in ones.
+func categoryOf(t *testing.T, file, line string) parser.Category {
+	t.Helper()
+	var options parser.Options
+	if file != "" {
+		rules, err := parser.LoadRules(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.Rules = rules
+	}
+	var ev parser.Event
+	if !parser.New(options).Parse(&ev, []byte(line), 1727821050, 0) {
+		t.Fatal("not a FortiEMS line")
+	}
+	return ev.Category
+}
+
+// TestRulesExampleLoads loads the rules file of conf and the one of parser/README.md.
+func TestRulesExampleLoads(t *testing.T) {
+	if _, err := parser.LoadRules(root + "/conf/rules-example.yaml"); err != nil {
+		t.Error(err)
+	}
+	line := `emsserial=FCTEMS0000000001 type=event subtype=system msg="directory harvest finished"`
+	if c := categoryOf(t, writeFile(t, "rules.yaml", marked(t, "rule")), line); c != parser.ADConnector {
+		t.Errorf("got %s", c)
+	}
+}
+
+// unknownLine is a line that only the rule of conf/README.md matches.
+const unknownLine = `emsserial=FCTEMS0000000001 type=event subtype=system msg="nightly digest sent"`
+
+// TestUnknownLineExample: the rule for an unknown line classifies a line that is
+// unknown without it.
+func TestUnknownLineExample(t *testing.T) {
+	before := categoryOf(t, "", unknownLine)
+	after := categoryOf(t, writeFile(t, "rules.yaml", marked(t, "unknown-rule")), unknownLine)
+	if before != parser.Unknown || after != parser.SystemEvent {
+		t.Errorf("%s without the rule, %s with it", before, after)
+	}
+}
+
+// TestTryARule runs the command that tries a rule on a line.
+func TestTryARule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not run: builds the object (-short)")
+	}
+	rig.Build(t)
+	dir := filepath.Dir(writeFile(t, "my-rules.yaml", marked(t, "unknown-rule")))
+	if err := os.WriteFile(filepath.Join(dir, "line.log"), []byte(unknownLine+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(rig.Root, "build"), filepath.Join(dir, "build")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-ec", marked(t, "try"))
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), `"category":"ems-event"`) {
+		t.Errorf("the rule has no effect: %s", out)
+	}
+}
