@@ -11,7 +11,7 @@ MAINTAINER    ?= fluent-bit-fortiems maintainers <fluent-bit-fortiems@localhost>
 PACKAGE_OUT     := $(OUT)/package
 PACKAGE_VERSION  = $(shell build/version.sh)
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
-PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md .github/*.md parser/rules.yaml parser/rules/*.yaml)
+PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
 PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
 zig_amd64       := x86_64-linux-gnu.$(PACKAGE_GLIBC)
