@@ -78,9 +78,11 @@ build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux
 
 # Neither a build id nor the repository's state: the same sources give the same bytes
 # in any directory.
+BUILD_OBJECT = CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -buildvcs=false \
+  -ldflags "-s -w -buildid= -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
 $(OBJECT): $(GO_FILES) go.mod go.sum
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+	$(BUILD_OBJECT)
 
 $(OUT)/out_fortiems_es.so: $(OBJECT)
 	ln -sf flb-filter_fortiems.so $@

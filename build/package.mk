@@ -46,8 +46,7 @@ $(ZIG_VENV)/.installed:
 $(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
 	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
-	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" CGO_ENABLED=1 GOOS=linux GOARCH=$* \
-	go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT)
 
 # Changes with the version alone, so that no package tells the one before.
 $(PACKAGE_OUT)/version: .FORCE
