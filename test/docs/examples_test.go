@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -48,6 +49,19 @@ func TestRulesExampleLoads(t *testing.T) {
 	line := `emsserial=FCTEMS0000000001 type=event subtype=system msg="directory harvest finished"`
 	if c := categoryOf(t, writeFile(t, "rules.yaml", marked(t, "rule")), line); c != "ems-adconnector" {
 		t.Errorf("got %s", c)
+	}
+}
+
+// TestFirstLine: the line that README.md sends with logger has the category that it names.
+func TestFirstLine(t *testing.T) {
+	text := readAll(t, root+"/README.md")
+	sent := regexp.MustCompile(`(?m)^logger .* -t (\S+) '([^']+)'$`).FindStringSubmatch(text)
+	if sent == nil {
+		t.Fatal("README.md sends no line")
+	}
+	c := categoryOf(t, "", "<13>Nov 28 09:00:00 host "+sent[1]+": "+sent[2])
+	if !strings.Contains(text, `"category":"`+c+`"`) {
+		t.Errorf("README.md does not name %s", c)
 	}
 }
 
