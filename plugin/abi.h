@@ -69,7 +69,7 @@ struct ftnt_filter_plugin {
 /*
  * The beginning of struct flb_filter_instance, 2.2.0 to 5.1.1. log_level is read
  * from here because flb_plg_info() and its like are macros that do the same, and
- * no exported function tells it. The host sets it before cb_init: the level of
+ * no exported function returns it. The host sets it before cb_init: the level of
  * the instance, else the global one (flb_filter_init); below 0 it is not set.
  */
 struct ftnt_filter_instance {
@@ -173,14 +173,14 @@ FTNT_HIDDEN void ftnt_log(int level, const char *line, size_t n);
 /* Text of a filter option, NULL if unset. Owned by the host, valid while ins is. */
 FTNT_HIDDEN const char *ftnt_filter_property(void *ins, const char *key);
 
-/* Name or alias of an instance, NULL if the host cannot tell. Owned by the host. */
+/* Name or alias of an instance, NULL if the host has no such function. Owned by the host. */
 FTNT_HIDDEN const char *ftnt_filter_name(void *ins);
 FTNT_HIDDEN const char *ftnt_output_name(void *ins);
 
-/* The output instance behind what the proxy hands to FLBPluginInit. */
+/* The output instance of the struct that the proxy hands to FLBPluginInit. */
 FTNT_HIDDEN void *ftnt_output_instance(const void *plugin);
 
-/* The highest level that an output instance logs, -1 if the host cannot tell. */
+/* The highest level that an output instance logs, -1 if the host has no such function. */
 FTNT_HIDDEN int ftnt_output_level(void *ins);
 
 /* Attaches context to an output instance, which FLBPluginInit has checked; it comes
@@ -190,8 +190,8 @@ FTNT_HIDDEN void ftnt_output_set_context(void *plugin, uintptr_t context);
 /* Attaches context to a filter instance; it comes back in cb_filter and cb_exit. */
 FTNT_HIDDEN void ftnt_filter_set_context(void *ins, void *context);
 
-/* A copy in memory of the C allocator, to be freed by the host; NULL if there is
- * no memory. n is above 0. */
-FTNT_HIDDEN void *ftnt_copy(const void *data, size_t n);
+/* n bytes of the C allocator, which the host can free; NULL if there is no memory, where
+ * C.malloc of cgo would end the process. */
+FTNT_HIDDEN void *ftnt_alloc(size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The native filter door of Fluent Bit: the registration struct, the option
- * arrays and the three callbacks. Everything else is Go behind ftntFilter*.
+ * The native filter of Fluent Bit: the registration struct, the option arrays and the
+ * three callbacks, which call ftntFilter* in Go.
  */
 
 #define _GNU_SOURCE
@@ -20,8 +20,8 @@ static int ftnt_filter(const void *data, size_t bytes, const char *tag, int tag_
 static int ftnt_exit(void *context, void *config);
 
 /*
- * set_property stays 0: the host then only refuses unknown names, and the values
- * are read and checked in Go, which tells what is valid.
+ * set_property stays 0: the host then refuses unknown names only. Go reads and checks the
+ * values; its errors say what is valid.
  */
 #define FTNT_OPTION_ROW(opt_type, opt_key, opt_default, opt_text) \
     {.type = opt_type, .name = opt_key, .default_value = opt_default, .description = opt_text},

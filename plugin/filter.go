@@ -1,8 +1,7 @@
 package main
 
 /*
-#cgo noescape ftnt_copy
-#cgo nocallback ftnt_copy
+#cgo nocallback ftnt_alloc
 #include <stdlib.h>
 #include "abi.h"
 */
@@ -52,7 +51,9 @@ func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uin
 //export ftntFilterRun
 func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
 	f, _ := filters.get(uintptr(handle))
+	var block unsafe.Pointer // of the C allocator; this call owns it until the host does
 	defer func() {
+		C.free(block)
 		if v := recover(); v != nil {
 			result = C.FTNT_FILTER_NOTOUCH
 			f.panicked(panicText(v), time.Now())
@@ -61,20 +62,31 @@ func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *uns
 	if f == nil || data == nil || n == 0 || uint64(n) > math.MaxInt || out == nil || outSize == nil {
 		return C.FTNT_FILTER_NOTOUCH
 	}
-	buf := buffers.Get().(*[]byte)
-	defer putBuffer(buf)
-	verdict := f.run(buf, unsafe.Slice((*byte)(data), int(n)))
+	chunk := unsafe.Slice((*byte)(data), int(n)) // the host's, read only
+	room := f.room(len(chunk))
+	if block = C.ftnt_alloc(C.size_t(room)); block == nil {
+		f.outOfMemory(room, time.Now())
+		return C.FTNT_FILTER_NOTOUCH
+	}
+	// enrich appends to block and never writes beyond room bytes: a larger result moves
+	// to memory of Go, as with every append.
+	records, verdict := f.run(unsafe.Slice((*byte)(block), room)[:0], chunk)
 	switch verdict {
 	case dropped:
 		*out, *outSize = nil, 0
 		return C.FTNT_FILTER_MODIFIED
 	case modified:
-		copied := C.ftnt_copy(unsafe.Pointer(unsafe.SliceData(*buf)), C.size_t(len(*buf)))
-		if copied == nil {
-			f.outOfMemory(len(*buf), time.Now())
-			return C.FTNT_FILTER_NOTOUCH
+		if unsafe.Pointer(unsafe.SliceData(records)) != block { // in memory of Go, they need more than room
+			larger := C.ftnt_alloc(C.size_t(len(records)))
+			if larger == nil {
+				f.outOfMemory(len(records), time.Now())
+				return C.FTNT_FILTER_NOTOUCH
+			}
+			copy(unsafe.Slice((*byte)(larger), len(records)), records)
+			C.free(block)
+			block = larger
 		}
-		*out, *outSize = copied, C.size_t(len(*buf))
+		*out, *outSize, block = block, C.size_t(len(records)), nil // the host owns it from here
 		return C.FTNT_FILTER_MODIFIED
 	}
 	return C.FTNT_FILTER_NOTOUCH

@@ -120,12 +120,7 @@ void ftnt_filter_set_context(void *ins, void *context)
     }
 }
 
-void *ftnt_copy(const void *data, size_t n)
+void *ftnt_alloc(size_t n)
 {
-    void *copy = malloc(n);
-
-    if (copy != NULL) {
-        memcpy(copy, data, n);
-    }
-    return copy;
+    return malloc(n);
 }

@@ -6,8 +6,8 @@
 //
 // The second is a link to the first, so both share one Go runtime.
 //
-// This package is the only door to C. Its exported functions look up an instance,
-// call one pure function and map the result to a return code. They never panic:
+// Only this package uses C. Its exported functions look up an instance, call one
+// function that knows no C and map the result to a return code. They never panic:
 // a panic would end the whole agent.
 package main
 
@@ -32,13 +32,13 @@ import (
 // version is set by the linker: -X main.version=1.2.3.
 var version string
 
-// logInterval is how often one kind of repeated trouble gets a line.
+// logInterval is the least time between two lines of one kind of repeated error.
 const logInterval = time.Minute
 
 // main is never called; c-shared wants it.
 func main() {}
 
-// buildVersion is the version for logs: of the linker, else of the module, else dev.
+// buildVersion returns the version for logs: of the linker, else of the module, else dev.
 func buildVersion() string {
 	if version != "" {
 		return version
@@ -54,13 +54,13 @@ func hostWrite(level hostlog.Level, line string) {
 	if line == "" {
 		return
 	}
-	// C reads the bytes of line during the call only; the length goes with them,
-	// so no terminated copy is needed.
+	// Go owns the bytes of line; C reads them during the call only. Their number goes
+	// with them, so no copy with a NUL is needed.
 	C.ftnt_log(C.int(level), (*C.char)(unsafe.Pointer(unsafe.StringData(line))), C.size_t(len(line)))
 }
 
-// hostLevel turns the level in a host's instance into ours. The host leaves it
-// negative when nobody set one; its own default is info.
+// hostLevel returns the level that a host's instance has. It is negative if none is
+// configured; the host's own default is info.
 func hostLevel(level int) hostlog.Level {
 	if level < 0 {
 		return hostlog.Info
@@ -68,13 +68,13 @@ func hostLevel(level int) hostlog.Level {
 	return hostlog.Level(level)
 }
 
-// orphan logs what belongs to no instance. It has no host level to respect, so
-// it is kept for errors.
+// orphan logs what belongs to no instance. No level is configured for it, so it logs
+// errors only.
 var orphan = hostlog.New("plugin", "fortiems", "-", hostlog.Error, logInterval, hostWrite)
 
-// panicText describes a recovered panic without its data: a message of the
-// runtime holds at most indexes, but the value of an explicit panic could hold a
-// log line. Call it from the deferred function itself.
+// panicText describes a recovered panic without its data: a message of the runtime holds
+// indexes at most, but the value of an explicit panic could hold a log line. Call it from
+// the deferred function itself.
 func panicText(value any) string {
 	what := fmt.Sprintf("panic of type %T", value)
 	if err, ok := value.(runtime.Error); ok {

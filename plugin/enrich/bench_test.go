@@ -11,6 +11,7 @@ import (
 	"github.com/ugorji/go/codec"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/bench"
 )
 
@@ -63,14 +64,14 @@ func BenchmarkRunOptions(b *testing.B) {
 		options Options
 	}{
 		{"default", Options{EventTime: true}},
-		{"flat", Options{EventTime: true, Schema: Flat}},
+		{"flat", Options{EventTime: true, Schema: option.Flat}},
 		{"preserve_original", Options{EventTime: true, PreserveOriginal: true}},
 	} {
 		b.Run("with="+c.name, func(b *testing.B) { benchChunk(b, c.options, chunk) })
 	}
 	unmatched := bytes.Repeat(eventOf(pair{"log", bin(sshd)}), benchEvents)
-	b.Run("with=mark", func(b *testing.B) { benchChunk(b, Options{Unmatched: Mark}, unmatched) })
-	b.Run("with=drop", func(b *testing.B) { benchChunk(b, Options{Unmatched: Drop}, unmatched) })
+	b.Run("with=mark", func(b *testing.B) { benchChunk(b, Options{Unmatched: option.Mark}, unmatched) })
+	b.Run("with=drop", func(b *testing.B) { benchChunk(b, Options{Unmatched: option.Drop}, unmatched) })
 }
 
 // BenchmarkRunUserRules is the EMS line with a hundred rules of a user.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/option"
 	"fluent-bit-fortiems/test/bench"
 )
 
@@ -36,11 +37,11 @@ func TestNoAllocationsPerEvent(t *testing.T) {
 	options := map[string]Options{
 		"defaults":          {EventTime: true},
 		"receipt time":      {},
-		"flat":              {EventTime: true, Schema: Flat},
+		"flat":              {EventTime: true, Schema: option.Flat},
 		"preserve_original": {EventTime: true, PreserveOriginal: true},
-		"mark":              {EventTime: true, Unmatched: Mark},
-		"mark, flat":        {EventTime: true, Unmatched: Mark, Schema: Flat},
-		"drop":              {EventTime: true, Unmatched: Drop},
+		"mark":              {EventTime: true, Unmatched: option.Mark},
+		"mark, flat":        {EventTime: true, Unmatched: option.Mark, Schema: option.Flat},
+		"drop":              {EventTime: true, Unmatched: option.Drop},
 		"timezone":          {EventTime: true, Location: paris},
 		"rules of a user":   {EventTime: true, Rules: userRules(t, 100)},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/event"
 )
 
@@ -51,8 +52,8 @@ func TestClocksJumpOverDaylightSaving(t *testing.T) {
 				chunk = append(chunk, eventOf(pair{"log", bin(line)})...)
 			}
 			out, st := run(t, Options{KeyNames: []string{"log"}, Location: berlin, EventTime: true}, chunk)
-			if st.Records != minutes || st.Matched != minutes {
-				t.Errorf("%d records, %d matched, not %d", st.Records, st.Matched, minutes)
+			if st.Counts[count.Records] != minutes || st.Counts[count.Matched] != minutes {
+				t.Errorf("%d records, %d matched, not %d", st.Counts[count.Records], st.Counts[count.Matched], minutes)
 			}
 			n := 0
 			for ; len(out) > 0; n++ {

@@ -10,7 +10,9 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/option"
 )
 
 // wazuh is the real FortiEMS line of wazuh/wazuh#26094.
@@ -82,22 +84,22 @@ func TestUnmatchedLines(t *testing.T) {
 	chunk := append(eventOf(pair{"message", str(sshd)}, pair{"event", str("x")}, pair{"n", msgp.AppendInt(nil, 7)}), eventOf(pair{"message", str("")})...)
 	t.Run("pass byte for byte", func(t *testing.T) {
 		out, st := run(t, Options{}, chunk)
-		if !bytes.Equal(out, chunk) || st.Changed || st.Unmatched != 2 {
+		if !bytes.Equal(out, chunk) || st.Changed || st.Counts[count.Unmatched] != 2 {
 			t.Errorf("%+v", st)
 		}
 	})
 	t.Run("mark", func(t *testing.T) {
-		out, st := run(t, Options{Unmatched: Mark}, chunk)
+		out, st := run(t, Options{Unmatched: option.Mark}, chunk)
 		want := `{"n":7,"labels":{"event":"x"},"message":"` + sshd + `","event":{"kind":"pipeline_error"},"error":{"message":"not a FortiEMS line"}}` + "\n" +
 			`{"message":"","event":{"kind":"pipeline_error"},"error":{"message":"not a FortiEMS line"}}` + "\n"
 		got := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(jsonOf(t, out))
-		if got != want || st.Marked != 2 {
+		if got != want || st.Counts[count.Marked] != 2 {
 			t.Errorf("%+v\n got %s\nwant %s", st, got, want)
 		}
 	})
 	t.Run("drop", func(t *testing.T) {
-		out, st := run(t, Options{Unmatched: Drop}, append(bytes.Clone(chunk), eventOf(pair{"log", bin(wazuh)})...))
-		if st.Dropped != 2 || st.Matched != 1 || strings.Count(jsonOf(t, out), "\n") != 1 {
+		out, st := run(t, Options{Unmatched: option.Drop}, append(bytes.Clone(chunk), eventOf(pair{"log", bin(wazuh)})...))
+		if st.Counts[count.Dropped] != 2 || st.Counts[count.Matched] != 1 || strings.Count(jsonOf(t, out), "\n") != 1 {
 			t.Errorf("%+v %s", st, jsonOf(t, out))
 		}
 	})
@@ -118,7 +120,7 @@ func TestEventsThatAreNotLinesPassByteForByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			chunk := append(bytes.Clone(raw), eventOf(pair{"log", bin(wazuh)})...)
 			out, st := run(t, Options{}, chunk)
-			if st.Records != 2 || st.Matched != 1 || !bytes.HasPrefix(out, raw) {
+			if st.Counts[count.Records] != 2 || st.Counts[count.Matched] != 1 || !bytes.HasPrefix(out, raw) {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -136,6 +138,30 @@ func TestCorruptChunkIsLeftAlone(t *testing.T) {
 		out, st, err := New(Options{}).Run(dst, whole[:n])
 		if err == nil || string(out) != "kept" || st != (Stats{}) {
 			t.Fatalf("cut at %d: %v %+v", n, err, st)
+		}
+	}
+}
+
+// TestRunKeepsWithinDst gives Run rooms of all sizes: it uses dst as long as the result fits,
+// and never writes beyond it.
+func TestRunKeepsWithinDst(t *testing.T) {
+	chunk := append(eventOf(pair{"source", str("x")}, pair{"log", bin(wazuh)}), eventOf(pair{"log", bin(sshd)})...)
+	e := New(Options{EventTime: true})
+	want, _, err := e.Run(nil, chunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range len(want) + 10 {
+		memory := bytes.Repeat([]byte{0xc1}, len(want)+100)
+		out, _, _ := e.Run(memory[:0:room], chunk)
+		if !bytes.Equal(out, want) {
+			t.Fatalf("room for %d bytes: another result", room)
+		}
+		if inPlace := &out[0] == &memory[0]; inPlace != (room >= len(want)) {
+			t.Fatalf("room for %d of %d bytes: in place %v", room, len(want), inPlace)
+		}
+		if len(bytes.Trim(memory[room:], "\xc1")) > 0 {
+			t.Fatalf("room for %d bytes: written beyond", room)
 		}
 	}
 }
@@ -162,7 +188,7 @@ func TestOldFormAndTimes(t *testing.T) {
 			chunk := append(append([]byte{0x92}, at...), recordOf(pair{"log", str(wazuh)})...)
 			out, st := run(t, Options{EventTime: true}, chunk)
 			ev, _, err := event.Next(out)
-			if err != nil || st.Matched != 1 || time.Unix(ev.Sec, 0).UTC().Format(time.RFC3339) != "2024-10-01T22:17:30Z" {
+			if err != nil || st.Counts[count.Matched] != 1 || time.Unix(ev.Sec, 0).UTC().Format(time.RFC3339) != "2024-10-01T22:17:30Z" {
 				t.Errorf("%v %+v %d", err, st, ev.Sec)
 			}
 			out, _ = run(t, Options{}, chunk)
@@ -175,7 +201,7 @@ func TestOldFormAndTimes(t *testing.T) {
 
 func TestTimesAheadAreCounted(t *testing.T) {
 	chunk := eventOf(pair{"log", bin(`emsserial=FCTEMS1 eventtime=1733393500 msg="x"`)})
-	if _, st := run(t, Options{EventTime: true}, chunk); st.Ahead != 1 {
+	if _, st := run(t, Options{EventTime: true}, chunk); st.Counts[count.Ahead] != 1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -183,13 +209,13 @@ func TestTimesAheadAreCounted(t *testing.T) {
 func TestOutputIsValidUTF8(t *testing.T) {
 	line := "<13>Oct  1 22:17:30 h\xff ems-vpn: emsserial=FCTEMS1 hostname=\"a\xc3\x28\" x\x80y=1 msg=\"\xf0\x9f\x98\" user=\"caf\xc3\xa9\""
 	out, st := run(t, Options{PreserveOriginal: true}, eventOf(pair{"log", bin(line)}))
-	if got := jsonOf(t, out); st.Matched != 1 || !utf8.Valid(out[20:]) && !utf8.ValidString(got) || !strings.Contains(got, "caf\u00e9") {
+	if got := jsonOf(t, out); st.Counts[count.Matched] != 1 || !utf8.Valid(out[20:]) && !utf8.ValidString(got) || !strings.Contains(got, "caf\u00e9") {
 		t.Errorf("%+v %s", st, got)
 	}
 }
 
 func TestFlatSchema(t *testing.T) {
-	out, _ := run(t, Options{Schema: Flat, EventTime: true}, eventOf(pair{"log", bin(wazuh)}, pair{"host_name", str("x")}, pair{"event", str("y")}))
+	out, _ := run(t, Options{Schema: option.Flat, EventTime: true}, eventOf(pair{"log", bin(wazuh)}, pair{"host_name", str("x")}, pair{"event", str("y")}))
 	got := jsonOf(t, out)
 	for _, want := range []string{`"event_category":"host,session"`, `"fortinet_ems_category":"ems-client"`, `"labels_host_name":"x"`, `"event":"y"`, `"host_ip":"192.168.1.102"`} {
 		if !strings.Contains(got, want) {
@@ -258,7 +284,7 @@ func TestTree(t *testing.T) {
 		}
 	}
 	if len(objects) > 64 {
-		t.Errorf("%d objects do not fit maker.begun", len(objects))
+		t.Errorf("%d objects do not fit templateMaker.begun", len(objects))
 	}
 	for o, n := range children {
 		if n > 15 && o != 0 && o != emsObject {
@@ -271,7 +297,7 @@ func FuzzRun(f *testing.F) {
 	f.Add(eventOf(pair{"log", bin(wazuh)}), false)
 	f.Add(eventOf(pair{"message", str(sekoia)}, pair{"source", str("x")}), true)
 	f.Add([]byte{0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x80, 0x80}, false)
-	es := []*Enricher{New(Options{EventTime: true}), New(Options{Schema: Flat, Unmatched: Mark, PreserveOriginal: true})}
+	es := []*Enricher{New(Options{EventTime: true}), New(Options{Schema: option.Flat, Unmatched: option.Mark, PreserveOriginal: true})}
 	f.Fuzz(func(t *testing.T, chunk []byte, flat bool) {
 		e := es[0]
 		if flat {
@@ -295,7 +321,7 @@ func FuzzRun(f *testing.F) {
 			}
 			out = rest
 		}
-		if n+st.Dropped != st.Records {
+		if n+st.Counts[count.Dropped] != st.Counts[count.Records] {
 			t.Fatalf("%d records out, %+v", n, st)
 		}
 	})
@@ -308,7 +334,7 @@ func FuzzLine(f *testing.F) {
 	f.Add(`<13>CEF:0|Fortinet|FortiClient EMS|7.4|1|ems-vpn a|5|msg=a \= b src=192.0.2.1 cs1=x`, "log2", "")
 	f.Add(`{"emsserial":"FCTEMS1","a":{"b":[1,2]},"type":"event","x":null}`, "k", "")
 	f.Add(`emsserial=FCTEMS1 x=<Event xmlns='a'><b c="d"/></Event> msg=end`, "k", "")
-	es := []*Enricher{New(Options{EventTime: true, PreserveOriginal: true}), New(Options{Schema: Flat, Unmatched: Mark})}
+	es := []*Enricher{New(Options{EventTime: true, PreserveOriginal: true}), New(Options{Schema: option.Flat, Unmatched: option.Mark})}
 	f.Fuzz(func(t *testing.T, line, key, value string) {
 		if key == "log" || key == "message" {
 			return
@@ -317,7 +343,7 @@ func FuzzLine(f *testing.F) {
 		chunk := eventOf(pair{"log", bin(line)}, pair{key, bin(value)})
 		for i, e := range es {
 			out, st, err := e.Run(nil, chunk)
-			if err != nil || st.Records != 1 {
+			if err != nil || st.Counts[count.Records] != 1 {
 				t.Fatal(err, st)
 			}
 			if !st.Changed {
@@ -327,7 +353,7 @@ func FuzzLine(f *testing.F) {
 			if err != nil || len(rest) > 0 {
 				t.Fatal("not one event")
 			}
-			if !isOurs(Schema(i), []byte(key)) && !bytes.Contains(ev.Record, extra) {
+			if !isReserved([]byte(key), i == 1) && !bytes.Contains(ev.Record, extra) {
 				t.Fatal("an untouched pair was changed")
 			}
 			checkText(t, ev.Record, key)

@@ -40,7 +40,7 @@ func (o *object) isIn(set *parser.FieldSet) bool {
 	return any != 0
 }
 
-// leaf is where a field stands.
+// leaf is the place of a field in the record.
 type leaf struct {
 	object int8
 	name   string // the last of its names
@@ -68,7 +68,7 @@ func buildTree() (objs []object, ls [parser.NumFields]leaf, ems int8) {
 	for f, name := range parser.Fields {
 		path, last := splitName(name)
 		o := at(path)
-		ls[f] = leaf{o, last, strings.ReplaceAll(name, ".", "_")}
+		ls[f] = leaf{o, last, flatName(name)}
 		objs[o].own.Add(parser.Field(f))
 		for ; o >= 0; o = objs[o].parent {
 			objs[o].all.Add(parser.Field(f))

@@ -15,21 +15,21 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// ErrCorrupt tells that a chunk is not a whole sequence of MessagePack objects.
+// ErrCorrupt means that a chunk is not a whole sequence of MessagePack objects.
 var ErrCorrupt = errors.New("corrupt msgpack")
 
 // Event is one event of a chunk.
 type Event struct {
-	// Head is what stands before the record: array headers, time, metadata.
+	// Head is everything before the record: array headers, time, metadata.
 	Head []byte
-	// TimeStart and TimeEnd frame the time within Head.
+	// TimeStart and TimeEnd are the offsets of the time in Head.
 	TimeStart, TimeEnd int
 	// Sec and Nsec are the time of the event (Unix, UTC).
 	Sec  int64
 	Nsec int32
-	// Record is the record with its map header, Body the same without, with
-	// Count pairs. Record is empty when the event is to be passed as it is:
-	// a group marker, a record that is no map, something that is no event.
+	// Record is the record with its map header. Body is the record without it, Count
+	// pairs. Record is empty when the event is to be passed unchanged: a group
+	// marker, a record that is no map, an object that is no event.
 	Record []byte
 	Body   []byte
 	Count  int
@@ -47,14 +47,14 @@ func Next(chunk []byte) (ev Event, rest []byte, err error) {
 	return ev, rest, nil
 }
 
-// Read is Next that also appends the pairs of the record to pairs, in one walk.
-// Without a record none are appended. ev is overwritten.
+// Read is Next into ev that also appends the pairs of the record to pairs, in one pass.
+// Without a record it appends none.
 func (ev *Event) Read(chunk []byte, pairs []Pair) (_ []Pair, rest []byte, err error) {
 	none := len(pairs)
 	if ev.readHead(chunk) {
 		rest = ev.Body
 		for n := ev.Count; n > 0; n-- {
-			// Made in place: a Pair is too large to be copied around.
+			// Filling the pair in place is cheaper than copying one.
 			if len(pairs) == cap(pairs) {
 				pairs = slices.Grow(pairs, 8)
 			}
@@ -74,8 +74,8 @@ func (ev *Event) Read(chunk []byte, pairs []Pair) (_ []Pair, rest []byte, err er
 	return pairs, rest, nil
 }
 
-// readHead reads b up to the first pair of the record, which then reaches to the
-// end of b. It reports whether b begins with an event that has a record.
+// readHead reads b up to the first pair of the record; ev.Record and ev.Body then extend
+// to the end of b. It reports whether b begins with an event that has a record.
 func (ev *Event) readHead(b []byte) bool { return ev.readUsualHead(b) || ev.readAnyHead(b) }
 
 func (ev *Event) readAnyHead(b []byte) bool {
@@ -86,12 +86,12 @@ func (ev *Event) readAnyHead(b []byte) bool {
 	if !ok || n != 2 {
 		return false
 	}
-	behindTime := uint32(0) // elements of the inner array behind the time
+	metadata := uint32(0) // elements of the inner array after the time
 	if m, c, ok := arrayHeader(b); ok {
 		if m < 1 {
 			return false
 		}
-		behindTime, b = m-1, c
+		metadata, b = m-1, c
 	}
 	ev.TimeStart = len(raw) - len(b)
 	b, ok = ev.readTime(b)
@@ -99,7 +99,7 @@ func (ev *Event) readAnyHead(b []byte) bool {
 		return false
 	}
 	ev.TimeEnd = len(raw) - len(b)
-	for ; behindTime > 0; behindTime-- {
+	for ; metadata > 0; metadata-- {
 		if b = skip(b); b == nil {
 			return false
 		}
@@ -113,7 +113,7 @@ func (ev *Event) readAnyHead(b []byte) bool {
 	return true
 }
 
-// readUsualHead is readHead for what Fluent Bit itself writes: an EventTime and
+// readUsualHead is readAnyHead for the form that Fluent Bit writes: an EventTime and
 // empty metadata.
 func (ev *Event) readUsualHead(b []byte) bool {
 	const start = 0x9292<<16 | fixExt8<<8 // two arrays of two, an EventTime
@@ -151,8 +151,7 @@ func mapHeader(b []byte) (count, size int) {
 	return 0, 0
 }
 
-// skip returns what stands behind the object at the start of b, nil if b does not
-// hold all of it.
+// skip returns b after the object at its start, nil if b does not hold all of it.
 func skip(b []byte) []byte {
 	if len(b) > 0 && (b[0] < 0x81 || b[0] == 0x90 || b[0] >= 0xe0) {
 		return b[1:] // a small number, an empty map or array
@@ -168,7 +167,7 @@ func arrayHeader(b []byte) (n uint32, rest []byte, ok bool) {
 	if len(b) > 0 && b[0]&0xf0 == 0x90 {
 		return uint32(b[0] & 0x0f), b[1:], true
 	}
-	// The error of a wrong type is allocated, and events of the old form have none.
+	// msgp allocates the error of a wrong type; events of the old form have no array here.
 	if msgp.NextType(b) != msgp.ArrayType {
 		return 0, b, false
 	}
@@ -184,8 +183,8 @@ const (
 	timeBytes = 8
 )
 
-// readTime reads an EventTime, an integer or a float. ok is false for group
-// markers, whose seconds are negative, and for what is no time.
+// readTime reads an EventTime, an integer or a float (seconds). ok is false for group
+// markers, whose seconds are negative, and for anything that is no time.
 func (ev *Event) readTime(b []byte) (rest []byte, ok bool) {
 	switch {
 	case len(b) >= 2+timeBytes && b[0] == fixExt8 && b[1] == 0:
@@ -224,11 +223,11 @@ func AppendTime(dst []byte, sec int64, nsec int32) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(nsec))
 }
 
-// Pair is one pair of a record: raw MessagePack, and the key's text if it is one.
+// Pair is one pair of a record.
 type Pair struct {
-	Raw   []byte // key and value
-	Key   []byte // nil when the key is no text
-	Value []byte // raw
+	Raw   []byte // key and value, MessagePack
+	Key   []byte // text of the key, nil if the key is no str or bin
+	Value []byte // MessagePack
 }
 
 // NextPair reads the pair at the start of a record's body.
@@ -262,18 +261,17 @@ func (p *Pair) read(body []byte) []byte {
 	return rest
 }
 
-// Text returns the bytes of a raw str or bin value, and whether it is one. What stands
-// behind the text in the chunk may be read, so that short texts can be copied at once.
+// Text returns the bytes of a raw str or bin value, and whether it is one.
 func Text(value []byte) ([]byte, bool) {
 	from, end := textIn(value)
-	return value[from:end], end > 0 && end == len(value)
+	return value[from:end:end], end > 0 && end == len(value)
 }
 
 // IsStr reports whether a raw value is a str.
 func IsStr(value []byte) bool { return msgp.NextType(value) == msgp.StrType }
 
-// textIn returns where the text of the str or bin at the start of b begins and ends,
-// 0 and 0 when b does not hold all of one.
+// textIn returns the offsets of the text of the str or bin at the start of b, 0 and 0 if
+// b does not hold all of one.
 func textIn(b []byte) (from, end int) {
 	if len(b) == 0 {
 		return 0, 0

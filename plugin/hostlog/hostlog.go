@@ -2,9 +2,9 @@
 // level and in the form of its own plugins: "[filter:fortiems:NAME] text".
 //
 // Lines never carry log payloads: callers pass counts, option values, file names
-// and errors, and control characters are replaced so that a value cannot forge a
-// second line. The package knows no host; the Writer is injected. Everything in it
-// is safe for concurrent use, and a nil *Logger discards.
+// and errors. Control characters are replaced, so that a value cannot forge a second
+// line. The caller injects the Writer, so the package depends on no host. Everything in
+// it is safe for concurrent use, and a nil *Logger discards.
 package hostlog
 
 import (
@@ -18,7 +18,7 @@ import (
 // Level is a log level with the numbers of Fluent Bit.
 type Level int
 
-// Levels, a higher one says more. A Logger at Off writes nothing.
+// The levels, from few lines to many. A Logger at Off writes nothing.
 const (
 	Off   Level = 0
 	Error Level = 1
@@ -27,8 +27,8 @@ const (
 	Debug Level = 4
 )
 
-// Writer puts one line, without a newline at its end, into the host's log. It is
-// called from any goroutine and must not keep line.
+// Writer puts one line, without a newline at its end, into the host's log. It must be
+// safe for concurrent use and must not keep line.
 type Writer func(level Level, line string)
 
 // maxLine bounds a line in bytes: the hosts cut at 4 KB, some without a mark.
@@ -43,7 +43,7 @@ type Logger struct {
 }
 
 // New returns the logger of the instance called name of a plugin; kind is
-// "filter" or "output". Lines of Limited are let through once per every.
+// "filter" or "output". every is the interval of Limited.
 func New(kind, plugin, name string, level Level, every time.Duration, write Writer) *Logger {
 	return &Logger{
 		prefix: "[" + kind + ":" + plugin + ":" + clean(name) + "] ",
@@ -76,8 +76,8 @@ func (l *Logger) Printf(level Level, format string, args ...any) {
 }
 
 // Limited writes like Printf, but at most one line of each kind per interval.
-// The next line of a kind tells how many were left out before it. kind is one of
-// a few constants, never made from data.
+// The next line of a kind says how many were left out before it. kind is one of
+// a few constants, never made from data: the kinds are kept for good.
 func (l *Logger) Limited(level Level, kind string, now time.Time, format string, args ...any) {
 	if !l.Enabled(level) {
 		return
@@ -103,7 +103,7 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// Throttle lets one event of each kind through per interval and counts the rest.
+// Throttle lets one event of each kind pass per interval and counts the others.
 type Throttle struct {
 	every time.Duration
 
@@ -112,8 +112,8 @@ type Throttle struct {
 }
 
 type kindState struct {
-	last time.Time // when one was let through
-	left uint64    // held back since
+	last time.Time // when one passed
+	left uint64    // held back since then
 }
 
 // NewThrottle returns a throttle with the interval every.
@@ -121,10 +121,9 @@ func NewThrottle(every time.Duration) *Throttle {
 	return &Throttle{every: every, kinds: make(map[string]*kindState)}
 }
 
-// Allow reports whether an event of kind may pass at now, and if so how many of
-// its kind were held back since the last one that passed. A clock that jumps back
-// behind the last one opens the throttle: silence until it catches up would hide
-// what happens meanwhile.
+// Allow reports whether an event of kind may pass at now, and if so how many of its kind
+// were held back since the last one that passed. When the clock jumps back before the last
+// one, the event passes: nothing would be logged until the clock catches up.
 func (t *Throttle) Allow(kind string, now time.Time) (left uint64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

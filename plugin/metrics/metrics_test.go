@@ -18,7 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
@@ -79,16 +80,19 @@ func want(t *testing.T, series map[string]string, wanted map[string]string) {
 	}
 }
 
-func counts(n uint64) FilterCounts {
-	c := FilterCounts{Records: 10 * n, Matched: 6 * n, Unmatched: 3 * n, Marked: 2 * n, Dropped: n, Passed: n, Ahead: n, Corrupt: n, Memory: 2 * n, Panics: 3 * n}
-	c.Categories[parser.VPN] = 5 * n
-	c.Categories[parser.Unknown] = n
+func counts(n uint64) count.Counts {
+	c := count.Counts{
+		count.Records: 10 * n, count.Matched: 6 * n, count.Unmatched: 3 * n, count.Marked: 2 * n, count.Dropped: n,
+		count.Passed: n, count.Ahead: n, count.Corrupt: n, count.Memory: 2 * n, count.Panics: 3 * n,
+	}
+	c[count.Category(dict.VPN)] = 5 * n
+	c[count.Category(dict.Unknown)] = n
 	return c
 }
 
 func TestFilterIsScraped(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
-	s.Filter("fortiems.0", func() FilterCounts { return counts(1) })
+	s.Filter("fortiems.0", func() count.Counts { return counts(1) })
 	got := scrape(t, s)
 	want(t, got, map[string]string{
 		`fortiems_filter_records_total{name="fortiems.0"}`:                                     "10",
@@ -189,9 +193,9 @@ func TestInstancesOfOneNameAreSummed(t *testing.T) {
 	old, young := listen(t, hold.port()), listen(t, hold.port())
 	var live atomic.Uint64
 	live.Store(1)
-	old.Filter("f", func() FilterCounts { return counts(live.Load()) })
-	young.Filter("f", func() FilterCounts { return counts(100) })
-	young.Filter("other", func() FilterCounts { return counts(7) })
+	old.Filter("f", func() count.Counts { return counts(live.Load()) })
+	young.Filter("f", func() count.Counts { return counts(100) })
+	young.Filter("other", func() count.Counts { return counts(7) })
 	old.Output("es").Documents(Stored, 1)
 	young.Output("es").Documents(Stored, 10)
 	check := func(f, other string) {
@@ -309,7 +313,7 @@ func TestPages(t *testing.T) {
 func families(t *testing.T) (*prometheus.Registry, []*dto.MetricFamily) {
 	t.Helper()
 	filters, outputs := newFilterCollector(), newOutputMetrics()
-	filters.add("f", func() FilterCounts { return counts(1) })
+	filters.add("f", func() count.Counts { return counts(1) })
 	outputs.instance("es")
 	registry, err := newRegistry("1.2.3", filters, outputs)
 	if err != nil {
@@ -371,8 +375,8 @@ func TestRowsAreWhatIsShown(t *testing.T) {
 
 func TestNamesThatAreNoText(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
-	s.Filter("bad \xff \"quote\"\n", func() FilterCounts { return counts(1) })
-	s.Filter("", func() FilterCounts { return counts(2) })
+	s.Filter("bad \xff \"quote\"\n", func() count.Counts { return counts(1) })
+	s.Filter("", func() count.Counts { return counts(2) })
 	s.Output("\xff").Retried(1)
 	want(t, scrape(t, s), map[string]string{
 		"fortiems_filter_records_total{name=\"bad \uFFFD \\\"quote\\\"\\n\"}": "10",
@@ -429,7 +433,7 @@ func TestManyReloads(t *testing.T) {
 	first.Close()
 	for i := range 50 {
 		filter, output := listen(t, addr), listen(t, addr)
-		filter.Filter("f", func() FilterCounts { return counts(1) })
+		filter.Filter("f", func() count.Counts { return counts(1) })
 		output.Output("es").Retried(1)
 		want(t, scrape(t, filter), map[string]string{
 			`fortiems_filter_records_total{name="f"}`:            "10",
@@ -458,7 +462,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				s.Filter("f", func() FilterCounts { return counts(1) })
+				s.Filter("f", func() count.Counts { return counts(1) })
 				s.Output("es").FlushBegin()
 				s.Output("es").FlushEnd(true)
 				s.Close()

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Result is what became of a document in the end. Every document that came in
-// and is done with is counted in one of them, once.
+// Result is the final state of a document. Every document that needs no further delivery
+// is counted in one of them, once.
 type Result int
 
 // The results.
@@ -16,13 +16,22 @@ const (
 	Duplicate                  // the server had it already: 409 on create
 	DeadLettered               // rejected for good and written to the dead letters or a failure store
 	Dropped                    // rejected for good, and dead_letter is off
-	numResults
+
+	NumResults
 )
 
-var resultNames = [numResults]string{"stored", "duplicate", "dead_lettered", "dropped"}
+var resultRows = [NumResults]struct{ label, summary string }{
+	Stored:       {"stored", "stored"},
+	Duplicate:    {"duplicate", "had by the server already"},
+	DeadLettered: {"dead_lettered", "written to the dead letters or a failure store"},
+	Dropped:      {"dropped", "dropped"},
+}
 
-// classes are the classes of answers to a request; a status below 200 is not the
-// last one, so it counts as none.
+// Summary returns the words after the number of such documents in the summary of an instance.
+func (r Result) Summary() string { return resultRows[r].summary }
+
+// classes are the classes of the status of a bulk request. A status below 200 is not the
+// final one, so it counts as none.
 var classes = [...]string{"none", "2xx", "3xx", "4xx", "5xx"}
 
 var (
@@ -45,12 +54,12 @@ func outputRows() []Row {
 // by default, ends every request.
 var latencies = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 
-// Output counts what one output instance does. Instances of one name on one
-// server share their counters. A nil *Output counts nothing, so callers need not ask
-// whether there is a server. The methods cost some atomic operations; call them per
-// request, not per document.
+// Output counts what one output instance does. Instances of one name on one server share
+// their counters. A nil *Output counts nothing, so callers need not check whether there is
+// a server. All methods are safe for concurrent use. They cost some atomic operations: call
+// them per request, not per document.
 type Output struct {
-	results     [numResults]prometheus.Counter
+	results     [NumResults]prometheus.Counter
 	retried     prometheus.Counter
 	classes     [len(classes)]prometheus.Counter
 	duration    prometheus.Observer
@@ -62,7 +71,7 @@ type Output struct {
 
 // Documents counts n documents whose result is final.
 func (o *Output) Documents(r Result, n int) {
-	if o != nil && n > 0 && r >= 0 && r < numResults {
+	if o != nil && n > 0 && r >= 0 && r < NumResults {
 		o.results[r].Add(float64(n))
 	}
 }
@@ -75,16 +84,16 @@ func (o *Output) Retried(n int) {
 	}
 }
 
-// RequestBegin counts a bulk request that goes out; RequestEnd has to follow.
+// RequestBegin counts a bulk request that is sent; RequestEnd must follow.
 func (o *Output) RequestBegin() {
 	if o != nil {
 		o.requestsNow.Inc()
 	}
 }
 
-// RequestEnd counts a bulk request that was answered or failed. status is that of
-// the answer, 0 without a usable one; plain and sent are the bytes of its body before
-// and after compression.
+// RequestEnd counts a bulk request that was answered or failed. status is the HTTP status,
+// 0 without a usable answer; plain and sent are the bytes of the body before and after
+// compression.
 func (o *Output) RequestEnd(status int, took time.Duration, plain, sent int) {
 	if o == nil {
 		return
@@ -100,7 +109,7 @@ func (o *Output) RequestEnd(status int, took time.Duration, plain, sent int) {
 	o.sent.Add(float64(max(sent, 0)))
 }
 
-// FlushBegin counts a chunk that came in; FlushEnd has to follow.
+// FlushBegin counts a chunk whose flush begins; FlushEnd must follow.
 func (o *Output) FlushBegin() {
 	if o != nil {
 		o.flushesNow.Inc()
@@ -164,8 +173,8 @@ func (m *outputMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// instance returns the counters of name. All series are there from the start, at
-// 0: an increase from nothing would not show in Prometheus.
+// instance returns the counters of name. All series exist from the start, at 0: Prometheus
+// sees no increase in a series that begins above 0.
 func (m *outputMetrics) instance(name string) *Output {
 	o := &Output{
 		retried:     m.retried.WithLabelValues(name),
@@ -178,7 +187,7 @@ func (m *outputMetrics) instance(name string) *Output {
 		requestsNow: m.requestsNow.WithLabelValues(name),
 	}
 	for i := range o.results {
-		o.results[i] = m.documents.WithLabelValues(name, resultNames[i])
+		o.results[i] = m.documents.WithLabelValues(name, resultRows[i].label)
 	}
 	for i := range o.classes {
 		o.classes[i] = m.requests.WithLabelValues(name, classes[i])

@@ -1,5 +1,7 @@
 package metrics
 
+import "fluent-bit-fortiems/plugin/count"
+
 // The types of metrics.
 const (
 	counter   = "counter"
@@ -32,8 +34,11 @@ var buildRow = Row{"fortiems_build_info", gauge, "", "1, with the version and th
 // Rows describes every metric of this package in the order of the documentation.
 func Rows() []Row {
 	var rows []Row
-	for _, r := range filterRows {
-		rows = append(rows, r.Row)
+	for _, r := range count.Rows {
+		row := filterRow(r)
+		if len(rows) == 0 || rows[len(rows)-1] != row {
+			rows = append(rows, row)
+		}
 	}
 	rows = append(rows, outputRows()...)
 	return append(rows, buildRow)

@@ -1,15 +1,15 @@
 // Package metrics serves the counters of the filter and of the output to
 // Prometheus.
 //
-// Instances that name the same address share one server with a registry of its
-// own; it starts with the first of them and ends with the last. Everything that an
-// instance counts carries its name (the alias, else fortiems.0) in the label "name",
-// as Fluent Bit's own metrics do: Prometheus itself sets the label "instance".
+// Instances that name the same address share one server with its own registry. It starts
+// with the first of them and ends with the last. The label "name" holds the name of the
+// instance (the alias, else fortiems.0), as in Fluent Bit's own metrics; Prometheus itself
+// sets the label "instance".
 //
-// Instances of one name, which a hot reload or several threads may bring, are one
-// series with their sum. What a closed instance counted stays in that sum as long as
-// the server lives, so that a counter never goes back while it is scraped; when the
-// last instance closes, all counters end, which Prometheus takes as a restart.
+// Instances of one name, for example after a hot reload or with several threads, are one
+// series with their sum. The counts of a closed instance stay in the sum as long as the
+// server runs, so that a counter never decreases while it is scraped. When the last
+// instance closes, all counters end, which Prometheus takes as a restart.
 //
 // Everything in the package is safe for concurrent use.
 package metrics
@@ -32,11 +32,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
 const (
-	// lookupTimeout bounds the search for the address of a host name at the start.
+	// lookupTimeout bounds the lookup of a host name at the start.
 	lookupTimeout = 5 * time.Second
 	// drainTimeout bounds how long the last Close waits for running scrapes.
 	drainTimeout = time.Second
@@ -44,7 +45,7 @@ const (
 	maxScrapes = 8
 )
 
-// Server is one instance's hold on the server of an address.
+// Server is the share of one instance in the server of an address.
 type Server struct {
 	shared *shared
 	close  sync.Once
@@ -55,7 +56,7 @@ type Server struct {
 // shared is what all instances of an address have in common.
 type shared struct {
 	key      string // in servers
-	holds    int    // guarded by servers.mu
+	holds    int    // instances that use it; guarded by servers.mu
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{} // closed when http has stopped accepting
@@ -70,12 +71,10 @@ var servers = struct {
 	byKey map[string]*shared
 }{byKey: make(map[string]*shared)}
 
-// Listen returns a hold on the server at addr (host:port) and starts it if no
-// instance has. A missing host means 127.0.0.1: listening on all interfaces has to be
-// asked for with 0.0.0.0 or [::]. version is that of the build. log gets the errors of
-// the server that it starts; it may be nil. The error names the option and the address.
-//
-// The caller ends its hold with Close.
+// Listen returns the server at addr (host:port), which it starts for the first instance. A
+// missing host means 127.0.0.1; 0.0.0.0 and [::] mean all interfaces. version is the
+// version of the build. log, which may be nil, gets the errors of the server that it
+// starts. The error names the option and the address. The caller must Close the result.
 func Listen(addr, version string, log *hostlog.Logger) (*Server, error) {
 	at, err := resolve(addr)
 	if err != nil {
@@ -94,7 +93,7 @@ func Listen(addr, version string, log *hostlog.Logger) (*Server, error) {
 	return &Server{shared: s}, nil
 }
 
-// reason leaves out what the caller says itself: operation and address.
+// reason removes the operation and the address, which the caller names, from err.
 func reason(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
@@ -149,7 +148,7 @@ func start(at, version string, log *hostlog.Logger) (*shared, error) {
 	}
 	s := &shared{key: at, listener: listener, done: make(chan struct{}), filters: newFilterCollector(), outputs: newOutputMetrics()}
 	if strings.HasSuffix(at, ":0") {
-		s.key = listener.Addr().String() // the port is not known before, so nobody else can ask for it
+		s.key = listener.Addr().String() // no other instance can know the port yet
 	}
 	registry, err := newRegistry(version, s.filters, s.outputs)
 	if err != nil {
@@ -173,7 +172,7 @@ func start(at, version string, log *hostlog.Logger) (*shared, error) {
 	return s, nil
 }
 
-// newRegistry returns a registry with everything that a server shows.
+// newRegistry returns a registry with everything that a server exposes.
 func newRegistry(version string, own ...prometheus.Collector) (*prometheus.Registry, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        buildRow.Name,
@@ -205,7 +204,7 @@ func handler(registry *prometheus.Registry, log *hostlog.Logger) http.Handler {
 	return mux
 }
 
-// errorLog turns what the library logs into throttled lines of ours.
+// errorLog returns a logger for libraries that writes throttled lines to to.
 func errorLog(to *hostlog.Logger) *log.Logger {
 	return log.New(errorWriter{to}, "", 0)
 }
@@ -217,34 +216,34 @@ func (w errorWriter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// URL is where the metrics are served, with the address that is listened on.
+// URL returns the URL of the metrics, with the address that the server listens on.
 func (s *Server) URL() string {
 	return "http://" + s.shared.listener.Addr().String() + "/metrics"
 }
 
-// Filter adds the filter instance called name until Close. count is called for
+// Filter adds the filter instance called name until Close. read is called for
 // every scrape, by any goroutine, and a last time during Close; it must not block.
-func (s *Server) Filter(name string, count func() FilterCounts) {
-	leave := s.shared.filters.add(cleanName(name), count)
+func (s *Server) Filter(name string, read func() count.Counts) {
+	leave := s.shared.filters.add(cleanName(name), read)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave = append(s.leave, leave)
 }
 
-// Output returns the counters of the output instance called name, all of them at
-// 0 if the name is new. They may be used after Close, which then shows nowhere.
+// Output returns the counters of the output instance called name, at 0 if the name is new.
+// They may be used after Close, without effect on any server.
 func (s *Server) Output(name string) *Output {
 	return s.shared.outputs.instance(cleanName(name))
 }
 
-// cleanName makes a name fit for a label, which must be UTF-8.
+// cleanName returns name as the value of a label, which must be UTF-8.
 func cleanName(name string) string {
 	return strings.ToValidUTF8(cmp.Or(name, "-"), "\uFFFD")
 }
 
-// Close ends the hold of the instance and, if it was the last one, the server:
-// the port is free when Close returns, and a scrape that still runs is cut off after
-// a second. A nil Server has nothing to close. Calling it again does nothing.
+// Close removes the instance from the server and ends the server with the last one: the
+// port is free when Close returns, and a scrape that still runs is cut off after a second.
+// Closing a nil Server or a closed one does nothing.
 func (s *Server) Close() {
 	if s == nil {
 		return
@@ -260,7 +259,7 @@ func (s *Server) Close() {
 	})
 }
 
-// release ends one hold.
+// release ends the server if the instance was the last one.
 func (s *shared) release() {
 	servers.mu.Lock()
 	s.holds--
@@ -269,13 +268,13 @@ func (s *shared) release() {
 		return
 	}
 	delete(servers.byKey, s.key)
-	// Under the lock, so that whoever asks for the address next finds the port free.
-	_ = s.listener.Close() // http.Server.Shutdown closes it again and ignores that, too
+	// Under the lock, so that the next Listen finds the port free.
+	_ = s.listener.Close() // http.Server.Shutdown closes it again and ignores the error, too
 	servers.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close() // all it can say is that a connection was closed already
+		_ = s.http.Close() // its only error is that a connection is closed already
 	}
 	<-s.done
 }

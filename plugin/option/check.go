@@ -22,7 +22,7 @@ const (
 	validAddr = "host:port with a port from 1 to 65535, e.g. 127.0.0.1:2112"
 )
 
-// parseBool takes what Fluent Bit takes for its own options, and 1 and 0.
+// parseBool accepts what Fluent Bit accepts for its own options, and 1 and 0.
 func parseBool(s string) (value, ok bool) {
 	switch strings.ToLower(s) {
 	case "on", "true", "yes", "1":
@@ -40,7 +40,7 @@ func checkBool(s string) error {
 	return nil
 }
 
-// oneOf checks for one of words, in any case.
+// oneOf returns a check for one of words, in upper or lower case.
 func oneOf(words ...string) func(string) error {
 	return func(s string) error {
 		for _, w := range words {
@@ -52,8 +52,8 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// parseList splits at commas and trims; an empty entry is an error because it
-// is a slip of the pen more often than a wish. Repeated entries count once.
+// parseList splits at commas and trims. An empty entry is an error, because it is usually
+// a typing mistake. Repeated entries count once.
 func parseList(s string) ([]string, error) {
 	var list []string
 	seen := make(map[string]bool)
@@ -75,7 +75,7 @@ func checkList(s string) error {
 	return err
 }
 
-// parseZone takes an IANA name or a fixed offset. "Local" is refused: it would
+// parseZone accepts an IANA name or a fixed offset. "Local" is refused: it would
 // make the same configuration mean different things on different machines.
 func parseZone(s string) (*time.Location, error) {
 	switch strings.ToUpper(s) {
@@ -94,7 +94,7 @@ func parseZone(s string) (*time.Location, error) {
 	return zone, nil
 }
 
-// parseOffset takes exactly ±hh:mm; s is not empty.
+// parseOffset accepts exactly ±hh:mm; s is not empty.
 func parseOffset(s string) (*time.Location, error) {
 	if len(s) != len("+hh:mm") || s[3] != ':' {
 		return nil, errNotValid
@@ -132,7 +132,7 @@ func checkAddr(s string) error {
 	return nil
 }
 
-// parseSize reads bytes with the suffixes Fluent Bit takes: k, M, G (also KB,
+// parseSize reads bytes with the suffixes that Fluent Bit accepts: k, M, G (also KB,
 // MB, GB), powers of 1000 as in Fluent Bit itself.
 func parseSize(s string) (int64, error) {
 	low := strings.TrimSuffix(strings.ToLower(s), "b")
@@ -179,8 +179,8 @@ func checkTime(s string) error {
 	return err
 }
 
-// checkURLs wants every entry to be an absolute http or https URL without
-// credentials in it: those would end up in logs.
+// checkURLs accepts absolute http and https URLs without credentials, which would appear
+// in logs.
 func checkURLs(s string) error {
 	list, err := parseList(s)
 	if err != nil {
@@ -198,8 +198,7 @@ func checkURLs(s string) error {
 	return nil
 }
 
-// withoutLogin hides everything before the last @ but the scheme: somebody may have
-// put a password there.
+// withoutLogin hides everything before the last @ but the scheme: it may hold a password.
 func withoutLogin(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
@@ -214,7 +213,7 @@ func withoutLogin(s string) string {
 	return scheme + "***" + s[at:]
 }
 
-// checkFingerprint takes a SHA-256 sum in hex, with or without colons.
+// checkFingerprint accepts a SHA-256 sum in hex, with or without colons.
 func checkFingerprint(s string) error {
 	if sum, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err != nil || len(sum) != 32 {
 		return errNotValid
@@ -222,9 +221,8 @@ func checkFingerprint(s string) error {
 	return nil
 }
 
-// checkTarget takes names that Elasticsearch and OpenSearch accept for a data
-// stream or index. Placeholders (%Y, {field.path}) are expanded later, so only
-// what can never become valid is refused.
+// checkTarget refuses names that Elasticsearch and OpenSearch accept for no data stream or
+// index, whatever the placeholders (%Y, {field.path}) become.
 func checkTarget(s string) error {
 	if strings.ContainsAny(s, "\\/*?\"<>| ,#:") {
 		return errNotValid

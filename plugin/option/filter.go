@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Schema is the shape of the records the filter writes.
+// Schema is the form of the records that the filter writes.
 type Schema string
 
 // The schemas.
 const (
-	ECS  Schema = "ecs"
-	Flat Schema = "flat"
+	ECS  Schema = "ecs"  // nested maps
+	Flat Schema = "flat" // names joined by "_", lists as comma-joined text
 )
 
 // Unmatched is what the filter does with a line that is not FortiEMS.
 type Unmatched string
 
-// What can be done with an unmatched line.
+// What to do with unmatched lines.
 const (
-	Pass Unmatched = "pass"
-	Mark Unmatched = "mark"
+	Pass Unmatched = "pass" // leave the event byte for byte
+	Mark Unmatched = "mark" // keep the line, with event.kind pipeline_error
 	Drop Unmatched = "drop"
 )
 
@@ -94,8 +94,8 @@ func Filter() []Option { return slices.Clone(filterTable) }
 
 // ParseFilter decodes and checks the options of one filter instance. get returns
 // the text of an option, "" when it is not set. On error the configuration holds
-// what could be decoded, so that a caller can look for further mistakes (in the
-// rules file, say) before it gives up.
+// what could be decoded, so that a caller can look for further mistakes, for example in
+// the rules file, before it gives up.
 func ParseFilter(get func(key string) string) (FilterConfig, error) {
 	v, err := values(filterTable, get)
 	c := FilterConfig{
@@ -106,7 +106,7 @@ func ParseFilter(get func(key string) string) (FilterConfig, error) {
 
 		MetricsListen: v["metrics_listen"],
 	}
-	// A value that its check refused decodes to its zero value here; err says so.
+	// A value that its check refused, which err reports, decodes to its zero value.
 	c.KeyNames, _ = parseList(v["key_name"])
 	if zone, err := parseZone(v["timezone"]); err == nil {
 		c.Location = zone

@@ -5,7 +5,7 @@
 //
 // Values are read through a func(key string) string that answers "" for a key
 // that is not set; an empty value therefore always means the default. All
-// mistakes are reported together. The package has no state: everything in it is
+// mistakes are reported together. The package has no state; everything in it is
 // safe for concurrent use.
 package option
 
@@ -18,7 +18,7 @@ import (
 
 //go:generate go run ./optiongen -header ../options_gen.h
 
-// Type says how a value is written; it is also what the host prints in its help.
+// Type is how a value is written. The host prints it in its help.
 type Type int
 
 // The types of Fluent Bit's own options that ours use.
@@ -54,22 +54,21 @@ type Option struct {
 	Type    Type
 	Default string // as the user would write it; "" means unset
 	Text    string // one sentence: what it does
-	Valid   string // what a value may be, as it stands in the error message
+	Valid   string // the valid values, as the error message lists them
 	Secret  bool   // the value never appears in a log or an error
 
-	// show is what of a refused value may appear in an error; nil: all of it.
+	// show returns the part of a refused value that may appear in an error; nil: all of it.
 	show func(value string) string
-	// check reports whether value, which is never empty, is valid. A nil error
-	// is valid; errNotValid says no more than Valid does; any other error gives
-	// the reason as well.
+	// check returns nil for a valid value, errNotValid when Valid says everything,
+	// else the reason. value is never empty. A nil check accepts every value.
 	check func(value string) error
 }
 
-// errNotValid is the answer of a check that has nothing to add to Option.Valid.
+// errNotValid is the error of a check that has nothing to add to Option.Valid.
 var errNotValid = errors.New("not valid")
 
 // Error is one refused value. Its text names the key, the value (unless it is
-// secret), the reason where there is one, and what is valid.
+// secret), the reason if there is one, and the valid values.
 type Error struct {
 	Key, Value, Valid string
 	Reason            error // nil when Valid says it all
@@ -93,8 +92,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Reason }
 
-// Refused is the error of an option of table whose value passed its check and
-// turned out to be wrong later, when a file was opened, say. err names the value.
+// Refused returns the error of an option of table whose value passed its check and turned
+// out to be wrong later, for example when a file was opened. err names the value.
 func Refused(table []Option, key string, err error) error {
 	for i := range table {
 		if table[i].Key == key {
@@ -145,9 +144,8 @@ func values(table []Option, get func(string) string) (map[string]string, error) 
 	return got, errors.Join(errs...)
 }
 
-// Errors lists the single mistakes of an error of this package, so that each
-// can go on a log line of its own. An error that joins nothing is its own list;
-// nil gives nil.
+// Errors returns the errors that err joins, at any depth, so that each can be logged on a
+// line of its own. An error that joins nothing is its own list; nil gives nil.
 func Errors(err error) []error {
 	if err == nil {
 		return nil

@@ -166,7 +166,7 @@ func ParseOutput(get func(key string) string) (OutputConfig, error) {
 		Product:       strings.ToLower(v["product"]),
 		MetricsListen: v["metrics_listen"],
 	}
-	// A value that its check refused decodes to its zero value here; err says so.
+	// A value that its check refused, which err reports, decodes to its zero value.
 	c.Hosts, _ = parseList(v["hosts"])
 	c.TLSVerify, _ = parseBool(v["tls_verify"])
 	c.GenerateID, _ = parseBool(v["generate_id"])

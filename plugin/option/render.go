@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Effective renders the values that are in effect as "key=value key=value" for a
-// log line, in table order. Options that are unset and have no default are left
-// out; of a secret only that it is set is told.
+// Effective renders the values that are in effect as "key=value key=value" for a log line,
+// in table order. Options that are unset and have no default are left out; the value of a
+// secret is "(set)".
 func Effective(options []Option, get func(key string) string) string {
-	v, _ := values(options, get) // refused values stand there as written
+	v, _ := values(options, get) // a refused value is shown as written
 	var parts []string
 	for _, o := range options {
 		switch value := v[o.Key]; {
@@ -55,8 +55,8 @@ func Header(options []Option) string {
 	return b.String()
 }
 
-// cString quotes s for C. Bytes outside printable ASCII become octal escapes,
-// always three digits long so that a digit behind them stays a digit.
+// cString quotes s for C. Bytes outside printable ASCII become octal escapes of three
+// digits, so that a digit after them stays a digit.
 func cString(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -79,23 +79,15 @@ func newEnricher(t *testing.T, dir string) (e *enrich.Enricher, flat bool) {
 		t.Fatal(dir, err)
 	}
 	o := enrich.Options{
-		KeyNames: cfg.KeyNames, Location: cfg.Location, EventTime: cfg.EventTime, PreserveOriginal: cfg.PreserveOriginal,
-	}
-	if cfg.Schema == "flat" {
-		o.Schema = enrich.Flat
-	}
-	switch cfg.Unmatched {
-	case "mark":
-		o.Unmatched = enrich.Mark
-	case "drop":
-		o.Unmatched = enrich.Drop
+		KeyNames: cfg.KeyNames, Schema: cfg.Schema, Location: cfg.Location, EventTime: cfg.EventTime,
+		PreserveOriginal: cfg.PreserveOriginal, Unmatched: cfg.Unmatched,
 	}
 	if cfg.RulesFile != "" {
 		if o.Rules, err = parser.LoadRules(filepath.Join(dir, cfg.RulesFile)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return enrich.New(o), cfg.Schema == "flat"
+	return enrich.New(o), cfg.Schema == option.Flat
 }
 
 // record is what became of a line; nil when it was dropped.

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"testing"
 
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/option"
 )
 
 // FuzzChunks builds chunks and has the filter read them. What is whole is read as what
@@ -17,13 +19,13 @@ func FuzzChunks(f *testing.F) {
 	Seed(f.Add)
 	es := []*enrich.Enricher{
 		enrich.New(enrich.Options{EventTime: true, PreserveOriginal: true}),
-		enrich.New(enrich.Options{Schema: enrich.Flat, Unmatched: enrich.Mark}),
-		enrich.New(enrich.Options{EventTime: true, Unmatched: enrich.Drop}),
+		enrich.New(enrich.Options{Schema: option.Flat, Unmatched: option.Mark}),
+		enrich.New(enrich.Options{EventTime: true, Unmatched: option.Drop}),
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
 		c := Build(program)
 		given := slices.Clone(c.Bytes)
-		events, err := count(t, c.Bytes)
+		events, err := countEvents(t, c.Bytes)
 		if c.Intact && (err != nil || events != c.Events) {
 			t.Fatalf("%d of %d events, %v: % x", events, c.Events, err, c.Bytes)
 		}
@@ -44,8 +46,8 @@ func FuzzChunks(f *testing.F) {
 			if !stats.Changed {
 				continue
 			}
-			left, err := count(t, out)
-			if err != nil || uint64(left)+stats.Dropped != stats.Records || int(stats.Records) != events {
+			left, err := countEvents(t, out)
+			if err != nil || uint64(left)+stats.Counts[count.Dropped] != stats.Counts[count.Records] || int(stats.Counts[count.Records]) != events {
 				t.Fatalf("%d events became %d, %v, %+v", events, left, err, stats)
 			}
 			if again, _, _ := e.Run(nil, c.Bytes); !bytes.Equal(again, out) {
@@ -55,8 +57,8 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
-// count reads a chunk to its end.
-func count(t *testing.T, chunk []byte) (n int, err error) {
+// countEvents reads a chunk to its end.
+func countEvents(t *testing.T, chunk []byte) (n int, err error) {
 	t.Helper()
 	for rest := chunk; len(rest) > 0; n++ {
 		_, behind, err := event.Next(rest)
@@ -90,7 +92,7 @@ func TestBuiltChunks(t *testing.T) {
 		c := Build(program)
 		if c.Intact {
 			intact++
-			if n, err := count(t, c.Bytes); err != nil || n != c.Events {
+			if n, err := countEvents(t, c.Bytes); err != nil || n != c.Events {
 				t.Fatalf("%d of %d events, %v: program % x", n, c.Events, err, program)
 			}
 		} else {

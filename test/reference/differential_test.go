@@ -17,8 +17,10 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
+	"fluent-bit-fortiems/plugin/option"
 )
 
 // Every line is received at 2024-12-05T10:00:00.123456789Z.
@@ -73,10 +75,10 @@ func sides(t testing.TB) (all []side) {
 		o.Rules = rules
 		eo := enrich.Options{Location: o.Location, EventTime: o.EventTime, PreserveOriginal: o.PreserveOriginal}
 		if o.Flat {
-			eo.Schema = enrich.Flat
+			eo.Schema = option.Flat
 		}
 		if o.Mark {
-			eo.Unmatched = enrich.Mark
+			eo.Unmatched = option.Mark
 		}
 		all = append(all, side{o, enrich.New(eo)})
 	}
@@ -159,7 +161,7 @@ func (sd side) differences(t testing.TB, s sample) (where []string) {
 	if err != nil {
 		return []string{"error: " + err.Error()}
 	}
-	if matched := st.Matched == 1; matched != want.Matched {
+	if matched := st.Counts[count.Matched] == 1; matched != want.Matched {
 		return []string{fmt.Sprintf("matched: fast %v, reference %v", matched, want.Matched)}
 	}
 	if !st.Changed {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/test/bench"
 )
@@ -106,8 +107,8 @@ func enriching(chunk []byte, events int, rules *parser.Rules) *work {
 		var st enrich.Stats
 		var err error
 		out, st, err = e.Run(out[:0], chunk)
-		if err == nil && st.Records != uint64(events) {
-			err = fmt.Errorf("%d records, want %d", st.Records, events)
+		if err == nil && st.Counts[count.Records] != uint64(events) {
+			err = fmt.Errorf("%d records, want %d", st.Counts[count.Records], events)
 		}
 		return err
 	}}
@@ -169,7 +170,7 @@ func copying(chunk []byte) (w *work, in, out int, err error) {
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	events := int(st.Records)
+	events := int(st.Counts[count.Records])
 	to := make([]byte, len(chunk)+len(made))
 	return &work{events: events, run: func() error {
 		copy(to[copy(to, chunk):], made)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/test/bench"
 )
@@ -55,7 +56,7 @@ func run(args []string) error {
 		if out, st, err = e.Run(out[:0], chunk); err != nil {
 			return err
 		}
-		events += st.Records
+		events += st.Counts[count.Records]
 	}
 	fmt.Println(events)
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,7 +11,8 @@ import (
 	"time"
 	"unsafe"
 
-	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/option"
@@ -92,22 +94,70 @@ func TestInstanceStart(t *testing.T) {
 }
 
 func TestOptionsReachTheEnricher(t *testing.T) {
-	c, err := option.ParseFilter(func(k string) string {
-		return map[string]string{"key_name": "a,b", "schema": "flat", "timezone": "+02:00", "event_time": "off", "preserve_original": "on", "unmatched": "drop"}[k]
-	})
+	set := map[string]string{"key_name": "a,b", "schema": "flat", "event_time": "off", "unmatched": "drop"}
+	log, _ := testLog()
+	f, err := newFilter("fortiems.0", func(k string) string { return set[k] }, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := parser.BuiltinRules()
-	o := enrichOptions(c, rules)
-	if len(o.KeyNames) != 2 || o.Schema != enrich.Flat || o.Location.String() != "+02:00" || o.EventTime || !o.PreserveOriginal || o.Unmatched != enrich.Drop || o.Rules != rules {
-		t.Errorf("got %+v", o)
+	matched := []byte("\x92\x00\x81\xa1b\xbeemsserial=FCTEMS1 msg=\"offline\"")
+	unmatched := []byte("\x92\x00\x81\xa1b\xa4sshd")
+	out, v := f.run(nil, append(matched, unmatched...))
+	if v != modified || !strings.Contains(string(out), "fortinet_ems_category") || strings.Contains(string(out), "sshd") {
+		t.Errorf("%v %q", v, out)
 	}
-	for value, want := range map[string]enrich.Unmatched{"pass": enrich.Pass, "mark": enrich.Mark, "drop": enrich.Drop} {
-		c, err := option.ParseFilter(func(k string) string { return map[string]string{"unmatched": value}[k] })
-		if o := enrichOptions(c, rules); err != nil || o.Unmatched != want || o.Schema != enrich.ECS || !o.EventTime || o.PreserveOriginal {
-			t.Errorf("%s: got %+v, %v", value, o, err)
+	if n := f.counts[count.Dropped].Load(); n != 1 {
+		t.Errorf("%d dropped", n)
+	}
+}
+
+// The estimate follows the chunks: a result that outgrows it is the exception.
+func TestRoomIsLearnt(t *testing.T) {
+	f := &filter{}
+	const chunk = 100_000
+	if f.room(0) < 4096 || f.room(chunk) < 4*chunk {
+		t.Errorf("%d and %d bytes at first", f.room(0), f.room(chunk))
+	}
+	for _, growth := range []int{2, 7, 3, 3} {
+		for range 40 {
+			f.learn(growth*chunk, chunk)
 		}
+		if room := f.room(chunk); room < growth*chunk || room > (growth+1)*chunk {
+			t.Errorf("%d times: room for %d bytes", growth, room)
+		}
+	}
+	f.learn(1<<40, 1)
+	f.learn(1, 1<<40)
+	if room := f.room(1 << 30); room < 1<<30 || room > 1<<40 {
+		t.Errorf("room for %d bytes", room)
+	}
+}
+
+// The host gets memory of the C allocator, whether or not the result fits the estimate.
+func TestResultIsInCMemory(t *testing.T) {
+	log, _ := testLog()
+	var first *byte // of the memory to write to
+	f := &filter{log: log, enrich: fake(func(dst, chunk []byte) ([]byte, enrich.Stats, error) {
+		first = unsafe.SliceData(dst)
+		out := append(dst, bytes.Repeat([]byte("x"), len(chunk)*50)...)
+		return append(out, 'y'), enrich.Stats{Changed: true}, nil
+	})}
+	handle := filters.put(f)
+	defer filters.take(handle)
+	data := make([]byte, 1000)
+	for i, inPlace := range []bool{false, true} {
+		var out unsafe.Pointer
+		var n _Ctype_size_t
+		if got := ftntFilterRun(_Ctype_uintptr_t(handle), unsafe.Pointer(&data[0]), _Ctype_size_t(len(data)), &out, &n); got != 1 {
+			t.Fatalf("got %d", got)
+		}
+		if text := unsafe.Slice((*byte)(out), int(n)); len(text) != 50_001 || text[0] != 'x' || text[50_000] != 'y' {
+			t.Errorf("%d bytes: %.20q", n, text)
+		}
+		if ((*byte)(out) == first) != inPlace {
+			t.Errorf("call %d: in place %v", i, !inPlace)
+		}
+		_Cfunc_free(out)
 	}
 }
 
@@ -119,15 +169,15 @@ func TestVerdicts(t *testing.T) {
 		want verdict
 		log  string
 	}{
-		"nothing changed":             {"", enrich.Stats{Records: 1, Unmatched: 1}, nil, untouched, ""},
-		"changed":                     {"new", enrich.Stats{Records: 1, Matched: 1, Changed: true}, nil, modified, ""},
-		"all dropped":                 {"", enrich.Stats{Records: 2, Unmatched: 2, Dropped: 2, Changed: true}, nil, dropped, ""},
+		"nothing changed":             {"", enrich.Stats{Counts: count.Counts{count.Records: 1, count.Unmatched: 1}}, nil, untouched, ""},
+		"changed":                     {"new", enrich.Stats{Counts: count.Counts{count.Records: 1, count.Matched: 1}, Changed: true}, nil, modified, ""},
+		"all dropped":                 {"", enrich.Stats{Counts: count.Counts{count.Records: 2, count.Unmatched: 2, count.Dropped: 2}, Changed: true}, nil, dropped, ""},
 		"corrupt":                     {"", enrich.Stats{}, errors.New("corrupt msgpack"), untouched, "passed untouched: corrupt msgpack"},
 		"corrupt with half a result":  {"half", enrich.Stats{Changed: true}, errors.New("corrupt msgpack"), untouched, "corrupt msgpack"},
-		"empty though one was kept":   {"", enrich.Stats{Records: 2, Dropped: 1, Changed: true}, nil, untouched, "empty result"},
-		"empty though none is to go":  {"", enrich.Stats{Records: 2, Matched: 2, Changed: true}, nil, untouched, "empty result"},
+		"empty though one was kept":   {"", enrich.Stats{Counts: count.Counts{count.Records: 2, count.Dropped: 1}, Changed: true}, nil, untouched, "empty result"},
+		"empty though none is to go":  {"", enrich.Stats{Counts: count.Counts{count.Records: 2, count.Matched: 2}, Changed: true}, nil, untouched, "empty result"},
 		"empty without a record":      {"", enrich.Stats{Changed: true}, nil, untouched, "empty result"},
-		"event time ahead of receipt": {"new", enrich.Stats{Records: 3, Matched: 3, Ahead: 2, Changed: true}, nil, modified, "event time of 2 records is more than 10 minutes ahead"},
+		"event time ahead of receipt": {"new", enrich.Stats{Counts: count.Counts{count.Records: 3, count.Matched: 3, count.Ahead: 2}, Changed: true}, nil, modified, "event time of 2 records is more than 10 minutes ahead"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log, out := testLog()
@@ -137,13 +187,13 @@ func TestVerdicts(t *testing.T) {
 				}
 				return append(dst, c.out...), c.st, c.err
 			})}
-			buf := []byte("old content")
 			for range 3 {
-				if got := f.run(&buf, []byte("chunk")); got != c.want {
+				out, got := f.run(make([]byte, 0, 8), []byte("chunk"))
+				if got != c.want {
 					t.Fatalf("got %v, want %v", got, c.want)
 				}
-				if c.want == modified && string(buf) != c.out {
-					t.Errorf("buffer holds %q", buf)
+				if c.want == modified && string(out) != c.out || c.want != modified && out != nil {
+					t.Errorf("got %q", out)
 				}
 			}
 			if c.log == "" && len(out.text) > 0 || c.log != "" && (len(out.text) != 1 || out.count(c.log) != 1) {
@@ -159,23 +209,21 @@ func TestSummary(t *testing.T) {
 		if len(chunk) == 0 {
 			return dst, enrich.Stats{}, errors.New("corrupt")
 		}
-		st := enrich.Stats{Records: 11, Matched: 6, Unmatched: 4, Passed: 1, Dropped: 3, Marked: 1, Ahead: 2, Changed: true}
-		st.Categories[parser.VPN] = 4
-		st.Categories[parser.Unknown] = 2
+		st := enrich.Stats{Counts: count.Counts{count.Records: 11, count.Matched: 6, count.Unmatched: 4, count.Passed: 1, count.Dropped: 3, count.Marked: 1, count.Ahead: 2}, Changed: true}
+		st.Counts[count.Category(dict.VPN)] = 4
+		st.Counts[count.Category(dict.Unknown)] = 2
 		return append(dst, 'x'), st, nil
 	})}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			var buf []byte
 			for range 25 {
-				f.run(&buf, []byte("chunk"))
+				f.run(nil, []byte("chunk"))
 			}
 		})
 	}
 	wg.Wait()
-	var buf []byte
-	f.run(&buf, nil)
+	f.run(nil, nil)
 	f.outOfMemory(1, time.Now())
 	f.panicked("x", time.Now())
 	f.close()
@@ -224,7 +272,7 @@ func TestPanicPassesTheChunkUntouched(t *testing.T) {
 		if len(chunk) == 5 {
 			panic("secret payload")
 		}
-		return dst[:len(chunk)+1<<20], enrich.Stats{}, nil // a bounds error of the runtime
+		return dst[:cap(dst)+len(chunk)], enrich.Stats{}, nil // a bounds error of the runtime
 	})}
 	handle := _Ctype_uintptr_t(filters.put(f))
 	var out unsafe.Pointer
@@ -235,8 +283,8 @@ func TestPanicPassesTheChunkUntouched(t *testing.T) {
 		}
 	}
 	ftntFilterExit(handle)
-	if f.count.panics.Load() != 5 || lines.count("internal error, chunk passed untouched: ") != 1 || lines.count("secret") != 0 || lines.count("5 internal errors") != 1 {
-		t.Errorf("%d panics, log %q", f.count.panics.Load(), lines.text)
+	if f.counts[count.Panics].Load() != 5 || lines.count("internal error, chunk passed untouched: ") != 1 || lines.count("secret") != 0 || lines.count("5 internal errors") != 1 {
+		t.Errorf("%d panics, log %q", f.counts[count.Panics].Load(), lines.text)
 	}
 	if _, ok := filters.get(uintptr(handle)); ok {
 		t.Error("the instance is still there after exit")
@@ -250,33 +298,6 @@ func TestStartWithoutAHost(t *testing.T) {
 		t.Fatal("defaults are refused")
 	}
 	ftntFilterExit(handle)
-}
-
-func TestTableNeverReusesAHandle(t *testing.T) {
-	var tab table[int]
-	if _, ok := tab.get(0); ok {
-		t.Error("handle 0 finds something")
-	}
-	seen := map[uintptr]bool{}
-	for i := range 100 {
-		h := tab.put(i)
-		if h == 0 || seen[h] {
-			t.Fatalf("handle %d", h)
-		}
-		seen[h] = true
-		if v, ok := tab.get(h); !ok || v != i {
-			t.Errorf("got %d, %v", v, ok)
-		}
-		if v, ok := tab.take(h); !ok || v != i {
-			t.Errorf("got %d, %v", v, ok)
-		}
-		if _, ok := tab.take(h); ok {
-			t.Error("taken twice")
-		}
-	}
-	if len(tab.rows) != 0 {
-		t.Errorf("%d rows left", len(tab.rows))
-	}
 }
 
 func TestHostLevel(t *testing.T) {
