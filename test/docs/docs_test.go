@@ -104,6 +104,9 @@ func TestGeneratedPartsAreUpToDate(t *testing.T) {
 		"line":           "```text\n" + line + "\n```\n",
 		"record":         "```json\n" + record + "\n```\n",
 	}
+	if counts := rulesByEvidence(); counts != nil {
+		parts["evidence"] = evidenceTable(counts)
+	}
 	seen := map[string]int{}
 	for name, text := range documents(t) {
 		want := text

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/test/rig"
 )
 
@@ -22,28 +21,9 @@ func writeFile(t *testing.T, name, content string) string {
 	return file
 }
 
-// categoryOf returns the category of a line with the rules of file, "" for the
-// built-in ones.
-func categoryOf(t *testing.T, file, line string) string {
-	t.Helper()
-	var options parser.Options
-	if file != "" {
-		rules, err := parser.LoadRules(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options.Rules = rules
-	}
-	var ev parser.Event
-	if !parser.New(options).Parse(&ev, []byte(line), 1727821050, 0) {
-		t.Fatal("not a FortiEMS line")
-	}
-	return ev.Category.String()
-}
-
 // TestRulesExampleLoads loads the rules file of conf and the one of parser/README.md.
 func TestRulesExampleLoads(t *testing.T) {
-	if _, err := parser.LoadRules(root + "/conf/rules-example.yaml"); err != nil {
+	if err := loadRules(root + "/conf/rules-example.yaml"); err != nil {
 		t.Error(err)
 	}
 	line := `emsserial=FCTEMS0000000001 type=event subtype=system msg="directory harvest finished"`
@@ -71,7 +51,7 @@ func TestRulesWithListsLoad(t *testing.T) {
 		t.Skip("not run: parser/rules is not there yet")
 	}
 	for _, text := range []string{marked(t, "rule-with-list"), "version: 1\nrules:\n" + marked(t, "new-rule")} {
-		if _, err := parser.LoadRules(writeFile(t, "rules.yaml", text)); err != nil {
+		if err := loadRules(writeFile(t, "rules.yaml", text)); err != nil {
 			t.Error(err)
 		}
 	}

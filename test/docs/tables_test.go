@@ -5,50 +5,42 @@ import (
 	"strings"
 	"testing"
 
-	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
-// covers says what each category is for.
-var covers = map[string]string{
-	"ems-adconnector":    "Active Directory connection, sync of users and groups, credential and network errors, LDAP queries",
-	"ems-addaemonworker": "background Active Directory tasks, workers started, stopped, failed",
-	"ems-update":         "software, signatures, policy and configuration distribution: push, download, install",
-	"ems-event":          "start, shutdown, restart; administrative changes; notifications, licence, anomalies",
-	"ems-error":          "crashes, failures, communication errors",
-	"ems-client":         "endpoint connect and disconnect, registration, policy enforcement, compliance, threats, quarantine",
-	"ems-vpn":            "connection attempts, authentication, disconnects and drops",
-	"ems-authentication": "administrator login, logout, failed login, lockout",
-	"ems-policy":         "policy deployment, change, application",
-	"ems-network":        "communication between FortiEMS and endpoints",
-	"fct-traffic":        "FortiClient: traffic",
-	"fct-security":       "FortiClient: antivirus, anti-exploit, anti-ransomware, application control, web filter, firewall, sandbox",
-	"fct-vulnerability":  "FortiClient: vulnerability scan",
-	"fct-event":          "FortiClient: everything else",
-	"fgt-endpoint":       "FortiGate about its endpoints (0107…)",
-	"fgt-connector":      "FortiGate about FortiEMS tags (0112…)",
-	"unknown":            "a FortiEMS line that no rule matches",
-}
-
 func categoryTable(t *testing.T) string {
 	t.Helper()
 	var rows [][]string
-	for _, r := range parser.CategoryRows() {
-		if covers[r.Name] == "" {
-			t.Errorf("no text for the category %s", r.Name)
+	for _, c := range categories() {
+		if c.covers == "" {
+			t.Errorf("no text for the category %s", c.name)
 		}
-		rows = append(rows, []string{"`" + r.Name + "`", covers[r.Name], strings.Join(r.Actions, ", ")})
+		rows = append(rows, []string{"`" + c.name + "`", c.covers, strings.Join(c.actions, ", ")})
 	}
 	return table([]string{"category", "covers", "event.action"}, rows)
 }
 
 func fieldTable() string {
 	var rows [][]string
-	for _, r := range parser.FieldRows() {
+	for _, r := range fields() {
 		rows = append(rows, []string{"`" + r.Key + "`", r.WrittenBy, "`" + r.Field + "`", r.Note})
 	}
 	return table([]string{"key", "written by", "field", ""}, rows)
+}
+
+// evidenceTable counts the built-in rules by what they rest on.
+func evidenceTable(counts map[string]int) string {
+	var rows [][]string
+	for _, e := range [][2]string{
+		{"sample", "a real line"},
+		{"doc", "Fortinet's log reference or the published lists of fields"},
+		{"article", "the published description of the FortiEMS log types"},
+		{"inferred", "our reading of that description"},
+	} {
+		rows = append(rows, []string{"`" + e[0] + "`", e[1], fmt.Sprint(counts[e[0]])})
+	}
+	return table([]string{"source", "meaning", "rules"}, rows)
 }
 
 func optionTable(options []option.Option) string {
