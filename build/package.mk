@@ -11,6 +11,7 @@ MAINTAINER    ?= fluent-bit-fortiems maintainers <fluent-bit-fortiems@localhost>
 PACKAGE_OUT     := $(OUT)/package
 PACKAGE_VERSION  = $(shell build/version.sh)
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
+PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
 PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
 zig_amd64       := x86_64-linux-gnu.$(PACKAGE_GLIBC)
@@ -18,10 +19,13 @@ zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
 .PHONY: package package-tools
 
+##@ Package
+
 package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
-	rm -rf $(PACKAGE_OUT)/conf $(OUT)/*.deb $(OUT)/*.rpm
-	mkdir -p $(PACKAGE_OUT)/conf
-	cd conf && find . -type f ! -name '*.go' -exec cp --parents {} ../$(PACKAGE_OUT)/conf \;
+	rm -rf $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc $(OUT)/*.deb $(OUT)/*.rpm
+	mkdir -p $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc
+	cp --parents $(PACKAGE_DOCS) $(PACKAGE_OUT)/doc
+	cd conf && find . -type f ! -name '*.go' ! -name '*.md' -exec cp --parents {} ../$(PACKAGE_OUT)/conf \;
 	cp build/plugins.conf $(PACKAGE_OUT)/conf
 	chmod -R u=rwX,go=rX $(PACKAGE_OUT)
 	@set -e; for arch in $(PACKAGE_ARCHES); do for kind in deb rpm; do \
@@ -42,8 +46,7 @@ $(ZIG_VENV)/.installed:
 $(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
 	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
-	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" CGO_ENABLED=1 GOOS=linux GOARCH=$* \
-	go build -buildmode=c-shared -trimpath -ldflags "-s -w -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
+	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT)
 
 # Changes with the version alone, so that no package tells the one before.
 $(PACKAGE_OUT)/version: .FORCE

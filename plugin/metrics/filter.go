@@ -29,7 +29,7 @@ type filterSeries struct {
 func newFilterCollector() *filterCollector {
 	c := &filterCollector{names: make(map[string]*filterSeries)}
 	for i, r := range count.Rows {
-		c.descs[i] = prometheus.NewDesc(r.Metric, r.Help, filterRow(r).labels(), nil)
+		c.descs[i] = prometheus.NewDesc(r.Metric, r.Help, filterRow(r).Labels(), nil)
 	}
 	return c
 }

@@ -140,12 +140,12 @@ type outputMetrics struct {
 func newOutputMetrics() *outputMetrics {
 	m := &outputMetrics{}
 	counter := func(r Row) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: r.Name, Help: r.Help}, r.labels())
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: r.Name, Help: r.Help}, r.Labels())
 		m.all = append(m.all, v)
 		return v
 	}
 	gauge := func(r Row) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: r.Name, Help: r.Help}, r.labels())
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: r.Name, Help: r.Help}, r.Labels())
 		m.all = append(m.all, v)
 		return v
 	}
@@ -154,7 +154,7 @@ func newOutputMetrics() *outputMetrics {
 	m.flushesNow, m.requestsNow = gauge(flushesNowRow), gauge(requestsNowRow)
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: durationRow.Name, Help: durationRow.Help, Buckets: latencies,
-	}, durationRow.labels())
+	}, durationRow.Labels())
 	m.all = append(m.all, m.duration)
 	return m
 }

@@ -1,11 +1,6 @@
 package metrics
 
-import (
-	"fmt"
-	"strings"
-
-	"fluent-bit-fortiems/plugin/count"
-)
+import "fluent-bit-fortiems/plugin/count"
 
 // The types of metrics.
 const (
@@ -22,8 +17,12 @@ type Row struct {
 	Help  string
 }
 
-func (r Row) labels() []string {
-	if r.Label == "" {
+// Labels returns the names of the metric's labels.
+func (r Row) Labels() []string {
+	switch {
+	case r == buildRow:
+		return []string{"version", "goversion"}
+	case r.Label == "":
 		return []string{"name"}
 	}
 	return []string{"name", r.Label}
@@ -43,18 +42,4 @@ func Rows() []Row {
 	}
 	rows = append(rows, outputRows()...)
 	return append(rows, buildRow)
-}
-
-// Markdown renders the metrics as a Markdown table.
-func Markdown() string {
-	var b strings.Builder
-	b.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
-	for _, r := range Rows() {
-		labels := strings.Join(r.labels(), ", ")
-		if r == buildRow {
-			labels = "version, goversion"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Name, r.Type, labels, r.Help)
-	}
-	return b.String()
 }

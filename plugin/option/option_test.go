@@ -280,7 +280,7 @@ func TestSecretValueIsNotInTheError(t *testing.T) {
 	}
 }
 
-// Defaults stand in the host's help and in the README as text; they must pass
+// Defaults appear as text in the host's help and in the documentation; they must pass
 // the same check as the user's values.
 func TestTablesAreComplete(t *testing.T) {
 	for _, table := range [][]Option{Filter(), Output()} {
@@ -316,25 +316,6 @@ func TestGeneratedHeaderIsCurrent(t *testing.T) {
 	}
 	if string(got) != want {
 		t.Errorf("%s is out of date: run go generate ./plugin/option", file)
-	}
-}
-
-func TestUpdateMarkdown(t *testing.T) {
-	text := "a\n<!-- options:filter -->\nold\n<!-- /options:filter -->\nb\n"
-	got, found, err := UpdateMarkdown(text)
-	if err != nil || found != 1 || strings.Contains(got, "old") || !strings.HasPrefix(got, "a\n") || !strings.HasSuffix(got, "\nb\n") {
-		t.Errorf("got %q, %d, %v", got, found, err)
-	}
-	for _, o := range Filter() {
-		if !strings.Contains(got, "| `"+o.Key+"` |") {
-			t.Errorf("%s is missing", o.Key)
-		}
-	}
-	if again, _, _ := UpdateMarkdown(got); again != got {
-		t.Error("a second pass changes the text")
-	}
-	if _, _, err := UpdateMarkdown("<!-- options:filter -->\n"); err == nil {
-		t.Error("a missing end mark is accepted")
 	}
 }
 

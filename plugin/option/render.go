@@ -6,20 +6,6 @@ import (
 	"strings"
 )
 
-// Markdown renders the options as the table that stands in the README.
-func Markdown(options []Option) string {
-	var b strings.Builder
-	b.WriteString("| key | default | meaning |\n|---|---|---|\n")
-	for _, o := range options {
-		def := ""
-		if o.Default != "" {
-			def = "`" + o.Default + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.Key, def, strings.ReplaceAll(o.Text, "|", `\|`))
-	}
-	return b.String()
-}
-
 // Effective renders the values that are in effect as "key=value key=value" for a log line,
 // in table order. Options that are unset and have no default are left out; the value of a
 // secret is "(set)".
@@ -87,29 +73,4 @@ func cString(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// Marks around a generated table in a Markdown file.
-func mark(name string) (begin, end string) {
-	return "<!-- options:" + name + " -->\n", "<!-- /options:" + name + " -->"
-}
-
-// UpdateMarkdown returns text with the tables between the marks
-// "<!-- options:filter -->" and "<!-- /options:filter -->" (and the same for
-// "output") replaced by the current ones. found counts the tables that are there.
-func UpdateMarkdown(text string) (updated string, found int, err error) {
-	for name, options := range map[string][]Option{"filter": filterTable, "output": outputTable} {
-		begin, end := mark(name)
-		head, rest, ok := strings.Cut(text, begin)
-		if !ok {
-			continue
-		}
-		_, tail, ok := strings.Cut(rest, end)
-		if !ok {
-			return "", 0, fmt.Errorf("%q has no %q behind it", strings.TrimSpace(begin), end)
-		}
-		text = head + begin + Markdown(options) + end + tail
-		found++
-	}
-	return text, found, nil
 }

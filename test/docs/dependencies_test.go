@@ -1,41 +1,32 @@
 package docs
 
 import (
-	"os"
 	"regexp"
 	"testing"
 )
 
 // TestEveryDependencyIsJustified compares the direct dependencies of go.mod with the
-// lines that the README has about them.
+// table of build/README.md.
 func TestEveryDependencyIsJustified(t *testing.T) {
-	mod, err := os.ReadFile("../../go.mod")
-	if err != nil {
-		t.Fatal(err)
+	needed, described := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\s*([a-z0-9.-]+\.[a-z]+/\S+) v\S+$`).FindAllStringSubmatch(readAll(t, root+"/go.mod"), -1) {
+		needed[m[1]] = true
 	}
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
+	_, rows, _, ok := cutMarks(readAll(t, root+"/build/README.md"), "dependencies")
+	if !ok || len(needed) < 5 {
+		t.Fatalf("no table, or hardly anything in go.mod: %v", needed)
 	}
-	needed, told := map[string]bool{}, map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\s*([a-z0-9.-]+\.[a-z]+/\S+) v\S+$`).FindAllSubmatch(mod, -1) {
-		needed[string(m[1])] = true
-	}
-	rows := regexp.MustCompile(`(?s)<!-- dependencies -->\n(.*?)<!-- /dependencies -->`).FindSubmatch(text)
-	if rows == nil || len(needed) < 5 {
-		t.Fatalf("no table in the README, or hardly anything in go.mod: %v", needed)
-	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| .+ \\| .+ \\|$").FindAllSubmatch(rows[1], -1) {
-		told[string(m[1])] = true
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| .+ \\| .+ \\|$").FindAllStringSubmatch(rows, -1) {
+		described[m[1]] = true
 	}
 	for m := range needed {
-		if !told[m] {
-			t.Errorf("the README does not say what %s is for", m)
+		if !described[m] {
+			t.Errorf("the table does not say what %s is for", m)
 		}
 	}
-	for m := range told {
+	for m := range described {
 		if !needed[m] {
-			t.Errorf("the README tells of %s, which go.mod does not have", m)
+			t.Errorf("the table has %s, which go.mod does not have", m)
 		}
 	}
 }

@@ -1,94 +1,136 @@
-// Package docs checks that the generated parts of the README are up to date and
-// that what it shows is what the filter does.
+// Package docs checks the documents of the project: generated parts are up to date,
+// links and names of files and targets lead somewhere, examples do what they show.
 package docs
 
 import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
 
-	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/plugin/enrich"
 	"fluent-bit-fortiems/plugin/event"
-	"fluent-bit-fortiems/plugin/metrics"
 	"fluent-bit-fortiems/plugin/option"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of the README anew")
+var update = flag.Bool("update", false, "write the generated parts of the documents")
 
-const readme = "../../README.md"
+// root is the repository.
+const root = "../.."
 
 // The README shows the real line of this case.
 const example = "../corpus/real-wazuh-26094/input.log"
 
-func TestReadmeIsUpToDate(t *testing.T) {
-	text, err := os.ReadFile(readme)
+// documents returns the Markdown documents of the project by their path below root:
+// every README.md, and those of .github.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	docs := map[string]string{}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, name)
+		if d.IsDir() && (rel == ".git" || rel == "build/out") {
+			return fs.SkipDir
+		}
+		if d.Name() == "README.md" || strings.HasPrefix(rel, ".github/") && strings.HasSuffix(rel, ".md") {
+			docs[rel] = readAll(t, name)
+		}
+		return nil
+	})
+	if err != nil || len(docs) < 9 {
+		t.Fatalf("%d documents, %v", len(docs), err)
+	}
+	return docs
+}
+
+func readAll(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := generate(t, string(text))
-	if want == string(text) {
-		return
-	}
-	if !*update {
-		t.Fatal("README.md is out of date: run go test ./test/docs -update")
-	}
-	if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return string(text)
 }
 
-func generate(t *testing.T, text string) string {
-	t.Helper()
-	text, found, err := option.UpdateMarkdown(text)
-	if err != nil || found != 2 {
-		t.Fatalf("options: %d tables, %v", found, err)
-	}
-	text = between(t, text, "fields", fieldTable())
-	text = between(t, text, "categories", categoryTable())
-	text = between(t, text, "metrics", metrics.Markdown())
-	line, record := exampleRecord(t)
-	text = between(t, text, "line", "```text\n"+line+"\n```\n")
-	return between(t, text, "record", "```json\n"+record+"\n```\n")
-}
-
-// between replaces what stands between the marks of name.
-func between(t *testing.T, text, name, content string) string {
-	t.Helper()
+// cutMarks splits text at the marks <!-- name --> and <!-- /name -->.
+func cutMarks(text, name string) (before, between, after string, ok bool) {
 	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
-	head, rest, ok := strings.Cut(text, begin)
+	before, rest, ok := strings.Cut(text, begin)
 	if !ok {
-		t.Fatalf("README.md has no %q", strings.TrimSpace(begin))
+		return "", "", "", false
 	}
-	_, tail, ok := strings.Cut(rest, end)
-	if !ok {
-		t.Fatalf("README.md has no %q", end)
-	}
-	return head + begin + content + end + tail
+	between, after, ok = strings.Cut(rest, end)
+	return before + begin, between, end + after, ok
 }
 
-func fieldTable() string {
-	var b strings.Builder
-	b.WriteString("| key | written by | field | |\n|---|---|---|---|\n")
-	for _, r := range parser.FieldRows() {
-		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", r.Key, r.WrittenBy, r.Field, r.Note)
+// marked returns the code block between the marks of name in the one document that
+// has them.
+func marked(t *testing.T, name string) string {
+	t.Helper()
+	var found []string
+	for _, text := range documents(t) {
+		if _, between, _, ok := cutMarks(text, name); ok {
+			found = append(found, between)
+		}
 	}
-	return b.String()
+	if len(found) != 1 {
+		t.Fatalf("<!-- %s --> is in %d documents, not in one", name, len(found))
+	}
+	blocks := codeBlocks(found[0])
+	if len(blocks) != 1 {
+		t.Fatalf("%s: %d code blocks", name, len(blocks))
+	}
+	return blocks[0].text
 }
 
-func categoryTable() string {
-	var b strings.Builder
-	b.WriteString("| category | covers | event.action |\n|---|---|---|\n")
-	for _, r := range parser.CategoryRows() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Name, r.Covers, strings.Join(r.Actions, ", "))
+// TestGeneratedPartsAreUpToDate compares tables and the example record with what the
+// code says. With -update it writes them.
+func TestGeneratedPartsAreUpToDate(t *testing.T) {
+	line, record := exampleRecord(t)
+	parts := map[string]string{
+		"options:filter": optionTable(option.Filter()),
+		"options:output": optionTable(option.Output()),
+		"fields":         fieldTable(),
+		"categories":     categoryTable(t),
+		"metrics":        metricTable(),
+		"line":           "```text\n" + line + "\n```\n",
+		"record":         "```json\n" + record + "\n```\n",
 	}
-	return b.String()
+	if counts := rulesByEvidence(); counts != nil {
+		parts["evidence"] = evidenceTable(counts)
+	}
+	seen := map[string]int{}
+	for name, text := range documents(t) {
+		want := text
+		for part, content := range parts {
+			before, _, after, ok := cutMarks(want, part)
+			if ok {
+				want = before + content + after
+				seen[part]++
+			}
+		}
+		if want == text {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s is out of date: run make generate", name)
+		} else if err := os.WriteFile(filepath.Join(root, name), []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for part := range parts {
+		if seen[part] != 1 {
+			t.Errorf("<!-- %s --> is in %d documents, not in one", part, seen[part])
+		}
+	}
 }
 
 // exampleRecord returns the example line and its record.
@@ -119,33 +161,4 @@ func exampleRecord(t *testing.T) (line, record string) {
 		t.Fatal(err)
 	}
 	return line, indented.String()
-}
-
-// TestRulesExampleLoads loads the rules file of conf and the one the README shows.
-func TestRulesExampleLoads(t *testing.T) {
-	if _, err := parser.LoadRules("../../conf/rules-example.yaml"); err != nil {
-		t.Error(err)
-	}
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, ok := strings.Cut(string(text), "<!-- rule -->\n```yaml\n")
-	rule, _, ok2 := strings.Cut(rest, "```")
-	if !ok || !ok2 {
-		t.Fatal("README.md has no rule example")
-	}
-	file := t.TempDir() + "/rules.yaml"
-	if err := os.WriteFile(file, []byte(rule), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	rules, err := parser.LoadRules(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ev parser.Event
-	line := []byte(`emsserial=FCTEMS0000000001 type=event subtype=system msg="directory harvest finished"`)
-	if !parser.New(parser.Options{Rules: rules}).Parse(&ev, line, 1727821050, 0) || ev.Category != parser.ADConnector {
-		t.Errorf("the rule of the README gives %s", ev.Category)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 	"fluent-bit-fortiems/test/fakees"
 )
 
-// TestReplayOfDeadLetters runs the command of the README on a file that the output
+// TestReplayOfDeadLetters runs the documented command on a file that the output
 // wrote: the documents come to their targets with their ids, once.
 func TestReplayOfDeadLetters(t *testing.T) {
 	for _, tool := range []string{"sh", "jq", "curl"} {
@@ -26,15 +25,7 @@ func TestReplayOfDeadLetters(t *testing.T) {
 			t.Skip("not run: replay of dead letters (needs " + tool + ")")
 		}
 	}
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, ok := strings.Cut(string(text), "<!-- replay -->\n```sh\n")
-	command, _, ok2 := strings.Cut(rest, "```\n<!-- /replay -->")
-	if !ok || !ok2 {
-		t.Fatal("README.md has no replay")
-	}
+	command := marked(t, "replay")
 	es := fakees.New()
 	defer es.Close()
 	es.Answer(func(*fakees.Doc) *fakees.Item {

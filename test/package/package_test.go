@@ -115,14 +115,12 @@ func files(t *testing.T) map[string]string {
 		"/usr/lib/fluent-bit/flb-filter_fortiems.so":              "",
 		"/usr/lib/fluent-bit/out_fortiems_es.so":                  "flb-filter_fortiems.so",
 		"/etc/fluent-bit/fortiems/plugins.conf":                   "",
-		"/usr/share/doc/fluent-bit-fortiems/README.md":            "",
 		"/usr/share/doc/fluent-bit-fortiems/CHANGELOG.md":         "",
-		"/usr/share/doc/fluent-bit-fortiems/rules.yaml":           "",
 		"/usr/share/doc/fluent-bit-fortiems/copyright":            "",
 		"/usr/share/doc/fluent-bit-fortiems/THIRD_PARTY_LICENSES": "",
 	}
 	err := filepath.WalkDir(root+"/conf", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && filepath.Ext(name) != ".go" {
+		if err == nil && d.Type().IsRegular() && filepath.Ext(name) != ".go" && filepath.Ext(name) != ".md" {
 			rel, _ := filepath.Rel(root+"/conf", name)
 			want["/etc/fluent-bit/fortiems/"+rel] = ""
 		}
@@ -130,6 +128,22 @@ func files(t *testing.T) map[string]string {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The documents and the built-in rules, in the folders that their links expect.
+	documents := 0
+	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
+		names, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			rel, _ := filepath.Rel(root, name)
+			want["/usr/share/doc/fluent-bit-fortiems/"+rel] = ""
+			documents++
+		}
+	}
+	if documents < 10 {
+		t.Fatalf("only %d documents", documents)
 	}
 	return want
 }
