@@ -84,84 +84,74 @@ func (e *encoder) time(dst []byte, sec int64, nsec int32) []byte {
 
 // value appends the value at the start of b and returns what follows it.
 func (e *encoder) value(dst, b []byte, depth int) (out, rest []byte, err error) {
-	if len(b) == 0 {
-		return dst, b, errCorrupt
+	if s, rest, ok := readText(b); ok {
+		dst = append(dst, '"')
+		dst = appendText(dst, s)
+		return append(dst, '"'), rest, nil
 	}
-	c := b[0]
-	switch {
-	case c <= 0x7f:
-		return strconv.AppendUint(dst, uint64(c), 10), b[1:], nil
-	case c <= 0x8f:
-		return e.object(dst, b[1:], int(c&0x0f), depth)
-	case c <= 0x9f:
-		return e.array(dst, b[1:], int(c&0x0f), depth)
-	case c <= 0xbf:
-		return text(dst, b, 1, uint64(c&0x1f))
-	case c >= 0xe0:
-		return strconv.AppendInt(dst, int64(int8(c)), 10), b[1:], nil
-	}
-	switch c {
-	case 0xc0:
-		return append(dst, "null"...), b[1:], nil
-	case 0xc2:
-		return append(dst, "false"...), b[1:], nil
-	case 0xc3:
-		return append(dst, "true"...), b[1:], nil
-	case 0xc7, 0xc8, 0xc9, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8:
-		return e.extension(dst, b)
-	}
-	width := widths[c-0xc0]
-	if width == 0 || len(b) <= width {
-		return dst, b, errCorrupt
-	}
-	n, rest := bigEndian(b[1:1+width]), b[1+width:]
-	switch c {
-	case 0xc4, 0xc5, 0xc6, 0xd9, 0xda, 0xdb:
-		return text(dst, b, 1+width, n)
-	case 0xca:
-		return float(dst, float64(math.Float32frombits(uint32(n))), 32), rest, nil
-	case 0xcb:
-		return float(dst, math.Float64frombits(n), 64), rest, nil
-	case 0xcc, 0xcd, 0xce, 0xcf:
-		return strconv.AppendUint(dst, n, 10), rest, nil
-	case 0xd0, 0xd1, 0xd2, 0xd3:
-		shift := 64 - 8*width // the sign
-		return strconv.AppendInt(dst, int64(n<<shift)>>shift, 10), rest, nil
-	case 0xdc, 0xdd:
-		return e.array(dst, rest, int(n), depth)
-	default: // 0xde, 0xdf
+	switch msgp.NextType(b) {
+	case msgp.MapType:
+		n, rest, err := msgp.ReadMapHeaderBytes(b)
+		if err != nil {
+			return dst, b, errCorrupt
+		}
 		return e.object(dst, rest, int(n), depth)
-	}
-}
-
-// widths are the bytes of the number that follows a type byte from 0xc0 on, for
-// the types that have one of fixed width and are no extension.
-var widths = [32]int{
-	0x04: 1, 0x05: 2, 0x06: 4, // bin
-	0x0a: 4, 0x0b: 8, // float
-	0x0c: 1, 0x0d: 2, 0x0e: 4, 0x0f: 8, // uint
-	0x10: 1, 0x11: 2, 0x12: 4, 0x13: 8, // int
-	0x19: 1, 0x1a: 2, 0x1b: 4, // str
-	0x1c: 2, 0x1d: 4, // array
-	0x1e: 2, 0x1f: 4, // map
-}
-
-func bigEndian(b []byte) (n uint64) {
-	for _, c := range b {
-		n = n<<8 | uint64(c)
-	}
-	return n
-}
-
-// text appends the str or bin of n bytes behind a header of head bytes.
-func text(dst, b []byte, head int, n uint64) (out, rest []byte, err error) {
-	if n > uint64(len(b)-head) {
+	case msgp.ArrayType:
+		n, rest, err := msgp.ReadArrayHeaderBytes(b)
+		if err != nil {
+			return dst, b, errCorrupt
+		}
+		return e.array(dst, rest, int(n), depth)
+	case msgp.IntType:
+		n, rest, err := msgp.ReadInt64Bytes(b)
+		return strconv.AppendInt(dst, n, 10), rest, corrupt(err)
+	case msgp.UintType:
+		n, rest, err := msgp.ReadUint64Bytes(b)
+		return strconv.AppendUint(dst, n, 10), rest, corrupt(err)
+	case msgp.Float32Type:
+		f, rest, err := msgp.ReadFloat32Bytes(b)
+		return float(dst, float64(f), 32), rest, corrupt(err)
+	case msgp.Float64Type:
+		f, rest, err := msgp.ReadFloat64Bytes(b)
+		return float(dst, f, 64), rest, corrupt(err)
+	case msgp.BoolType:
+		t, rest, err := msgp.ReadBoolBytes(b)
+		return strconv.AppendBool(dst, t), rest, corrupt(err)
+	case msgp.NilType:
+		return append(dst, "null"...), b[1:], nil
+	case msgp.StrType, msgp.BinType, msgp.InvalidType:
 		return dst, b, errCorrupt
 	}
-	end := head + int(n)
-	dst = append(dst, '"')
-	dst = appendText(dst, b[head:end])
-	return append(dst, '"'), b[end:], nil
+	return e.extension(dst, b)
+}
+
+// corrupt is errCorrupt if err is an error.
+func corrupt(err error) error {
+	if err != nil {
+		return errCorrupt
+	}
+	return nil
+}
+
+// readText reads a str or bin.
+func readText(b []byte) (s, rest []byte, ok bool) {
+	if len(b) == 0 {
+		return nil, b, false
+	}
+	switch c := b[0]; {
+	case c&0xe0 == 0xa0: // most keys and values
+		if end := 1 + int(c&0x1f); end <= len(b) {
+			return b[1:end], b[end:], true
+		}
+		return nil, b, false
+	case c >= 0xd9 && c <= 0xdb:
+		s, rest, err := msgp.ReadStringZC(b)
+		return s, rest, err == nil
+	case c >= 0xc4 && c <= 0xc6:
+		s, rest, err := msgp.ReadBytesZC(b)
+		return s, rest, err == nil
+	}
+	return nil, b, false
 }
 
 func (e *encoder) array(dst, b []byte, n, depth int) (out, rest []byte, err error) {
@@ -312,30 +302,6 @@ func (e *encoder) key(dst, b []byte, depth int, top bool) (out, rest []byte, err
 	return append(dst, '"', ':'), rest, nil
 }
 
-// readText reads a str or bin.
-func readText(b []byte) (s, rest []byte, ok bool) {
-	if len(b) == 0 {
-		return nil, b, false
-	}
-	head, n := 1, uint64(0)
-	switch c := b[0]; {
-	case c&0xe0 == 0xa0:
-		n = uint64(c & 0x1f)
-	case c >= 0xc4 && c <= 0xc6 || c >= 0xd9 && c <= 0xdb:
-		head += widths[c-0xc0]
-		if len(b) < head {
-			return nil, b, false
-		}
-		n = bigEndian(b[1:head])
-	default:
-		return nil, b, false
-	}
-	if n > uint64(len(b)-head) {
-		return nil, b, false
-	}
-	return b[head : head+int(n)], b[head+int(n):], true
-}
-
 // metadata are the names that Elasticsearch keeps for itself at the top of a
 // document: it refuses a document that has one (MapperService, 8.x; the older ones
 // 7.x and OpenSearch 2.x).
@@ -406,22 +372,15 @@ func float(dst []byte, f float64, bits int) []byte {
 // extension appends an EventTime of Fluent or a timestamp of MessagePack as RFC
 // 3339 and any other extension as base64.
 func (e *encoder) extension(dst, b []byte) (out, rest []byte, err error) {
-	head, n := 2, uint64(0)
-	switch c := b[0]; {
-	case c >= 0xd4:
-		n = 1 << (c - 0xd4)
-	default:
-		width := 1 << (c - 0xc7)
-		head += width
-		if len(b) < head {
-			return dst, b, errCorrupt
-		}
-		n = bigEndian(b[1 : 1+width])
-	}
-	if len(b) < head || n > uint64(len(b)-head) {
+	rest, err = msgp.Skip(b)
+	if err != nil {
 		return dst, b, errCorrupt
 	}
-	kind, data, rest := int8(b[head-1]), b[head:head+int(n)], b[head+int(n):]
+	head := 2 // fixext: type byte and kind
+	if b[0] <= 0xc9 {
+		head += 1 << (b[0] - 0xc7) // ext 8, 16, 32: the length between them
+	}
+	kind, data := int8(b[head-1]), b[head:len(b)-len(rest)]
 	dst = append(dst, '"')
 	if sec, nsec, ok := extensionTime(kind, data); ok {
 		dst = e.time(dst, sec, nsec)
