@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -46,13 +45,12 @@ type Bootstrap struct {
 	now       func() time.Time
 	plan      plan
 
-	ready atomic.Bool
-	mu    sync.Mutex
-	turn  *turn // in flight, or nil
+	mu      sync.Mutex
+	attempt *attempt // running or successful, or nil
 }
 
-// turn is one attempt, shared by the flushes that wait for it.
-type turn struct {
+// attempt is one try to prepare the server, shared by the flushes that wait for it.
+type attempt struct {
 	done chan struct{}
 	err  error // set before done is closed
 }
@@ -68,41 +66,33 @@ func New(o Options) *Bootstrap {
 
 // Ready returns nil when documents may be sent. It asks the server until it has
 // succeeded once; callers at the same time share one attempt, which lasts no
-// longer than ctx of the first of them. An error says what is missing, to be
-// tried again later.
+// longer than ctx of the first of them. An error says what is missing; a later call tries
+// again.
 func (b *Bootstrap) Ready(ctx context.Context) error {
-	if b.ready.Load() {
-		return nil
-	}
 	b.mu.Lock()
-	t := b.turn
-	if t != nil {
+	a := b.attempt
+	if a != nil {
 		b.mu.Unlock()
 		select {
-		case <-t.done:
-			return t.err
+		case <-a.done:
+			return a.err
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
-	t = &turn{done: make(chan struct{}), err: errors.New("interrupted")}
-	b.turn = t
+	a = &attempt{done: make(chan struct{}), err: errors.New("interrupted")}
+	b.attempt = a
 	b.mu.Unlock()
 	defer func() { // also when a transport panics: nobody may wait for ever
-		if t.err == nil {
-			b.ready.Store(true)
+		if a.err != nil {
+			b.mu.Lock()
+			b.attempt = nil
+			b.mu.Unlock()
 		}
-		b.mu.Lock()
-		b.turn = nil
-		b.mu.Unlock()
-		close(t.done)
+		close(a.done)
 	}()
-	if !b.ready.Load() {
-		t.err = b.prepare(ctx)
-	} else {
-		t.err = nil
-	}
-	return t.err
+	a.err = b.prepare(ctx)
+	return a.err
 }
 
 func (b *Bootstrap) prepare(ctx context.Context) error {
@@ -132,7 +122,7 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 
 // server is what is known about the other side.
 type server struct {
-	product string // of conf/: elasticsearch or opensearch; "" when it cannot be told
+	product string // of conf/: elasticsearch or opensearch; "" when it is unknown
 	version string
 }
 

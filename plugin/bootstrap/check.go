@@ -11,10 +11,10 @@ import (
 	"fluent-bit-fortiems/plugin/eshttp"
 )
 
-// checkTarget decides whether documents may go to the data stream although its
-// template is not known to be ours; why says what is the matter. Without any
-// template the first document would create a plain index of that name, with
-// guessed types, which nothing turns into a data stream later.
+// checkTarget returns an error unless documents may go to the data stream although its
+// template is not known to be ours; why is the reason for that. Without any template the
+// first document would create a plain index of that name with guessed types, and nothing
+// turns that into a data stream later.
 func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error {
 	target := b.config.DataStream
 	state, err := b.targetState(ctx, s, target)
@@ -31,7 +31,7 @@ func (b *Bootstrap) checkTarget(ctx context.Context, s server, why string) error
 	case s.product == elasticsearch && strings.HasPrefix(target, builtinPrefix):
 		return nil
 	}
-	return fmt.Errorf("it cannot be told whether the data stream %s exists (the user may not look): %s; %s", target, why, eshttp.HintLook)
+	return fmt.Errorf("it is unknown whether the data stream %s exists (the user may not look): %s; %s", target, why, eshttp.HintLook)
 }
 
 type targetState int
@@ -114,7 +114,7 @@ func (b *Bootstrap) templateMakes(ctx context.Context, s server, target string) 
 	return state, nil
 }
 
-// matches reports whether name fits pattern, in which * stands for any text. Neither has
+// matches reports whether name fits pattern, in which * is any text. Neither has
 // a slash.
 func matches(pattern, name string) bool {
 	ok, _ := path.Match(pattern, name)

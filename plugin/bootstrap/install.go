@@ -54,7 +54,7 @@ func decide(status int, f found, version int) decision {
 // ours and at least as new as this program's. An error means: try again later.
 func (b *Bootstrap) install(ctx context.Context, s server) (why string, err error) {
 	if s.product == "" {
-		why = "the server does not tell its version, so the product is unknown: set product"
+		why = "the server does not show its version, so the product is unknown: set product"
 		b.refused("product", why)
 		return why, nil
 	}

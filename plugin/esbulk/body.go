@@ -6,15 +6,24 @@ import (
 	"fluent-bit-fortiems/plugin/event"
 )
 
-// batch is the body of one request, an action line and a document line per
-// document. It stays as it is while documents of it are sent again, in any
-// selection.
+// batch is the body of one request: an action line and a document line per document. Any
+// selection of its documents can be sent again.
 type batch struct {
-	buf  []byte
-	docs []doc
+	buf   []byte
+	docs  []doc
+	order []int32 // memory of all
 }
 
-// doc frames a document within a batch.
+// all lists the documents, valid until the next call.
+func (b *batch) all() []int32 {
+	b.order = b.order[:0]
+	for i := range b.docs {
+		b.order = append(b.order, int32(i))
+	}
+	return b.order
+}
+
+// doc is where a document is in its batch.
 type doc struct {
 	position  int // in the chunk; in a batch of dead letters the number of the letter
 	action    int // start of the action line
@@ -39,7 +48,7 @@ func (b *batch) target(d *doc) []byte { return b.buf[d.action+len(actionHead) : 
 // document returns the JSON of a document without the newline.
 func (b *batch) document(d *doc) []byte { return b.buf[d.body : d.end-1] }
 
-// reader takes a chunk apart into batches.
+// reader makes batches of a chunk.
 type reader struct {
 	enc    *encoder
 	target *target
@@ -50,7 +59,7 @@ type reader struct {
 	rest     []byte
 	position int // of the event at the start of rest
 
-	markers uint64 // group markers passed over
+	markers uint64 // group markers left out
 	skipped uint64 // events that were delivered by an earlier flush
 }
 
@@ -80,7 +89,7 @@ func (r *reader) fill(b *batch, maxBytes, maxDocs int) (bad []unconvertible) {
 		ev, rest, err := event.Next(r.rest)
 		raw := r.rest[:len(r.rest)-len(rest)]
 		if err != nil {
-			// What follows cannot be taken apart: it is one dead letter.
+			// The rest cannot be decoded: it becomes one dead letter.
 			raw, rest = r.rest, nil
 		}
 		switch {

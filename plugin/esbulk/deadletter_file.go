@@ -63,7 +63,7 @@ func (s *fileSink) write(f *flush, list []deadLetter) []bool {
 }
 
 // append writes whole lines and returns when they are on disk. On error none of
-// them is, as far as the file system tells. stamp is the time for the name of a full file.
+// them is, as far as the file system allows. stamp is the time for the name of a full file.
 func (s *fileSink) append(lines []byte, stamp string) error {
 	lock, _ := fileLocks.LoadOrStore(s.path, &sync.Mutex{})
 	lock.(*sync.Mutex).Lock()

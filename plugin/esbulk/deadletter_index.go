@@ -116,7 +116,7 @@ func (w *indexWriter) send() {
 		return
 	}
 	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: true, what: "dead letters", owner: w}
-	w.stopped = !d.run(w.m.all())
+	w.stopped = !d.run()
 }
 
 // settled implements owner.

@@ -22,7 +22,6 @@ type flush struct {
 type scratch struct {
 	enc   *encoder
 	batch batch
-	docs  []int32
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{enc: newEncoder()} }}
@@ -39,8 +38,8 @@ func (f *flush) run(chunk []byte) bool {
 	c := &f.s.c
 	m := scratches.Get().(*scratch)
 	defer m.release(f.s.maxPooled)
-	// JSON is a little longer than MessagePack. Growing by and by would leave as
-	// much memory again to the garbage collector.
+	// JSON is a little longer than MessagePack. Growing in steps would allocate twice as
+	// much.
 	m.batch.buf = slices.Grow(m.batch.buf[:0], min(int(c.BulkMaxBytes), len(chunk)+len(chunk)/2))
 	r := &reader{enc: m.enc, target: f.s.target.clone(), id: &f.id, ids: c.GenerateID, done: f.done, rest: chunk}
 	defer func() {
@@ -65,7 +64,7 @@ func (f *flush) run(chunk []byte) bool {
 func (f *flush) ship(m *scratch) bool {
 	f.settledNow = tally{}
 	d := delivery{s: f.s, ctx: f.ctx, batch: &m.batch, ids: f.s.c.GenerateID, what: "documents", owner: f}
-	goOn := d.run(m.all())
+	goOn := d.run()
 	f.s.count.document(stored, f.settledNow[itemStored])
 	f.s.count.document(duplicate, f.settledNow[itemDuplicate])
 	f.s.count.document(deadLettered, f.settledNow[itemInFailureStore])
@@ -81,12 +80,3 @@ func (f *flush) settled(d *doc, c itemClass) {
 
 // rejected implements owner.
 func (f *flush) rejected(b *batch, list []rejection) { f.deadLetter(f.rejectedLetters(b, list)) }
-
-// all lists the documents of the batch.
-func (m *scratch) all() []int32 {
-	m.docs = m.docs[:0]
-	for i := range m.batch.docs {
-		m.docs = append(m.docs, int32(i))
-	}
-	return m.docs
-}

@@ -30,8 +30,7 @@ var (
 //
 // What it writes is valid JSON on one line, in UTF-8: a bin is text, a byte that
 // is no UTF-8 becomes U+FFFD, NaN and infinities become null, an extension becomes
-// its time or base64, and of a key that is there more than once the last value
-// stays. Keys that Elasticsearch refuses are renamed; see appendName.
+// its time or base64, and of a repeated key the last value counts. Keys that Elasticsearch refuses are renamed; see appendName.
 type encoder struct {
 	pairs []pair  // of the open maps, the innermost last
 	table []int32 // of uniqueLarge
@@ -183,8 +182,8 @@ func (e *encoder) object(dst, b []byte, n, depth int) (out, rest []byte, err err
 
 const timestampKey = `"@timestamp":`
 
-// mapping appends n pairs without the braces. In the top map a pair stands
-// before them already.
+// mapping appends n pairs without the braces. In the top map they follow
+// another pair.
 func (e *encoder) mapping(dst, b []byte, n, depth int, top bool) (out, rest []byte, err error) {
 	open, base := len(dst), len(e.pairs)
 	var seen uint64 // a bit per key: most maps are found to have no key twice by this alone
@@ -242,7 +241,7 @@ func (e *encoder) unique(dst []byte, base int) (found bool) {
 }
 
 // uniqueLarge is unique for maps of any size in linear time. The seed keeps a
-// sender from choosing keys that fall together.
+// sender from choosing keys that collide.
 func (e *encoder) uniqueLarge(dst []byte, pairs []pair) (found bool) {
 	size := 64
 	for size < 2*len(pairs) {
@@ -315,7 +314,7 @@ var metadata = map[string]bool{
 // appendName appends a field name, renamed where Elasticsearch would refuse the
 // document for it: a dot at either end or next to another dot becomes "_", a part
 // between dots that is empty or only white space becomes "_", and a name that
-// Elasticsearch keeps for itself gets a "_" behind it.
+// Elasticsearch keeps for itself gets a "_" appended.
 func appendName(dst, name []byte, top bool) []byte {
 	if len(name) > 0 && name[0] > ' ' && name[0] < utf8.RuneSelf && name[0] != '.' && name[len(name)-1] != '.' &&
 		!(top && name[0] == '_') && (bytes.IndexByte(name, '.') < 0 || !oddParts(name)) {

@@ -31,7 +31,7 @@ type delivery struct {
 	left  int // documents that are handed back
 }
 
-// owner is told what became of the documents of a batch.
+// owner learns what became of the documents of a batch.
 type owner interface {
 	// settled is called for a document that the server has.
 	settled(d *doc, c itemClass)
@@ -53,11 +53,10 @@ type reply struct {
 	wait  time.Duration // Retry-After, 0 if there is none
 }
 
-// run delivers the batch; docs is memory for the requests. It returns false when there is
-// no use in sending others now.
-func (d *delivery) run(docs []int32) (goOn bool) {
+// run delivers the batch. It returns false when there is no use in sending others now.
+func (d *delivery) run() (goOn bool) {
 	s := d.s
-	d.state = state{work: [][]int32{docs}, hosts: s.client.Hosts()}
+	d.state = state{work: [][]int32{d.batch.all()}, hosts: s.client.Hosts()}
 	for len(d.state.work) > 0 {
 		docs := d.state.top()
 		r := d.sendOnce(docs)
@@ -96,11 +95,12 @@ func (d *delivery) run(docs []int32) (goOn bool) {
 	return true
 }
 
-// settle does with each document what its item says and returns those to be sent again,
-// in place. If there are some, r.err is the answer to the last of them.
+// settle does with each document what its item says, counts the classes in t and returns
+// the documents to be sent again, in place. If there are some, it sets r.err to the answer
+// to the last of them.
 func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 	var rejections []rejection
-	var operator item
+	var operator, busy *item
 	again = docs[:0]
 	for i, doc := range docs {
 		it := &r.items[i]
@@ -110,13 +110,13 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 		case itemStored, itemDuplicate, itemInFailureStore:
 			d.owner.settled(&d.batch.docs[doc], c)
 		case itemBusy:
-			r.err = r.call.RefusedItem(it.status, it.kind)
+			busy = it
 			again = append(again, doc)
 		case itemRejected:
 			rejections = append(rejections, rejection{doc, *it})
 		case itemNeedsOperator:
-			if t[c] == 1 {
-				operator = *it
+			if operator == nil {
+				operator = it
 			}
 		}
 	}
@@ -131,6 +131,9 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 	if n := t[itemNeedsOperator]; n > 0 {
 		d.left += n
 		d.logHandedBack(hostlog.Error, n, "item ", r.call.RefusedItem(operator.status, operator.kind))
+	}
+	if busy != nil {
+		r.err = r.call.RefusedItem(busy.status, busy.kind)
 	}
 	return again
 }

@@ -19,7 +19,7 @@ import (
 // maxTarget is the most bytes of an index name (MetadataCreateIndexService).
 const maxTarget = 255
 
-// noValue stands for a field that a record does not have.
+// noValue replaces a field that a record does not have.
 const noValue = "unknown"
 
 // target makes the name of the index of a document: a fixed text, or a pattern with
