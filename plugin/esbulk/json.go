@@ -269,7 +269,7 @@ func sameKey(dst []byte, a, b pair) bool {
 	return a.value-a.key == b.value-b.key && bytes.Equal(dst[a.key:a.value], dst[b.key:b.value])
 }
 
-// compact moves the pairs that stay together.
+// compact closes the gaps that removed pairs leave.
 func (e *encoder) compact(dst []byte, open, base int, top bool) []byte {
 	at := open
 	for _, p := range e.pairs[base:] {

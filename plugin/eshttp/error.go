@@ -1,6 +1,7 @@
 package eshttp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ const (
 
 // Error is a request, or a document of a bulk request, that did not succeed.
 type Error struct {
-	Host   string // scheme and address
+	Host   string // scheme and address, "" before one is chosen
 	Op     string // method and path
 	Class  Class
 	Status int    // 0 without an answer
@@ -48,10 +49,11 @@ func (e *Error) Error() string {
 func (e *Error) Brief() string { return e.text("") }
 
 func (e *Error) text(reason string) string {
-	s := e.Host + ": " + e.Cause
+	between := ": "
 	if e.Class == Refused || e.Class == Unreachable {
-		s = e.Host + " " + e.Cause
+		between = " "
 	}
+	s := cmp.Or(e.Host, "the server") + between + e.Cause
 	if reason != "" {
 		s += " (" + reason + ")"
 	}
@@ -80,17 +82,9 @@ var (
 	ErrNotJSON = errors.New("the answer is not JSON")
 )
 
-// host is the host for a text.
-func (c *Call) host() string {
-	if c.Host == "" {
-		return "the server"
-	}
-	return c.Host
-}
-
 // Failed explains an error without a response.
 func (c *Call) Failed(ctx context.Context, err error) *Error {
-	e := &Error{Host: c.host(), Op: c.Op, Err: err}
+	e := &Error{Host: c.Host, Op: c.Op, Err: err}
 	var op *net.OpError
 	var dns *net.DNSError
 	switch {
@@ -111,12 +105,12 @@ func (c *Call) Failed(ctx context.Context, err error) *Error {
 // ended explains a request that the context ended; its cause says why, as in "10s passed".
 func (c *Call) ended(ctx context.Context) *Error {
 	err := context.Cause(ctx)
-	return &Error{Host: c.host(), Op: c.Op, Class: Ended, Cause: "no answer before " + err.Error(), Err: err}
+	return &Error{Host: c.Host, Op: c.Op, Class: Ended, Cause: "no answer before " + err.Error(), Err: err}
 }
 
 // Unreadable explains a response whose body cannot be used because of err.
 func (c *Call) Unreadable(ctx context.Context, err error, h http.Header) *Error {
-	e := &Error{Host: c.host(), Op: c.Op, Class: Unreadable, Cause: err.Error(), Err: err}
+	e := &Error{Host: c.Host, Op: c.Op, Class: Unreadable, Cause: err.Error(), Err: err}
 	switch {
 	case ctx.Err() != nil:
 		return c.ended(ctx)
@@ -140,7 +134,7 @@ func (c *Call) Refused(status int, h http.Header, body io.Reader) *Error {
 func (c *Call) RefusedItem(status int, kind string) *Error { return c.refused(status, kind, "", false) }
 
 func (c *Call) refused(status int, kind, reason string, page bool) *Error {
-	e := &Error{Host: c.host(), Op: c.Op, Class: Refused, Status: status, Type: kind, Reason: reason}
+	e := &Error{Host: c.Host, Op: c.Op, Class: Refused, Status: status, Type: kind, Reason: reason}
 	e.Cause = fmt.Sprintf("answered %d", status)
 	if kind != "" {
 		e.Cause += " " + kind
