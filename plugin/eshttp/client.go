@@ -16,8 +16,8 @@ import (
 	"fluent-bit-fortiems/plugin/option"
 )
 
-// connectTimeout bounds the dial and, on its own, the TLS handshake. What follows is
-// bounded by the context of a request.
+// connectTimeout bounds the dial, and the TLS handshake. What follows is bounded by the
+// context of a request.
 const connectTimeout = 10 * time.Second
 
 // Client sends requests to the hosts of an output instance. Safe for concurrent use.
@@ -41,7 +41,7 @@ func New(c *option.OutputConfig, userAgent string) (*Client, error) {
 		MaxIdleConnsPerHost: 16,
 		DisableCompression:  true, // answers are short
 	}
-	if err := errors.Join(errHosts, errLogin, secure(t, c)); err != nil {
+	if err := errors.Join(errHosts, errLogin, secure(t, dialer, c)); err != nil {
 		return nil, err
 	}
 	opts := []elastictransport.Option{

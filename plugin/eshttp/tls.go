@@ -19,7 +19,7 @@ import (
 )
 
 // secure sets up TLS.
-func secure(t *http.Transport, c *option.OutputConfig) error {
+func secure(t *http.Transport, dialer *net.Dialer, c *option.OutputConfig) error {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !c.TLSVerify}
 	t.TLSClientConfig = conf
 	var errs []error
@@ -47,7 +47,7 @@ func secure(t *http.Transport, c *option.OutputConfig) error {
 		if err != nil || len(sum) != sha256.Size {
 			errs = append(errs, errors.New("ca_fingerprint: the value is not valid; valid: 64 hexadecimal digits, with or without colons"))
 		}
-		t.DialTLSContext = pinned(t.DialContext, conf, sum, authorities, c.TLSVerify)
+		t.DialTLSContext = pinned(dialer, conf, sum, authorities, c.TLSVerify)
 		// Through a proxy DialTLSContext is not used. The connection is then checked
 		// against the authorities of ca_file or the system, and refused if those do
 		// not know the pinned one.
@@ -85,35 +85,21 @@ func readCertificates(path string) (list []*x509.Certificate, err error) {
 // authority or as the server's own. A certificate with the sum among those that the
 // server shows is not enough: anybody can show a public certificate. The chain from
 // the server's own has to end in it.
-func pinned(dial func(ctx context.Context, network, addr string) (net.Conn, error), base *tls.Config, sum []byte,
-	known []*x509.Certificate, checkName bool) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func pinned(dialer *net.Dialer, base *tls.Config, sum []byte, known []*x509.Certificate, checkName bool) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(addr)
+		name, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return nil, err
+		}
+		if !checkName {
+			name = ""
 		}
 		conf := base.Clone()
-		conf.ServerName = host
 		conf.InsecureSkipVerify = true // VerifyConnection does it
 		conf.VerifyConnection = func(state tls.ConnectionState) error {
-			name := host
-			if !checkName {
-				name = ""
-			}
 			return verifyPinned(state.PeerCertificates, known, sum, name)
 		}
-		raw, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		conn := tls.Client(raw, conf)
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-		defer cancel()
-		if err := conn.HandshakeContext(ctx); err != nil {
-			raw.Close()
-			return nil, err
-		}
-		return conn, nil
+		return (&tls.Dialer{NetDialer: dialer, Config: conf}).DialContext(ctx, network, addr)
 	}
 }
 
