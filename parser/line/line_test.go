@@ -80,6 +80,7 @@ func TestHeader(t *testing.T) {
 		"RFC 3164":              {`<13>Oct  1 22:17:30 host app[12]: a=1`, want{13, "host", "app", "12", "", "", "a=1"}},
 		"RFC 3164 without tag":  {`<13>Oct 11 22:17:30 10.0.0.1 a=1`, want{13, "10.0.0.1", "", "", "", "", "a=1"}},
 		"RFC 3164 without host": {`<13>Oct 11 22:17:30 ems-vpn: a=1`, want{13, "", "ems-vpn", "", "", "", "a=1"}},
+		"RFC 3164 stamp alone":  {`Oct 1 22:17:30`, want{-1, "", "", "", "", "", ""}},
 		"RFC 3164 with a year":  {`<13>Oct 11 2024 22:17:30 h a=1`, want{13, "h", "", "", "", "", "a=1"}},
 		"ISO":                   {`2024-10-01T22:17:30.1+02:00 h app: a=1`, want{-1, "h", "app", "", "", "", "a=1"}},
 		"broken EMS header":     {`2024-10-01T22:17:30.1+00:00 Oct  1 22:17:30s dtime="x"`, want{-1, "", "", "", "", "", `dtime="x"`}},

@@ -15,7 +15,7 @@ type Stamp struct {
 
 // parse reads one timestamp at the start of s and returns its length, or 0.
 func (t *Stamp) parse(s []byte) int {
-	if len(s) < len("Oct  1 22:17:30") {
+	if len(s) < len("Oct 1 22:17:30") {
 		return 0
 	}
 	if !ascii.IsDigit(s[0]) {
