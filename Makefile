@@ -129,8 +129,8 @@ test-memory: ## objects built with address checks and with cgocheck2, in the sta
 
 DIFFERENTIAL_LINES ?= 1000000
 SEED ?= 1
-differential: ## the filter against a slow reference over DIFFERENTIAL_LINES random lines of SEED
-	FORTIEMS_DIFFERENTIAL=$(DIFFERENTIAL_LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run SameRecords ./test/reference
+differential: ## the parser against a slow reference over DIFFERENTIAL_LINES random lines of SEED
+	FORTIEMS_DIFFERENTIAL=$(DIFFERENTIAL_LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run TestSameReading ./test/reference
 
 SOAK ?= 10m
 RATE ?= 2000

@@ -1,21 +1,21 @@
 package reference
 
 import (
-	"math/big"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Times outside are not believed.
+// Times before or after are not accepted.
 var (
 	firstTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastTime  = time.Unix(1<<31-1, 0)
 )
 
-func believable(t time.Time) bool { return !t.Before(firstTime) && t.Before(lastTime) }
+func plausible(t time.Time) bool { return !t.Before(firstTime) && t.Before(lastTime) }
 
-// offsetsInUse are the UTC offsets that some zone has, in minutes.
+// offsetsInUse are the UTC offsets of zones, in minutes.
 var offsetsInUse = func() (all []int) {
 	for h := -12; h <= 14; h++ {
 		all = append(all, h*60)
@@ -23,51 +23,45 @@ var offsetsInUse = func() (all []int) {
 	return append(all, -570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
 }()
 
-var epochForm = regexp.MustCompile(`^([0-9]{1,19})(?:\.([0-9]*))?$`)
+var epochForm = regexp.MustCompile(`^([0-9]{1,19})(?:(\.)([0-9]*))?$`)
 
-// epoch is a time since 1970.
+// epoch is a Unix time.
 type epoch struct {
 	time.Time
-	whole bool // seconds and no more
+	whole bool // without parts of a second
 	ok    bool
 }
 
-// readEpoch reads s, ms, µs or ns by magnitude.
+// readEpoch reads s, ms, µs or ns by magnitude, or seconds with a fraction.
 func readEpoch(v string) epoch {
 	m := epochForm.FindStringSubmatch(v)
 	if m == nil {
 		return epoch{}
 	}
-	n, _ := new(big.Int).SetString(m[1], 10)
-	fraction := strings.Contains(v, ".")
-	digits := len(n.String())
-	unit := int64(time.Second)
-	switch {
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	perSecond := int64(1)
+	switch digits := len(strconv.FormatInt(n, 10)); {
 	case digits > 17:
-		unit = 1
+		perSecond = 1e9
 	case digits > 14:
-		unit = int64(time.Microsecond)
+		perSecond = 1e6
 	case digits > 11:
-		unit = int64(time.Millisecond)
+		perSecond = 1e3
 	}
-	if fraction && unit != int64(time.Second) {
+	seconds, fraction := perSecond == 1, m[2] != ""
+	if err != nil || fraction && !seconds {
 		return epoch{}
 	}
-	ns := new(big.Int).Mul(n, big.NewInt(unit))
-	sec, nsec := new(big.Int).DivMod(ns, big.NewInt(1e9), new(big.Int))
-	if !sec.IsInt64() || sec.Int64() > 1<<40 {
-		return epoch{}
-	}
-	t := time.Unix(sec.Int64(), nsec.Int64()+int64(nanoseconds(m[2])))
-	return epoch{t, unit == int64(time.Second) && !fraction, believable(t)}
+	t := time.Unix(n/perSecond, n%perSecond*(1e9/perSecond)+int64(nanoseconds(m[3])))
+	return epoch{t, seconds && !fraction, plausible(t)}
 }
 
-var zoneWord = regexp.MustCompile(`^[uUgG][tTmM][cCtT]`)
+var zoneWord = regexp.MustCompile(`^(?i:utc|gmt)[ \t\r\n\v\f]*`)
 
 // readZone reads +0100, -05:00, Z, UTC, GMT+1, "UTC -05:00".
 func readZone(v string) (seconds int, ok bool) {
-	if w := strings.ToLower(zoneWord.FindString(v)); w == "utc" || w == "gmt" {
-		if v = strings.TrimLeft(v[3:], spaces); v == "" {
+	if w := zoneWord.FindString(v); w != "" {
+		if v = v[len(w):]; v == "" {
 			return 0, true
 		}
 	}
@@ -77,17 +71,16 @@ func readZone(v string) (seconds int, ok bool) {
 
 var timeOfDay = regexp.MustCompile(`^\d\d:\d\d:\d\d(?:[.,]\d+)?`)
 
-// readLocal reads a date and a time of day that may name its own offset.
+// readLocal reads a date and a time of day, which may name its own offset.
 func readLocal(date, clock string) (stamp, bool) {
 	part := timeOfDay.FindString(clock)
 	if len(date) != 10 || part == "" {
 		return stamp{}, false
 	}
 	t, n := readISO(date + "T" + part)
-	if n != len(date)+1+len(part) || !believable(t.in(time.UTC)) {
+	if n != len(date)+1+len(part) || !plausible(t.in(time.UTC)) {
 		return stamp{}, false
 	}
-	// A fraction may be cut in ways that only matter beyond nanoseconds.
 	if rest := clock[len(part):]; rest != "" {
 		offset, ok := readZone(strings.TrimLeft(rest, spaces))
 		if !ok {
@@ -98,87 +91,78 @@ func readLocal(date, clock string) (stamp, bool) {
 	return t, true
 }
 
-// resolveTime returns the time of the event and notes which pairs say no more.
-func (l *line) resolveTime() time.Time {
-	eventtime, timestamp, itime := readEpoch(l.first("eventtime")), readEpoch(l.first("timestamp")), readEpoch(l.first("itime"))
+// readTime chooses the time and the zone of the event, and the keys of times that stay
+// under fortinet.ems because time and zone do not fully represent them.
+func (r *Reading) readTime(o Options) {
+	eventtime, timestamp, itime := readEpoch(r.first("eventtime")), readEpoch(r.first("timestamp")), readEpoch(r.first("itime"))
 	from := []string{"date", "time"}
-	local, hasLocal := readLocal(l.first("date"), l.first("time"))
-	if !hasLocal {
-		if v := l.first("dtime"); len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
-			from = []string{"dtime"}
-			local, hasLocal = readLocal(v[:10], v[11:])
-		}
+	local, hasLocal := readLocal(r.first("date"), r.first("time"))
+	if v := r.first("dtime"); !hasLocal && len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
+		from = []string{"dtime"}
+		local, hasLocal = readLocal(v[:10], v[11:])
 	}
 
-	offset, hasZone := readZone(l.first("tz"))
-	if hasZone {
-		l.mapped["tz"] = true
-	}
-	ownZone := local.hasZone
-	contradicts := hasZone && ownZone && offset != local.offset
-	if !hasZone && ownZone {
+	represented := map[string]bool{}
+	offset, hasZone := readZone(r.first("tz"))
+	represented["tz"] = hasZone
+	contradicts := hasZone && local.hasZone && offset != local.offset
+	if !hasZone && local.hasZone {
 		offset, hasZone = local.offset, true
 	}
 	if hasLocal && !hasZone {
-		offset, hasZone = l.proveZone(local, eventtime, timestamp, itime)
+		offset, hasZone = r.proveZone(local, eventtime, timestamp, itime)
 	}
+	zone := o.Location
 	if hasZone {
-		l.fields["event.timezone"] = time.Unix(0, 0).In(time.FixedZone("", offset)).Format("-07:00")
+		zone = time.FixedZone("", offset)
+		r.Timezone = time.Unix(0, 0).In(zone).Format("-07:00")
 	}
 
-	at := l.received
-	var localTime time.Time
-	if hasLocal {
-		zone := l.o.Location
-		if hasZone {
-			zone = time.FixedZone("", offset)
-		}
-		localTime = local.in(zone)
-	}
+	r.Time = o.Received
+	localTime := local.in(zone)
+	header := r.headerTime(o)
 	switch {
-	case !l.o.EventTime:
-		return l.received
+	case o.ReceiptTime:
 	case eventtime.ok:
-		at = eventtime.Time
-	case hasLocal && believable(localTime):
-		at = localTime
+		r.Time = eventtime.Time
+	case hasLocal && plausible(localTime):
+		r.Time = localTime
 	case timestamp.ok:
-		at = timestamp.Time
+		r.Time = timestamp.Time
 	case itime.ok:
-		at = itime.Time
-	case l.stamp != nil:
-		if t := l.headerTime(); believable(t) {
-			at = t
-		}
+		r.Time = itime.Time
+	case plausible(header):
+		r.Time = header
 	}
-	if hasLocal && hasZone && !contradicts && localTime.Unix() == at.Unix() && (local.nsec == 0 || local.nsec == at.Nanosecond()) {
+	r.Time = r.Time.UTC()
+
+	if !o.ReceiptTime {
+		same := localTime.Unix() == r.Time.Unix() && (local.nsec == 0 || local.nsec == r.Time.Nanosecond())
 		for _, k := range from {
-			l.mapped[k] = true
+			represented[k] = hasLocal && hasZone && !contradicts && same
+		}
+		for k, e := range map[string]epoch{"eventtime": eventtime, "timestamp": timestamp, "itime": itime} {
+			represented[k] = e.ok && (e.Equal(r.Time) || e.whole && e.Unix() == r.Time.Unix())
 		}
 	}
-	for k, e := range map[string]epoch{"eventtime": eventtime, "timestamp": timestamp, "itime": itime} {
-		if e.ok && (e.Equal(at) || e.whole && e.Unix() == at.Unix()) {
-			l.mapped[k] = true
+	for _, k := range timeKeys {
+		if n := len(r.values[k]); n > 1 || n == 1 && !represented[k] {
+			r.Kept = append(r.Kept, k)
 		}
 	}
-	return at
 }
 
-// proveZone returns the offset that another clock of the line proves.
-func (l *line) proveZone(local stamp, clocks ...epoch) (seconds int, ok bool) {
-	wall := local.in(time.UTC).Unix()
-	var proofs []int64
+var timeKeys = []string{"date", "time", "dtime", "tz", "eventtime", "timestamp", "itime"}
+
+// proveZone returns the offset in use that another clock of the line proves.
+func (r *Reading) proveZone(local stamp, clocks ...epoch) (seconds int, ok bool) {
+	if r.stamp != nil && r.stamp.hasZone {
+		clocks = append(clocks, epoch{Time: r.headerTime(Options{}), ok: true})
+	}
 	for _, c := range clocks {
-		if c.ok {
-			proofs = append(proofs, c.Unix())
-		}
-	}
-	if l.stamp != nil && l.stamp.hasZone {
-		proofs = append(proofs, l.stamp.in(time.FixedZone("", l.stamp.offset)).Unix())
-	}
-	for _, p := range proofs {
 		for _, minutes := range offsetsInUse {
-			if d := wall - p - int64(minutes)*60; d >= -5 && d <= 5 {
+			difference := local.in(time.UTC).Unix() - c.Unix() - int64(minutes)*60
+			if c.ok && difference >= -5 && difference <= 5 {
 				return minutes * 60, true
 			}
 		}
@@ -186,19 +170,21 @@ func (l *line) proveZone(local stamp, clocks ...epoch) (seconds int, ok bool) {
 	return 0, false
 }
 
-// headerTime returns the time of the syslog header. One without a year is the
-// last such day before the receipt, give or take a day.
-func (l *line) headerTime() time.Time {
-	t := *l.stamp
-	zone := l.o.Location
+// headerTime returns the time of the syslog header, the zero time without one. A missing
+// year is the latest that is not after the receipt plus a day.
+func (r *Reading) headerTime(o Options) time.Time {
+	if r.stamp == nil {
+		return time.Time{}
+	}
+	t, zone := *r.stamp, o.Location
 	if t.hasZone {
 		zone = time.FixedZone("", t.offset)
 	}
 	if !t.noYear {
 		return t.in(zone)
 	}
-	for t.year = l.received.UTC().Year() + 1; t.year > l.received.UTC().Year()-8; t.year-- {
-		if at := t.in(zone); t.possible() && at.Unix() <= l.received.Unix()+86400 {
+	for t.year = o.Received.UTC().Year() + 1; t.year > o.Received.UTC().Year()-8; t.year-- {
+		if at := t.in(zone); t.possible() && at.Unix() <= o.Received.Unix()+86400 {
 			return at
 		}
 	}

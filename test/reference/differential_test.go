@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,247 +14,143 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
-
-	"fluent-bit-fortiems/plugin/count"
-	"fluent-bit-fortiems/plugin/enrich"
-	"fluent-bit-fortiems/plugin/event"
-	"fluent-bit-fortiems/plugin/option"
+	"fluent-bit-fortiems/parser"
+	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
 )
 
-// Every line is received at 2024-12-05T10:00:00.123456789Z.
-const receivedSec, receivedNsec = 1733392800, 123456789
+var received = time.Date(2024, 12, 5, 10, 0, 0, 123456789, time.UTC)
 
-var received = time.Unix(receivedSec, receivedNsec)
-
-// defaultLines is how many lines are compared unless FORTIEMS_DIFFERENTIAL says
-// otherwise, and a seed may be set with FORTIEMS_SEED.
-const defaultLines, defaultSeed = 20_000, 1
-
-func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s=%s: %v", name, text, err)
-	}
-	return n
-}
-
-// side is one set of options, for both.
+// side is the parser with one set of options. It reuses its memory from line to line, as
+// the filter does. Not safe for concurrent use.
 type side struct {
-	slow Options
-	fast *enrich.Enricher
+	Options
+	parser *parser.Parser
+	arena  arena.Arena
+	line   line.Line
+	event  parser.Event
 }
 
-func sides(t testing.TB) (all []side) {
+func sides(t testing.TB) (all []*side) {
 	t.Helper()
-	zone := func(name string) *time.Location {
-		loc, err := time.LoadLocation(name)
+	for i, name := range []string{"UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe"} {
+		zone, err := time.LoadLocation(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return loc
-	}
-	for _, o := range []Options{
-		{Location: time.UTC, EventTime: true},
-		{Location: zone("Europe/Paris"), EventTime: true, Mark: true},
-		{Location: zone("America/St_Johns"), PreserveOriginal: true},
-		{Location: zone("Australia/Lord_Howe"), EventTime: true, Flat: true, Mark: true, PreserveOriginal: true},
-	} {
-		eo := enrich.Options{Location: o.Location, EventTime: o.EventTime, PreserveOriginal: o.PreserveOriginal}
-		if o.Flat {
-			eo.Schema = option.Flat
-		}
-		if o.Mark {
-			eo.Unmatched = option.Mark
-		}
-		all = append(all, side{o, enrich.New(eo)})
+		o := Options{Location: zone, ReceiptTime: i == 2, Received: received}
+		all = append(all, &side{Options: o, parser: parser.New(parser.Options{Location: zone, ReceiptTime: o.ReceiptTime})})
 	}
 	return all
 }
 
-// sample is one incoming record. The raw line stands at raw.
-type sample struct {
-	in  []Incoming
-	raw int
-}
-
-func (s sample) line() string { return textOf(s.in[s.raw].Value) }
-
-// withLine returns the sample with another line.
-func (s sample) withLine(line string) sample {
-	s.in = slices.Clone(s.in)
-	if _, ok := s.in[s.raw].Value.([]byte); ok {
-		s.in[s.raw].Value = []byte(line)
-	} else {
-		s.in[s.raw].Value = line
+// parse returns the reading of the parser.
+func (sd *side) parse(text string) *Reading {
+	// In a chunk, a line is followed by other bytes.
+	b := append([]byte(text), `" msg="x" type=y`...)[:len(text)]
+	l, h := &sd.line, &sd.line.Header
+	sd.arena.Reset()
+	l.ReadHeader(b, &sd.arena)
+	l.ReadPairs()
+	r := &Reading{
+		Clean: string(l.Clean), Priority: h.Priority, Hostname: string(h.Hostname), AppName: string(h.AppName),
+		ProcID: string(h.ProcID), MsgID: string(h.MsgID), StructuredData: string(h.StructuredData),
+		Body: string(l.Body), Stray: string(l.Stray), CEFName: string(l.CEF.Name), CEFEndpoint: l.CEF.Endpoint,
 	}
-	return s
-}
-
-func (s sample) chunk(t testing.TB) []byte {
-	b := event.AppendTime([]byte{0x92, 0x92}, receivedSec, receivedNsec)
-	b = msgp.AppendMapHeader(append(b, 0xdf, 0, 0, 0, 0), uint32(len(s.in)))
-	for _, p := range s.in {
-		var err error
-		if b, err = msgp.AppendIntf(msgp.AppendString(b, p.Key), p.Value); err != nil {
-			t.Error(err)
-		}
+	line.EachSD(h.StructuredData, func(id []byte) { r.Elements = append(r.Elements, "["+string(id)) }, func(name, v []byte) {
+		r.Elements = append(r.Elements, string(name)+"="+string(line.UnescapeSD(nil, v)))
+	})
+	if d := h.Time.Local; h.HasTime {
+		r.Stamp = stamp{
+			int(d.Year), int(d.Month), int(d.Day), int(d.Hour), int(d.Min), int(d.Sec), int(d.Nsec),
+			h.Time.NoYear, h.Time.HasZone, int(h.Time.Offset),
+		}.String()
 	}
-	return b
-}
-
-// decode is a plain reader of MessagePack that refuses a key that is there twice.
-func decode(b []byte) (v any, rest []byte, err error) {
-	switch msgp.NextType(b) {
-	case msgp.MapType:
-		n, rest, err := msgp.ReadMapHeaderBytes(b)
-		m := map[string]any{}
-		for ; n > 0 && err == nil; n-- {
-			var k string
-			if k, rest, err = msgp.ReadStringBytes(rest); err != nil {
-				break
-			}
-			if _, ok := m[k]; ok {
-				return nil, nil, fmt.Errorf("%q is there twice", k)
-			}
-			m[k], rest, err = decode(rest)
-		}
-		return m, rest, err
-	case msgp.ArrayType:
-		n, rest, err := msgp.ReadArrayHeaderBytes(b)
-		l := []any{}
-		for ; n > 0 && err == nil; n-- {
-			var v any
-			v, rest, err = decode(rest)
-			l = append(l, v)
-		}
-		return l, rest, err
-	case msgp.BinType:
-		v, rest, err := msgp.ReadBytesZC(b)
-		return append([]byte{}, v...), rest, err
-	case msgp.IntType, msgp.UintType:
-		return discard3(msgp.ReadInt64Bytes(b))
-	}
-	return discard3(msgp.ReadIntfBytes(b))
-}
-
-func discard3[T any](v T, rest []byte, err error) (any, []byte, error) { return v, rest, err }
-
-// differences tells where both disagree about a sample, nothing when they agree.
-func (sd side) differences(t testing.TB, s sample) (where []string) {
-	want := Enrich(s.in, s.raw, received, sd.slow)
-	chunk := s.chunk(t)
-	out, st, err := sd.fast.Run(nil, chunk)
-	if err != nil {
-		return []string{"error: " + err.Error()}
-	}
-	if matched := st.Counts[count.Matched] == 1; matched != want.Matched {
-		return []string{fmt.Sprintf("matched: fast %v, reference %v", matched, want.Matched)}
-	}
-	if !st.Changed {
-		if want.Record != nil {
-			return []string{"passed by the fast path"}
-		}
-		return nil
-	}
-	ev, rest, err := event.Next(out)
-	if err != nil || len(rest) > 0 {
-		return []string{"not one event"}
-	}
-	v, _, err := decode(ev.Record)
-	if err != nil {
-		return []string{"record: " + err.Error()}
-	}
-	got := v.(map[string]any)
-	if want.Matched {
-		for _, name := range decided {
-			if sd.slow.Flat {
-				name = strings.ReplaceAll(name, ".", "_")
-			}
-			remove(got, name)
-		}
-	}
-	if at := time.Unix(ev.Sec, int64(ev.Nsec)); !at.Equal(want.Time) {
-		where = append(where, fmt.Sprintf("@timestamp: fast %v, reference %v", at.UTC(), want.Time.UTC()))
-	}
-	return compare(where, "", got, want.Record)
-}
-
-// decided are the fields that rules decide. The reference knows no rules.
-var decided = []string{
-	"fortinet.ems.category", "event.action", "event.outcome", "event.kind", "event.category", "event.type",
-}
-
-// remove removes a dotted name from a record, and the objects that it leaves empty.
-func remove(r map[string]any, name string) {
-	top, rest, nested := strings.Cut(name, ".")
-	if !nested {
-		delete(r, top)
-	} else if inner, ok := r[top].(map[string]any); ok {
-		if remove(inner, rest); len(inner) == 0 {
-			delete(r, top)
-		}
-	}
-}
-
-func compare(where []string, path string, got, want map[string]any) []string {
-	for _, k := range slices.Sorted(keysOf(got, want)) {
-		g, inGot := got[k]
-		w, inWant := want[k]
-		gm, isMap := g.(map[string]any)
-		wm, areMaps := w.(map[string]any)
-		switch {
-		case isMap && areMaps:
-			where = compare(where, path+k+".", gm, wm)
-		case inGot != inWant || !reflect.DeepEqual(g, w):
-			where = append(where, fmt.Sprintf("%s%s: fast %#v, reference %#v", path, k, g, w))
-		}
-	}
-	return where
-}
-
-func keysOf(maps ...map[string]any) func(yield func(string) bool) {
-	all := map[string]bool{}
-	for _, m := range maps {
-		for k := range m {
-			all[k] = true
-		}
-	}
-	return func(yield func(string) bool) {
-		for k := range all {
-			if !yield(k) {
-				return
+	r.Pairs = pairsOf(&l.Pairs)
+	if r.FortiEMS = sd.parser.Parse(&sd.event, b, ecs.Instant{Sec: received.Unix(), Nsec: int32(received.Nanosecond())}); r.FortiEMS {
+		r.Time = time.Unix(sd.event.Time.Sec, int64(sd.event.Time.Nsec)).UTC()
+		r.Timezone = string(sd.event.Record.Text(ecs.EventTimezone))
+		for _, name := range timeKeys {
+			if p := sd.event.Line.Pairs.Pair(dict.Lookup([]byte(name))); p != nil && p.Unmapped() {
+				r.Kept = append(r.Kept, name)
 			}
 		}
 	}
+	return r
 }
 
-// kind is what differs without the values, so that a defect is told once.
-func kind(where []string) string {
-	var names []string
-	for _, w := range where {
-		name, _, _ := strings.Cut(w, ": ")
-		names = append(names, name)
+// pairsOf groups pairs by key.
+func pairsOf(pairs *line.Pairs) (all []Pair) {
+	seen := map[string]bool{}
+	for i := range pairs.List {
+		p := &pairs.List[i]
+		pair := Pair{Key: string(p.Name())}
+		if seen[pair.Key] {
+			continue // among the values of an earlier pair, or a null marker
+		}
+		seen[pair.Key] = true
+		if p.NonEmpty() {
+			values := [][]byte{p.Value}
+			if p.Repeats() {
+				values = pairs.AppendValues(nil, p)
+			}
+			for _, v := range values {
+				pair.Values = append(pair.Values, string(v))
+			}
+		}
+		all = append(all, pair)
 	}
-	return strings.Join(names, " ")
+	return all
 }
 
-// minimise cuts bytes off a line as long as the same kind of difference stays.
-func (sd side) minimise(t testing.TB, s sample) sample {
-	want := kind(sd.differences(t, s))
-	for n := len(s.line()) / 2; n > 0; n /= 2 {
-		for i := 0; i+n <= len(s.line()); {
-			if shorter := s.withLine(s.line()[:i] + s.line()[i+n:]); kind(sd.differences(t, shorter)) == want {
-				s = shorter
+// difference is a member that parser and reference read differently.
+type difference struct{ member, text string }
+
+func (sd *side) differences(text string) (all []difference) {
+	got, want := reflect.ValueOf(sd.parse(text)).Elem(), reflect.ValueOf(Read(text, sd.Options)).Elem()
+	for i := range got.NumField() {
+		f := got.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		if g, w := got.Field(i).Interface(), want.Field(i).Interface(); !reflect.DeepEqual(g, w) {
+			all = append(all, difference{f.Name, fmt.Sprintf("%s: parser %+q, reference %+q", f.Name, fmt.Sprint(g), fmt.Sprint(w))})
+		}
+	}
+	return all
+}
+
+// kind is which members differ.
+func kind(all []difference) (names string) {
+	for _, d := range all {
+		names += d.member + " "
+	}
+	return names
+}
+
+// minimise removes bytes from a line while the same members differ.
+func (sd *side) minimise(text string) string {
+	want := kind(sd.differences(text))
+	for n := len(text) / 2; n > 0; n /= 2 {
+		for i := 0; i+n <= len(text); {
+			if shorter := text[:i] + text[i+n:]; kind(sd.differences(shorter)) == want {
+				text = shorter
 			} else {
 				i += n
 			}
 		}
+	}
+	return text
+}
+
+// describe returns the shortest line that differs as text does, with its differences.
+func (sd *side) describe(text string) string {
+	text = sd.minimise(text)
+	s := fmt.Sprintf("%q (zone %v)", text, sd.Location)
+	for _, d := range sd.differences(text) {
+		s += "\n  " + d.text
 	}
 	return s
 }
@@ -276,70 +171,75 @@ func corpusLines(t testing.TB) (lines []string) {
 	return lines
 }
 
-// report tells of a difference, each kind once, at most ten of them.
+// report reports each kind of difference once, at most maxReported of them.
 type report struct {
 	sync.Mutex
-	told map[string]bool
+	kinds map[string]bool
 }
 
-// full tells that enough was told.
+const maxReported = 10
+
 func (r *report) full() bool {
 	r.Lock()
 	defer r.Unlock()
-	return len(r.told) >= mostTold
+	return len(r.kinds) >= maxReported
 }
 
-const mostTold = 10
-
-func (r *report) tell(t *testing.T, sd side, s sample, where []string) {
-	r.Lock()
-	defer r.Unlock()
-	k := kind(where)
-	if r.told[k] || len(r.told) >= mostTold {
+func (r *report) check(t *testing.T, sd *side, text string) {
+	all := sd.differences(text)
+	if all == nil {
 		return
 	}
-	r.told[k] = true
-	s = sd.minimise(t, s)
-	t.Errorf("%q (schema flat: %v, zone %v)\n  %s", s.line(), sd.slow.Flat, sd.slow.Location, strings.Join(sd.differences(t, s), "\n  "))
+	r.Lock()
+	defer r.Unlock()
+	if k := kind(all); !r.kinds[k] && len(r.kinds) < maxReported {
+		r.kinds[k] = true
+		t.Error(sd.describe(text))
+	}
 }
 
-func TestCorpusGivesTheSameRecords(t *testing.T) {
-	r := &report{told: map[string]bool{}}
-	matched, all := 0, sides(t)
-	for _, line := range corpusLines(t) {
-		for _, sd := range all {
-			s := sample{in: []Incoming{{"message", line}}}
-			if Enrich(s.in, 0, received, sd.slow).Matched {
-				matched++
-			}
-			if where := sd.differences(t, s); where != nil {
-				r.tell(t, sd, s, where)
-			}
+func TestSameReadingOfCorpus(t *testing.T) {
+	r := &report{kinds: map[string]bool{}}
+	for _, text := range corpusLines(t) {
+		for _, sd := range sides(t) {
+			r.check(t, sd, text)
 		}
 	}
-	if matched < 1000 {
-		t.Errorf("only %d records were compared", matched)
-	}
 }
 
-// TestRandomLinesGiveTheSameRecords compares lines of a grammar and mutated lines
-// of the corpus. Line i of a seed is always the same.
-func TestRandomLinesGiveTheSameRecords(t *testing.T) {
+// FORTIEMS_DIFFERENTIAL and FORTIEMS_SEED replace these.
+const defaultLines, defaultSeed = 20_000, 1
+
+func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%s: %v", name, text, err)
+	}
+	return n
+}
+
+// TestSameReadingOfRandomLines compares lines of a grammar, lines of the corpus, and
+// mutated ones. Line i of a seed is always the same.
+func TestSameReadingOfRandomLines(t *testing.T) {
 	n, seed := fromEnv(t, "FORTIEMS_DIFFERENTIAL", defaultLines), fromEnv(t, "FORTIEMS_SEED", defaultSeed)
-	corpus, all := corpusLines(t), sides(t)
-	r := &report{told: map[string]bool{}}
+	corpus := corpusLines(t)
+	r := &report{kinds: map[string]bool{}}
 	workers := uint64(runtime.GOMAXPROCS(0))
 	var done atomic.Uint64
 	begun := time.Now()
 	var wg sync.WaitGroup
 	for w := range workers {
+		all := sides(t)
 		wg.Go(func() {
 			for i := w; i < n && !r.full(); i += workers {
 				g := &generator{Rand: rand.New(rand.NewPCG(seed, i)), corpus: corpus}
-				s, sd := g.sample(), all[i%uint64(len(all))]
-				if where := sd.differences(t, s); where != nil {
-					r.tell(t, sd, s, where)
-				}
+				sd := all[g.IntN(len(all))]
+				r.check(t, sd, g.line())
 				done.Add(1)
 			}
 		})

@@ -2,19 +2,13 @@ package reference
 
 import (
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"fluent-bit-fortiems/parser/dict"
-	"fluent-bit-fortiems/parser/rules"
 )
 
-// generator makes incoming records: lines of a grammar, lines of the corpus, and
-// either with mutations.
+// generator makes lines: of a grammar, of the corpus, and either with mutations.
 type generator struct {
 	*rand.Rand
 	corpus []string
@@ -25,34 +19,17 @@ func pick[T any](g *generator, from []T) T { return from[g.IntN(len(from))] }
 // one reports true once in n times.
 func (g *generator) one(n int) bool { return g.IntN(n) == 0 }
 
-func (g *generator) sample() sample {
-	line := ""
-	switch g.IntN(3) {
-	case 0:
-		line = pick(g, g.corpus)
-	default:
-		line = g.grammar()
+func (g *generator) line() string {
+	s := ""
+	if g.one(3) {
+		s = pick(g, g.corpus)
+	} else {
+		s = g.grammar()
 	}
 	if !g.one(3) {
 		for n := 1 + g.IntN(4); n > 0; n-- {
-			line = g.mutate(line)
+			s = g.mutate(s)
 		}
-	}
-	s := sample{in: []Incoming{{"message", line}}}
-	if g.one(2) {
-		s.in[0] = Incoming{"log", []byte(line)}
-	}
-	for _, p := range []Incoming{
-		{"source", "192.0.2.1"}, {"host", map[string]any{"a": "b"}}, {"event", []byte(line)}, {"n", int64(7)}, {"labels", []any{"x", int64(1)}},
-		{"fortinet_ems_x", true}, {"labels_y", "z"}, {"event_code", 1.5}, {"tag", []byte("\xff")}, {"user", "a\xffb"}, {"url", nil},
-	} {
-		if g.one(12) {
-			s.in = append(s.in, p)
-		}
-	}
-	if g.one(2) && len(s.in) > 1 {
-		s.raw = len(s.in) - 1
-		s.in[0], s.in[s.raw] = s.in[s.raw], s.in[0]
 	}
 	return s
 }
@@ -93,156 +70,14 @@ var times = []string{
 }
 
 var values = []string{
-	"", `""`, "N/A", `"N/A"`, "(null)", "-", "0", "00", "1", "7", "443", "65535", "65536", "-1", "007", "99999999999999999999", "6", "17", "TCP",
-	"192.0.2.1", "192.0.2.01", "2001:db8::1", "fe80::1%eth0", "::ffff:192.0.2.1", "192.0.2.1,192.0.2.2", `"192.0.2.1; 2001:db8::1;"`, "192.0.2.1,,",
-	"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A6", "a1b2.c34d.38a6", "a1b2c34d38a6", "a1b2c34d38a6;", "a1-b2-c3-4d-38-a6;00:00:5E:00:53:01", "a1:-b2c34d38a6",
-	"a1-b2:c3-4d-38-a6", "host", `"PC-0001"`, "alice", `"DOM\alice"`, "alice@example.com", "alice@DOM", `"a\b@c"`, `\x`, `x\`, "@x", "x@",
-	`"macOS 14.1.1"`, `"Microsoft Windows 11 Professional Edition, 64-bit (build 22000)"`, "Windows Server 2019", "Ubuntu 22.04.3 LTS", "iOS 17,", "Linux",
-	"https://u:p@example.com:8443/a/b?c=d#e", "/a?b=1&c=2", "http://", "ftp://[2001:db8::1]:21/x", "://x", "example.com/x", `"/a?"`, "http://h?q", "a/b://c",
-	`"C:\Program Files\a.exe"`, "/usr/bin/x", `C:\dir\`, "chrome.exe", "deadbeef", "d41d8cd98f00b204e9800998ecf8427e", "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
-	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "CVE-2024-1234", "7.5", "1.2.3", ".", "a,b;c", ",", ";", "outbound", "Incoming", "unknown",
-	"webfilter", "system", "Info", "warning", "CRITICAL", "event", "admin", "FCT8000000000001", "FCTEMS0000000002", "FG100ETK20000000", "fg1", "200", "600",
-	`"a "b" c"`, `"a \"b\" c"`, `""v""`, `"""`, `"x=1 y=2"`, `"said "user=alice" and"`, "two words", " lead", `"é ü"`, `"open`, "'single'", "a=b", `"a" `,
-	`<a b="c"/>`, `<a b="c"><d e='f'/></a>`, `<a></a> x`, "<1>", `{"x":1}`, "  ", `"\"`, `"\\"`, `\"q\"`, "ems-vpn", "adconnector", "0x000178f4",
+	"", `""`, "N/A", `"N/A"`, "(null)", "-", "0", "00", "1", "443", "007", "99999999999999999999", "192.0.2.1", "2001:db8::1", "host", `"PC-0001"`,
+	`"DOM\alice"`, "alice@example.com", `\x`, `x\`, "https://u:p@example.com:8443/a/b?c=d#e", "/a?b=1&c=2", `"C:\Program Files\a.exe"`, `C:\dir\`,
+	`"Microsoft Windows 11 Professional Edition, 64-bit (build 22000)"`, "Windows 11 Pro", "webfilter", "FCT8000000000001", "FCTEMS0000000002", "FG100ETK20000000",
+	`"a "b" c"`, `"a \"b\" c"`, `""v""`, `"""`, `""say ""hi"" now""`, `"x=1 y=2"`, `"said "user=alice" and"`, "two words", " lead", `"é ü"`, `"open`, "'single'", "a=b", `"a" `,
+	`<a b="c"/>`, `<a b="c"><d e='f'/></a>`, `<a></a> x`, "<1>", `{"x":1}`, "  ", `"\"`, `"\\"`, `\"q\"`, "ems-vpn", "EMS_update.x", "adconnector", "ems-quux", "0x000178f4",
 }
 
 var oddKeys = []string{"x", "X.Y-z", "_a", "9z", "raw_type", "raw_category", "header_text", "cs1", "CS1Label", "é", "", strings.Repeat("k", 64), strings.Repeat("k", 65), strings.Repeat("K", 70), "a b", "-a", ".a", "FTNTFGTuser", "src", "dst", "cat", "act", "rt"}
-
-// typed are values that fit keys, so that fields meet one another.
-var typed = func() map[string][]string {
-	all := map[string][]string{}
-	for names, values := range map[string][]string{
-		"srcip locip dstip deviceip regip ip user": {"192.0.2.1", "192.0.2.2", "2001:db8::1", "alice", "192.0.2.1;192.0.2.2", strings.Repeat("192.0.2.1,", 64), strings.Repeat("192.0.2.1,", 65)},
-		"remotename hostname srcname destaddr remotegw name": {"www.example.com", "PC-0001", "192.0.2.9", "2001:db8::9", `C:\x\y.exe`, "/bin/z",
-			"www.example.com:443", "192.0.2.9:0", "192.0.2.9:65536", "[2001:db8::9]:443", "[2001:db8::9]", "[x]:80", "a b:80", ":80", "x:", "https://x:80", "C:80", "x:000443"},
-		"srcport dstport destport gatewayport":          {"0", "443", "80", "00", "70000", "x"},
-		"sentbyte rcvdbyte filesize httpcode":           {"0", "1", "200", "404", "99", "1.5", "999999999999999999", "1000000000000000000"},
-		"devicemac srcmac":                              {"a1-b2-c3-4d-38-a6", "A1:B2:C3:4D:38:A7", "a1b2c34d38a6", "a1-b2-c3-4d-38-a6,00-00-5e-00-53-01", "x"},
-		"user eapuser vpnuser username domain pcdomain": {"alice", `DOM\alice`, `DOM\\alice`, `DOM\\`, `\\alice`, "alice@example.com", "bob", "EXAMPLE"},
-		"url vendorurl":                                 {"https://www.example.com/a?b=c#d", "/a?b", "http://u@192.0.2.9:80", "x://y:z/w", "abcdefghijklmno://h/p", "abcdefghijklmnop://h/p", "#", "?"},
-		"file path app srcname":                         {`C:\a\b.exe`, "/a/b", "b.exe", `C:\a\`, "/"},
-		"checksum analyticscksum":                       {"d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E", "d41d8cd98f00b204e9800998ecf8427f", "deadbeef", strings.Repeat("aB", 64), strings.Repeat("0g", 20)},
-		"vulnref cveid vulncat vulncvss vulnseverity":   {"CVE-2024-1", "cve-2024-2", "https://example.com/x", "a, b;c", "9.8", "9", "x", strings.Repeat("a,", 64), strings.Repeat("a,", 65)},
-		"proto":     {"1", "6", "17", "58", "47", "256", "TCP", "udp", "a b"},
-		"direction": {"inbound", "Outgoing", "up", "unknown"},
-		"os":        {"macOS 14.1.1", "Windows Server 2019 x", "Microsoft Windows 11 Pro", "microsoft linux", "Ubuntu", "ios 17;", "Linux Mint 21", "Windowsx"},
-		"devid device_id fctsn emsserial fctemssn":      {"FCT8000000000001", "FCTEMS0000000001", "FG100ETK20000000", "FCTEMS0000000002", "fct1", "x"},
-		"emshostname fctemsname devname":                {"ems1", "ems2", "FCTEMS0000000001"},
-		"type subtype logtype log_type module utmevent": {"event", "ems-vpn", "EMS_update.x", "adconnector", "webfilter", "system", "ems-quux", "client"},
-		"level":           {"info", "Warning", "emerg", "x", "3"},
-		"id logid log_id": {"96900", "96501", "97001", "0107045057", "0107100000", "0112053203", "712345678", "0000000013"},
-		"virus vid sigid viruscat ruleuuid reason failed_reason service": {"HTTPS", "a", "b"},
-		"msg logdesc": {"offline", `"user \"x\" failed"`, "N/A", `"a b=c d"`},
-	} {
-		for _, k := range strings.Fields(names) {
-			all[k] = append(all[k], values...)
-		}
-	}
-	for _, name := range []string{"adconnector", "addaemonworker", "update", "event", "error", "client", "vpn", "authentication", "policy", "network"} {
-		for _, k := range []string{"type", "subtype", "module"} {
-			all[k] = append(all[k], name, "EMS_"+name)
-		}
-	}
-	for key, conditions := range map[string]string{"type": "type", "subtype": "subtype", "id": "id", "logid": "id"} {
-		for _, v := range ruleTexts(conditions) {
-			all[key] = append(all[key], strings.Replace(v, "*", "7", 1), strings.Replace(v, "*", "045057", 1))
-		}
-	}
-	for _, list := range all { // which were filled in the order of maps
-		slices.Sort(list)
-	}
-	return all
-}()
-
-// ruleTexts returns the texts of some keys in the files of the built-in rules.
-func ruleTexts(keys ...string) (all []string) {
-	files, err := fs.Glob(rules.Files, "*.yaml")
-	if err != nil {
-		panic(err)
-	}
-	var texts func(n *yaml.Node, in bool)
-	texts = func(n *yaml.Node, in bool) {
-		switch {
-		case n.Kind == yaml.MappingNode:
-			for i := 0; i < len(n.Content); i += 2 {
-				texts(n.Content[i+1], in || slices.Contains(keys, n.Content[i].Value))
-			}
-		case n.Kind == yaml.ScalarNode && in && !strings.HasPrefix(n.Value, "$") && !strings.HasPrefix(n.Value, "(?i)"):
-			all = append(all, n.Value)
-		default:
-			for _, item := range n.Content {
-				texts(item, in)
-			}
-		}
-	}
-	for _, file := range files {
-		text, err := rules.Files.ReadFile(file)
-		if err != nil {
-			panic(err)
-		}
-		var n yaml.Node
-		if err := yaml.Unmarshal(text, &n); err != nil {
-			panic(err)
-		}
-		texts(&n, false)
-	}
-	return all
-}
-
-// wordings are the phrases of the built-in rules, those of the outcome more often.
-var wordings = func() (all []string) {
-	phrases := ruleTexts("lists", "words", "all_words", "not_words")
-	for range 3 {
-		phrases = append(phrases, ruleTexts("ignore", "failure", "success", "negation", "future")...)
-	}
-	for _, p := range phrases {
-		if p, prefix := strings.CutSuffix(p, "*"); prefix {
-			all = append(all, p)
-		} else {
-			all = append(all, p+" ")
-		}
-	}
-	return all
-}()
-
-// message makes a text of phrases that rules look for.
-func (g *generator) message() string {
-	s := ""
-	for n := 1 + g.IntN(5); n > 0; n-- {
-		p := pick(g, wordings)
-		if g.one(4) {
-			p = strings.ToUpper(p)
-		}
-		if !strings.HasSuffix(p, " ") {
-			p += pick(g, []string{"s ", "ed ", " ", "é ", ""})
-		}
-		s += p + pick(g, []string{"", "", "x ", "- ", "0 ", "\\\"", "user "})
-	}
-	return strings.TrimSuffix(s, " ")
-}
-
-var stateValues = ruleTexts("field_failure", "field_success", "fields")
-
-// states are the fields that tell of an outcome or of an action.
-var states = []string{"status", "action", "result", "vpnstate", "utmaction", "threat", "eventtype", "utmevent"}
-
-// pair is one key=value pair, half of the time of a value that fits.
-func (g *generator) pair() string {
-	switch g.IntN(20) {
-	case 0, 1:
-		return `msg="` + g.message() + `"`
-	case 2:
-		return pick(g, states) + "=" + pick(g, stateValues)
-	}
-	k := g.key()
-	v := pick(g, values)
-	if fitting := typed[k]; fitting != nil && g.one(2) {
-		if v = pick(g, fitting); g.one(2) && v[0] != '"' {
-			v = `"` + v + `"`
-		}
-	}
-	return k + "=" + v
-}
 
 func (g *generator) key() string {
 	if g.one(5) {
@@ -251,9 +86,10 @@ func (g *generator) key() string {
 	return pick(g, keys)
 }
 
-var keys = append(dict.Names()[1:], "msg", "msg", "user", "ip", "hostname", "type", "subtype", "level", "url", "remotename", "srcport")
+// Some keys more often than others.
+var keys = append(dict.Names()[1:], "msg", "msg", "user", "type", "subtype", "module", "id", "logid", "devid", "srcport", "dstport", "gatewayport")
 
-// grammar makes a line: header, then a body in one of the forms of the wire.
+// grammar makes a line: header, then a body of any form.
 func (g *generator) grammar() string {
 	head := pick(g, headers)
 	if g.one(10) {
@@ -279,7 +115,7 @@ func (g *generator) pairs() string {
 		if g.one(4) {
 			parts = append(parts, pick(g, times))
 		} else {
-			parts = append(parts, g.pair())
+			parts = append(parts, g.key()+"="+pick(g, values))
 		}
 	}
 	if g.one(50) { // more keys than a small table holds, some twice

@@ -1,13 +1,13 @@
 package reference
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// What separates words, and what a key looks like.
 const (
 	space = `[ \t\r\n\v\f]`
 	key   = `[A-Za-z0-9_][A-Za-z0-9_.-]*=`
@@ -21,9 +21,9 @@ var (
 	version    = regexp.MustCompile(`^[1-9] `)
 	isoStamp   = regexp.MustCompile(`^(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})/(\d\d)/(\d\d))[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
 	bsdStamp   = regexp.MustCompile(`^([A-Za-z]{3}) ( \d|\d\d|\d) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
-	// An offset behind a blank is written with all its digits.
+	// After a blank, an offset has all its digits.
 	blankOffset = regexp.MustCompile(`^ ([+-]\d\d(?::\d\d|\d\d))(?:[^0-9]|$)`)
-	yearBehind  = regexp.MustCompile(`^ (\d{4})(?:[ \t\r\n\v\f]|$)`)
+	yearAfter   = regexp.MustCompile(`^ (\d{4})(?:[ \t\r\n\v\f]|$)`)
 	offsetForm  = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
 	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
 	startsKey   = regexp.MustCompile(`^` + key)
@@ -32,22 +32,37 @@ var (
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
 	typeToken   = regexp.MustCompile(`(?i)^ems[-_](?:adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
+	sdElement   = regexp.MustCompile(`(?s)^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]`)
+	sdParam     = regexp.MustCompile(`(?s)^([^=]*)="((?:[^"\\]|\\.|\\$)*)(?:"|$)`)
+	sdEscapes   = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\]`, `]`)
 	emsToken    = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
 )
 
-// stamp is a time as written: fields of a calendar, perhaps an offset.
+// stamp is a time as written.
 type stamp struct {
 	year, month, day, hour, min, sec, nsec int
-	noYear                                 bool // RFC 3164 names none
+	noYear                                 bool // as in RFC 3164
 	hasZone                                bool
-	offset                                 int // seconds
+	offset                                 int // seconds east of UTC
+}
+
+// String returns all of it, for comparison.
+func (s stamp) String() string {
+	text := fmt.Sprintf("%04d-%02d-%02d %02d:%02d:%02d.%09d", s.year, s.month, s.day, s.hour, s.min, s.sec, s.nsec)
+	if s.hasZone {
+		text += fmt.Sprintf(" %+d", s.offset)
+	}
+	if s.noYear {
+		text += " without a year"
+	}
+	return text
 }
 
 func (s stamp) in(loc *time.Location) time.Time {
 	return time.Date(s.year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
 }
 
-// possible reports whether a calendar has the moment; year 0 is any year.
+// possible reports whether the calendar has this moment; a missing year (0) is a leap year.
 func (s stamp) possible() bool {
 	year := s.year
 	if year == 0 {
@@ -62,7 +77,7 @@ func atoi(s string) int {
 	return n
 }
 
-// nanoseconds reads the digits behind a decimal point.
+// nanoseconds reads the digits after a decimal point.
 func nanoseconds(digits string) int { return atoi((digits + "000000000")[:9]) }
 
 // readISO reads an ISO 8601 stamp at the start of s and returns its length.
@@ -96,10 +111,10 @@ func readBSD(s string) (t stamp, n int) {
 		return t, 0
 	}
 	for i, name := range months {
-		if sameASCII(m[1], name) {
+		if lowerASCII(m[1]) == name {
 			t = stamp{year: atoi(m[3]), month: i + 1, day: atoi(strings.TrimSpace(m[2])), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
 			n = len(m[0])
-			if y := yearBehind.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
+			if y := yearAfter.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
 				t.year = atoi(y[1])
 				n += len(" 2024")
 			}
@@ -133,63 +148,76 @@ func readOffset(s string) (seconds, n int) {
 	return seconds, n
 }
 
-// header is what a line says before its text.
-type header struct {
-	pri                                     int // -1 without
-	hostname, appname, procid, msgid, sdata string
-	stamp                                   *stamp
-	stray                                   string
-}
-
-// readHeader returns the header of a line and the text behind it.
-func readHeader(s string) (h header, text string) {
-	h.pri = -1
+// readHeader reads the header of the line; the rest is the body.
+func (r *Reading) readHeader() {
+	s := r.Clean
+	r.Priority = -1
 	if octetCount.MatchString(s) {
 		_, s, _ = strings.Cut(s, " ")
 	}
 	if m := priority.FindStringSubmatch(s); m != nil && atoi(m[1]) <= 191 {
-		h.pri = atoi(m[1])
+		r.Priority = atoi(m[1])
 		s = s[len(m[0]):]
 	}
-	if rest, ok := h.read5424(s); ok {
-		return h, rest
+	var ok bool
+	if r.Body, ok = r.read5424(s); !ok {
+		r.Body = r.read3164(s)
 	}
-	return h, h.read3164(s)
+	if r.stamp != nil {
+		r.Stamp = r.stamp.String()
+	}
 }
 
-func (h *header) read5424(s string) (string, bool) {
+func (r *Reading) read5424(s string) (body string, ok bool) {
 	if !version.MatchString(s) {
 		return s, false
 	}
 	s = s[2:]
-	switch {
-	case strings.HasPrefix(s, "- ") && h.pri >= 0:
+	if strings.HasPrefix(s, "- ") && r.Priority >= 0 {
 		s = s[2:]
-	default:
+	} else {
 		t, n := readISO(s)
 		if n == 0 || !strings.HasPrefix(s[n:], " ") {
 			return s, false
 		}
-		h.stamp = &t
+		r.stamp = &t
 		s = s[n+1:]
 	}
-	for _, field := range []*string{&h.hostname, &h.appname, &h.procid, &h.msgid} {
+	for _, member := range []*string{&r.Hostname, &r.AppName, &r.ProcID, &r.MsgID} {
 		word, rest, _ := strings.Cut(s, " ")
 		if startsKey.MatchString(word) || len(word) > 255 {
-			return s, true // a header cut short
+			return s, true // the header was cut short
 		}
 		if word != "-" {
-			*field = word
+			*member = word
 		}
 		s = rest
 	}
 	if m := sdata.FindStringSubmatch(s); m != nil {
-		h.sdata = m[1]
+		r.StructuredData = m[1]
+		r.readElements(m[1])
 		s = s[len(m[1]):]
 	} else if s == "-" || strings.HasPrefix(s, "- ") {
 		s = s[1:]
 	}
 	return strings.TrimPrefix(strings.TrimLeft(s, spaces), "\uFEFF"), true
+}
+
+// readElements reads structured data.
+func (r *Reading) readElements(s string) {
+	for m := sdElement.FindStringSubmatch(s); m != nil; m = sdElement.FindStringSubmatch(s) {
+		s = s[len(m[0]):]
+		id := firstWord(m[1])
+		r.Elements = append(r.Elements, "["+id)
+		for rest := strings.TrimLeft(m[1][len(id):], spaces); rest != ""; rest = strings.TrimLeft(rest, spaces) {
+			p := sdParam.FindStringSubmatch(rest)
+			if p == nil {
+				p = []string{rest, rest, ""}
+			}
+			r.Elements = append(r.Elements, p[1]+"="+sdEscapes.Replace(p[2]))
+			rest = rest[len(p[0]):]
+		}
+	}
 }
 
 func firstWord(s string) string {
@@ -199,8 +227,8 @@ func firstWord(s string) string {
 	return s
 }
 
-// read3164 reads any number of stamps, a host behind a whole one, and a tag.
-func (h *header) read3164(s string) string {
+// read3164 reads any number of stamps, a host name if the last stamp is whole, and a tag.
+func (r *Reading) read3164(s string) (body string) {
 	whole := false
 	for {
 		s = strings.TrimLeft(s, spaces)
@@ -217,27 +245,27 @@ func (h *header) read3164(s string) string {
 		if n == 0 {
 			break
 		}
-		if h.stamp == nil || t.hasZone && !h.stamp.hasZone {
-			h.stamp = &t
+		if r.stamp == nil || t.hasZone && !r.stamp.hasZone {
+			r.stamp = &t
 		}
-		glued := firstWord(s[n:])
-		if strings.Contains(glued, "=") {
-			glued = "" // a pair without the space before it
+		letters := firstWord(s[n:]) // directly after the stamp
+		if strings.Contains(letters, "=") {
+			letters = "" // a pair without the blank before it
 		}
-		whole = glued == "" || glued == ":"
-		s = s[n+len(glued):]
+		whole = letters == "" || letters == ":"
+		s = s[n+len(letters):]
 	}
 	w := firstWord(s)
 	rest := strings.TrimLeft(s[len(w):], spaces)
-	if whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && (!typeToken.MatchString(w) || behindHost(firstWord(rest))) {
-		h.hostname, s = w, rest
+	if whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && (!typeToken.MatchString(w) || followsHost(firstWord(rest))) {
+		r.Hostname, s = w, rest
 	}
-	return h.readTag(s)
+	return r.readTag(s)
 }
 
-// behindHost reports whether w is a tag that makes the word before it a host, even
-// one called like a type: "app[pid]", "app[pid]:", a token with a colon, a type.
-func behindHost(w string) bool {
+// followsHost reports whether w is a tag that makes the word before it a host name, even
+// one with the form of a token: "app[pid]", "app[pid]:", a token with or without a colon.
+func followsHost(w string) bool {
 	name, colon := strings.CutSuffix(w, ":")
 	if m := tagPID.FindStringSubmatch(name); m != nil {
 		return tagWord.MatchString(m[1])
@@ -245,8 +273,8 @@ func behindHost(w string) bool {
 	return tagWord.MatchString(name) && (colon && emsToken.MatchString(name) || typeToken.MatchString(name))
 }
 
-// readTag reads "app[pid]:", "app:", "app[pid]", or a word that is the token of a type.
-func (h *header) readTag(s string) string {
+// readTag reads "app[pid]:", "app:", "app[pid]", or the token of a category.
+func (r *Reading) readTag(s string) (body string) {
 	if startsBody.MatchString(s) {
 		return s
 	}
@@ -259,6 +287,6 @@ func (h *header) readTag(s string) string {
 	if !tagWord.MatchString(name) || !colon && !hasPID && !typeToken.MatchString(name) {
 		return s
 	}
-	h.appname, h.procid = name, pid
+	r.AppName, r.ProcID = name, pid
 	return strings.TrimLeft(s[len(w):], spaces)
 }

@@ -5,43 +5,24 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
-	"time"
 )
 
-// line is what is known of a line.
-type line struct {
-	header
-	text     string
-	keys     []string            // in order of their first appearance
-	values   map[string][]string // those that say something
-	cefName  string
-	cefEMS   bool
-	mapped   map[string]bool // the first value stands in a field
-	fields   map[string]any  // by dotted name
-	received time.Time
-	o        Options
-}
-
-func readLine(s string) *line {
-	l := &line{values: map[string][]string{}, mapped: map[string]bool{}, fields: map[string]any{}}
-	l.header, l.text = readHeader(s)
-	l.readBody(strings.TrimLeft(strings.TrimPrefix(l.text, "@cee:"), spaces))
-	return l
-}
-
-func (l *line) has(key string) bool {
-	_, ok := l.values[key]
+func (r *Reading) has(key string) bool {
+	_, ok := r.values[key]
 	return ok
 }
 
-// first returns the first value of a key that says something, or "".
-func (l *line) first(key string) string {
-	if v := l.values[key]; len(v) > 0 {
-		return v[0]
+// first returns the first value of the first of keys that has one, or "".
+func (r *Reading) first(keys ...string) string {
+	for _, k := range keys {
+		if v := r.values[k]; len(v) > 0 {
+			return v[0]
+		}
 	}
 	return ""
 }
 
+// normalKey returns the written form of a key.
 func normalKey(key string) string {
 	b := []byte(key)
 	if len(b) > 64 {
@@ -64,7 +45,7 @@ func normalKey(key string) string {
 
 var ports = map[string]bool{"srcport": true, "dstport": true, "destport": true, "gatewayport": true}
 
-func saysNothing(key, v string) bool {
+func isNull(key, v string) bool {
 	switch v {
 	case "", "N/A", "(null)", "-":
 		return true
@@ -72,14 +53,14 @@ func saysNothing(key, v string) bool {
 	return ports[key] && strings.Trim(v, "0") == ""
 }
 
-func (l *line) add(key, value string) {
+func (r *Reading) add(key, value string) {
 	key = normalKey(key)
-	if !l.has(key) {
-		l.keys = append(l.keys, key)
-		l.values[key] = nil
+	if !r.has(key) {
+		r.keys = append(r.keys, key)
+		r.values[key] = nil
 	}
-	if !saysNothing(key, value) {
-		l.values[key] = append(l.values[key], value)
+	if !isNull(key, value) {
+		r.values[key] = append(r.values[key], value)
 	}
 }
 
@@ -90,13 +71,13 @@ var (
 	quoteEnd  = regexp.MustCompile(`"(?:$|` + space + `+(?:` + key + `|$))`)
 )
 
-func (l *line) readBody(s string) {
-	if strings.HasPrefix(s, "{") && l.readJSON(s) {
+func (r *Reading) readBody(s string) {
+	if strings.HasPrefix(s, "{") && r.readJSON(s) {
 		return
 	}
 	if startsXML.MatchString(s) {
 		_, rest := cutXML(s)
-		l.readPairs(rest)
+		r.readPairs(rest)
 		return
 	}
 	for i := 0; i < len(s); {
@@ -108,16 +89,16 @@ func (l *line) readBody(s string) {
 		glued := gluedKey.FindStringSubmatchIndex(word)
 		switch {
 		case strings.HasPrefix(word, "CEF:"):
-			l.stray = strings.TrimRight(s[:i], spaces)
-			l.readCEF(s[i+len("CEF:"):])
+			r.Stray = strings.TrimRight(s[:i], spaces)
+			r.readCEF(s[i+len("CEF:"):])
 			return
 		case startsKey.MatchString(word):
 			glued = []int{0, 0, 0}
 			fallthrough
 		case glued != nil:
 			i += glued[2]
-			l.stray = strings.TrimRight(s[:i], spaces)
-			l.readPairs(s[i:])
+			r.Stray = strings.TrimRight(s[:i], spaces)
+			r.readPairs(s[i:])
 			return
 		}
 		i += len(word)
@@ -125,7 +106,7 @@ func (l *line) readBody(s string) {
 }
 
 // readPairs reads key=value pairs from the start of s to its end.
-func (l *line) readPairs(s string) {
+func (r *Reading) readPairs(s string) {
 	for {
 		s = strings.TrimLeft(s, spaces)
 		name := startsKey.FindString(s)
@@ -134,7 +115,7 @@ func (l *line) readPairs(s string) {
 		}
 		var v string
 		v, s = cutValue(s[len(name):])
-		l.add(strings.TrimSuffix(name, "="), v)
+		r.add(strings.TrimSuffix(name, "="), v)
 	}
 }
 
@@ -165,8 +146,8 @@ func cutQuoted(s string) (v, rest string) {
 	return strings.ReplaceAll(v, `\"`, `"`), rest
 }
 
-// cutXML cuts an element off s, whose end tag stands before a pair or at the end;
-// without one it is all of s.
+// cutXML cuts an element off s, up to its end tag before a pair or at the end; without one
+// it is all of s.
 func cutXML(s string) (v, rest string) {
 	m := startsXML.FindStringSubmatch(s)
 	end := regexp.MustCompile(regexp.QuoteMeta("</"+m[1]+">") + `(?:` + space + `+` + key + `|` + space + `*$)`)
@@ -177,7 +158,7 @@ func cutXML(s string) (v, rest string) {
 	return s, ""
 }
 
-func (l *line) readJSON(s string) bool {
+func (r *Reading) readJSON(s string) bool {
 	if !json.Valid([]byte(s)) {
 		return false
 	}
@@ -200,15 +181,15 @@ func (l *line) readJSON(s string) bool {
 		}
 		switch v := v.(type) {
 		case nil:
-			l.add(name.(string), "")
+			r.add(name.(string), "")
 		case string:
-			l.add(name.(string), v)
+			r.add(name.(string), v)
 		default:
 			var compact bytes.Buffer
 			if err := json.Compact(&compact, raw); err != nil {
 				return false
 			}
-			l.add(name.(string), compact.String())
+			r.add(name.(string), compact.String())
 		}
 	}
 	return true
@@ -231,39 +212,40 @@ var cefPrefixed = regexp.MustCompile(`^(?:FTNTFGT|FTNTFCT|FTNTEMS|FortinetFortiG
 
 var cefField = regexp.MustCompile(`(?s)^((?:[^|\\]|\\.|\\$)*)(\|?)`)
 
-// readCEF reads what stands behind "CEF:".
-func (l *line) readCEF(s string) {
+// readCEF reads what follows "CEF:".
+func (r *Reading) readCEF(s string) {
 	var fields []string
 	for more := true; more && len(fields) < 7; {
 		m := cefField.FindStringSubmatch(s)
 		fields = append(fields, cefEscapes.Replace(m[1]))
 		s, more = s[len(m[0]):], m[2] != ""
 	}
-	for i, name := range []string{"vendor", "product", "version", "signature", "name", "severity"} {
+	if len(fields) == 1 {
+		fields = append(fields, "") // the vendor is always entered
+	}
+	for i, key := range []string{"cef_device_vendor", "cef_device_product", "cef_device_version", "cef_signature_id", "cef_name", "cef_severity"} {
 		if i+1 < len(fields) {
-			full := "cef_device_" + name
-			if i >= 3 {
-				full = map[string]string{"signature": "cef_signature_id", "name": "cef_name", "severity": "cef_severity"}[name]
-			}
-			l.add(full, fields[i+1])
+			r.add(key, fields[i+1])
 		}
 	}
-	fields = append(fields, make([]string, 7)...)
-	product := lowerASCII(fields[2])
-	l.cefEMS = sameASCII(fields[1], "fortinet") && (strings.Contains(product, "forticlient") || strings.Contains(product, "fortiems"))
-	l.cefName = fields[5]
-	l.readCEFExtension(s)
-	if !l.has("id") && !l.has("logid") && !l.has("log_id") {
-		l.add("logid", fields[4])
+	r.readCEFExtension(s)
+	if len(fields) > 2 {
+		product := lowerASCII(fields[2])
+		r.CEFEndpoint = lowerASCII(fields[1]) == "fortinet" && (strings.Contains(product, "forticlient") || strings.Contains(product, "fortiems"))
 	}
-	if !l.has("msg") {
-		l.add("msg", l.cefName)
+	if len(fields) > 4 && !r.has("id") && !r.has("logid") && !r.has("log_id") {
+		r.add("logid", fields[4])
+	}
+	if len(fields) > 5 {
+		if r.CEFName = fields[5]; !r.has("msg") {
+			r.add("msg", r.CEFName)
+		}
 	}
 }
 
 var firstPair = regexp.MustCompile(`(?:^|` + space + `)` + key)
 
-func (l *line) readCEFExtension(s string) {
+func (r *Reading) readCEFExtension(s string) {
 	m := firstPair.FindStringIndex(s)
 	if m == nil {
 		return
@@ -286,6 +268,35 @@ func (l *line) readCEFExtension(s string) {
 		} else if ours, ok := cefNames[name]; ok {
 			name = ours
 		}
-		l.add(name, cefEscapes.Replace(v))
+		r.add(name, cefEscapes.Replace(v))
 	}
+}
+
+var (
+	clientID = regexp.MustCompile(`^9[0-9]{4}$`)
+	emsID    = regexp.MustCompile(`^(?:9[68][0-9]{3}|(?:0107|0112)[0-9]{6})$`)
+	fct      = regexp.MustCompile(`^[fF][cC][tT]`)
+)
+
+// isFortiEMS reports whether the line has a sign of FortiEMS.
+func (r *Reading) isFortiEMS() bool {
+	for _, k := range []string{"emsserial", "emshostname", "fctver", "fctsn", "fctuid", "fctemssn"} {
+		if r.has(k) {
+			return true
+		}
+	}
+	for _, v := range []string{r.first("subtype"), r.first("type"), r.first("logtype"), r.first("log_type"), r.first("module"), r.AppName, r.CEFName} {
+		if emsToken.MatchString(v) {
+			return true
+		}
+	}
+	// A relay may add an id of its own: the first one of FortiClient or FortiGate counts.
+	for _, k := range []string{"id", "logid", "log_id"} {
+		if v := r.first(k); emsID.MatchString(v) {
+			return true
+		} else if clientID.MatchString(v) {
+			break
+		}
+	}
+	return r.CEFEndpoint || fct.MatchString(r.first("devid", "device_id")) || fct.MatchString(r.first("devname"))
 }
