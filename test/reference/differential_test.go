@@ -48,6 +48,11 @@ func sides(t testing.TB) (all []*side) {
 
 // parse returns the reading of the parser.
 func (sd *side) parse(text string) *Reading {
+	defer func() {
+		if e := recover(); e != nil {
+			panic(fmt.Sprintf("%q: %v", text, e))
+		}
+	}()
 	// In a chunk, a line is followed by other bytes.
 	b := append([]byte(text), `" msg="x" type=y`...)[:len(text)]
 	l, h := &sd.line, &sd.line.Header

@@ -112,9 +112,12 @@ func (g *generator) grammar() string {
 func (g *generator) pairs() string {
 	parts := []string{pick(g, marks)}
 	for n := g.IntN(12); n > 0; n-- {
-		if g.one(4) {
+		switch {
+		case g.one(4):
 			parts = append(parts, pick(g, times))
-		} else {
+		case g.one(10): // a local time, and a clock some quarters of an hour from it
+			parts = append(parts, `dtime="2024-10-01 22:17:30"`, fmt.Sprintf("itime=%d", 1727821050-900*(g.IntN(110)-50)+g.IntN(15)-7))
+		default:
 			parts = append(parts, g.key()+"="+pick(g, values))
 		}
 	}
@@ -134,7 +137,7 @@ func (g *generator) pairs() string {
 func (g *generator) json() string {
 	parts := []string{`"emsserial":"FCTEMS1"`}
 	for n := g.IntN(8); n > 0; n-- {
-		v := pick(g, []string{fmt.Sprintf("%q", pick(g, []string{"x", "N/A", "192.0.2.1", "a=b", "ems-vpn", "443"})), "1", "1.50", "true", "null", `{"a": [1, {"b":null}]}`, "[ ]", `"\u00e4\ud800"`, `"a\nb"`, "1e3"})
+		v := pick(g, []string{fmt.Sprintf("%q", pick(g, []string{"x", "N/A", "192.0.2.1", "a=b", "ems-vpn", "443"})), "1", "1.50", "true", "null", `{"a": [1, {"b":null}]}`, "[ ]", `"\u00e4\ud800"`, `"a\nb"`, "1e999", "-1e-3"})
 		parts = append(parts, fmt.Sprintf("%q: %s", g.key(), v))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"

@@ -3,6 +3,7 @@ package reference
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,24 +108,22 @@ var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "s
 // readBSD reads the stamp of RFC 3164, also with a year or a fraction.
 func readBSD(s string) (t stamp, n int) {
 	m := bsdStamp.FindStringSubmatch(s)
-	if m == nil {
+	if m == nil || !slices.Contains(months, lowerASCII(m[1])) {
 		return t, 0
 	}
-	for i, name := range months {
-		if lowerASCII(m[1]) == name {
-			t = stamp{year: atoi(m[3]), month: i + 1, day: atoi(strings.TrimSpace(m[2])), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
-			n = len(m[0])
-			if y := yearAfter.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
-				t.year = atoi(y[1])
-				n += len(" 2024")
-			}
-			t.noYear = t.year == 0
-			if t.possible() {
-				return t, n
-			}
-		}
+	t = stamp{
+		year: atoi(m[3]), month: 1 + slices.Index(months, lowerASCII(m[1])), day: atoi(strings.TrimSpace(m[2])),
+		hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7]),
 	}
-	return t, 0
+	n = len(m[0])
+	if y := yearAfter.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
+		t.year = atoi(y[1])
+		n += len(" 2024")
+	}
+	if t.noYear = t.year == 0; !t.possible() {
+		return t, 0
+	}
+	return t, n
 }
 
 // readOffset reads Z, +01:00, +0100 or -5 at the start of s.

@@ -3,6 +3,7 @@ package reference
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 )
@@ -22,25 +23,14 @@ func (r *Reading) first(keys ...string) string {
 	return ""
 }
 
+var notPlain = regexp.MustCompile(`[^A-Za-z0-9_]`)
+
 // normalKey returns the written form of a key.
 func normalKey(key string) string {
-	b := []byte(key)
-	if len(b) > 64 {
-		b = b[:64]
-	}
-	if len(b) == 0 {
+	if key == "" {
 		return "_"
 	}
-	for i, c := range b {
-		switch {
-		case c >= 'A' && c <= 'Z':
-			b[i] = c + 'a' - 'A'
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-		default:
-			b[i] = '_'
-		}
-	}
-	return string(b)
+	return lowerASCII(notPlain.ReplaceAllStringFunc(key[:min(len(key), 64)], func(c string) string { return strings.Repeat("_", len(c)) }))
 }
 
 var ports = map[string]bool{"srcport": true, "dstport": true, "destport": true, "gatewayport": true}
@@ -81,22 +71,20 @@ func (r *Reading) readBody(s string) {
 		return
 	}
 	for i := 0; i < len(s); {
-		if strings.ContainsRune(spaces, rune(s[i])) {
-			i++
-			continue
-		}
 		word := firstWord(s[i:])
-		glued := gluedKey.FindStringSubmatchIndex(word)
+		inWord := gluedKey.FindStringSubmatchIndex(word)
+		if startsKey.MatchString(word) {
+			inWord = []int{2: 0}
+		}
 		switch {
+		case word == "":
+			i++ // a blank
 		case strings.HasPrefix(word, "CEF:"):
 			r.Stray = strings.TrimRight(s[:i], spaces)
 			r.readCEF(s[i+len("CEF:"):])
 			return
-		case startsKey.MatchString(word):
-			glued = []int{0, 0, 0}
-			fallthrough
-		case glued != nil:
-			i += glued[2]
+		case inWord != nil:
+			i += inWord[2]
 			r.Stray = strings.TrimRight(s[:i], spaces)
 			r.readPairs(s[i:])
 			return
@@ -163,36 +151,25 @@ func (r *Reading) readJSON(s string) bool {
 		return false
 	}
 	d := json.NewDecoder(strings.NewReader(s))
-	if _, err := d.Token(); err != nil {
-		return false
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return false
-		}
+	_, err := d.Token()
+	for err == nil && d.More() {
+		var name json.Token
+		name, err = d.Token()
 		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return false
-		}
-		var v any
-		if err := json.Unmarshal(raw, &v); err != nil {
-			return false
-		}
-		switch v := v.(type) {
-		case nil:
-			r.add(name.(string), "")
-		case string:
-			r.add(name.(string), v)
+		err = errors.Join(err, d.Decode(&raw))
+		text := ""
+		var compact bytes.Buffer
+		switch raw[0] {
+		case 'n':
+		case '"':
+			err = errors.Join(err, json.Unmarshal(raw, &text))
 		default:
-			var compact bytes.Buffer
-			if err := json.Compact(&compact, raw); err != nil {
-				return false
-			}
-			r.add(name.(string), compact.String())
+			err = errors.Join(err, json.Compact(&compact, raw))
+			text = compact.String()
 		}
+		r.add(name.(string), text)
 	}
-	return true
+	return err == nil
 }
 
 var cefEscapes = strings.NewReplacer(`\\`, `\`, `\|`, `|`, `\=`, `=`, `\n`, "\n", `\r`, "\r")
