@@ -76,17 +76,21 @@ func TestConversions(t *testing.T) {
 		{client, `ip=192.0.2.1`, `host.ip=[192.0.2.1]`},
 
 		{ems, `srcport=65535 dstport=65536 destport=443`, `source.port=65535|destination.port=443|kept dstport=65536`},
+		{ems, `dstport=443 destport=80`, `destination.port=443|kept destport=80`},
 		{ems, `sentbyte=0 rcvdbyte=999999999999999999 filesize=1.5`, `source.bytes=0|destination.bytes=999999999999999999|kept filesize=1.5`},
 		{ems, `sentbyte=1000000000000000000`, `kept sentbyte=1000000000000000000`},
 		{gate, `httpcode=599`, `http.response.status_code=599`},
 		{gate, `httpcode=99`, `kept httpcode=99`},
 		{ems, `vulncvss=9.8`, `vulnerability.score.base=9.8`},
 		{ems, `vulncvss=1.2.3`, `kept vulncvss=1.2.3`},
+		{ems, `vulncvss=x`, `kept vulncvss=x`},
+		{ems, `vulncvss=9.8000000`, `kept vulncvss=9.8000000`},
 		{ems, `level=Warning`, `event.severity=4|log.level=warning`},
 		{ems, `level=other`, `log.level=other`},
 
 		{ems, `devicemac="a1-b2-c3-4d-38-a6,A1:B2:C3:4D:38:A7" srcmac=a1b2.c34d.38a6`, `host.mac=[A1-B2-C3-4D-38-A6 A1-B2-C3-4D-38-A7]|source.mac=A1-B2-C3-4D-38-A6`},
 		{ems, `devicemac="a1-b2-c3-4d-38-a6,x" srcmac=x`, `kept devicemac=a1-b2-c3-4d-38-a6,x|kept srcmac=x`},
+		{ems, `devicemac=a1b2c34d38a6`, `host.mac=[A1-B2-C3-4D-38-A6]`},
 
 		{client, `remotename=www.example.com:443`, `destination.port=443|destination.domain=www.example.com|kept remotename=www.example.com:443`},
 		{client, `remotename=www.example.com:443 dstport=80`, `destination.port=80|destination.domain=www.example.com|kept remotename=www.example.com:443`},
@@ -97,6 +101,7 @@ func TestConversions(t *testing.T) {
 		{client, `remotename=2001:db8::9:80`, `destination.ip=2001:db8::9:80`},
 		{client, `remotegw=[2001:db8::9]:443`, `destination.address=[2001:db8::9]:443|destination.ip=2001:db8::9|destination.port=443`},
 		{client, `destaddr=vpn.example.com`, `destination.address=vpn.example.com|destination.domain=vpn.example.com`},
+		{client, `destaddr=192.0.2.9 remotegw=192.0.2.8`, `destination.address=192.0.2.9|destination.ip=192.0.2.9|kept remotegw=192.0.2.8`},
 		{gate, `srcname=PC-0001:80`, `source.port=80|source.domain=PC-0001|kept srcname=PC-0001:80`},
 		{client, `srcname=chrome.exe`, `process.name=chrome.exe`},
 		{ems, `hostname=PC-0001`, `host.name=PC-0001|host.hostname=PC-0001`},
@@ -125,6 +130,7 @@ func TestConversions(t *testing.T) {
 
 		{client, `path="C:\Program Files\a.exe"`, `process.name=a.exe|process.executable=C:\Program Files\a.exe`},
 		{client, `app=a.exe path=/usr/bin/b`, `process.name=a.exe|process.executable=/usr/bin/b`},
+		{client, `app=/a/b path=/c/d`, `process.name=b|process.executable=/a/b|kept path=/c/d`},
 		{ems, `file="C:\dir\"`, `file.path=C:\dir\`},
 		{ems, `file=a.exe`, `file.name=a.exe`},
 		{ems, `checksum=` + strings.Repeat("aB", 16) + ` analyticscksum=` + strings.Repeat("aB", 20), `file.hash.md5=` + strings.Repeat("ab", 16) + `|file.hash.sha1=` + strings.Repeat("ab", 20)},
@@ -145,6 +151,7 @@ func TestConversions(t *testing.T) {
 		{ems, `os="Windows Server 2019 x"`, `host.os.full=Windows Server 2019 x|host.os.name=Windows Server|host.os.version=2019|host.os.family=windows|host.os.type=windows`},
 		{ems, `os="ios 17;"`, `host.os.full=ios 17;|host.os.name=iOS|host.os.version=17|host.os.family=ios|host.os.type=ios`},
 		{ems, `os=Windowsx`, `host.os.full=Windowsx`},
+		{ems, `os="Linux Mint"`, `host.os.full=Linux Mint|host.os.name=Linux Mint|host.os.family=debian|host.os.type=linux`},
 		{ems, `os="Microsoft Linux"`, `host.os.full=Microsoft Linux`},
 
 		{ems, `devid=FCT1 device_id=fctems2`, `observer.serial_number=fctems2|fortinet.ems.endpoint_serial=FCT1`},
@@ -156,6 +163,8 @@ func TestConversions(t *testing.T) {
 		{gate, `vendorurl=https://example.com/x vulnref=x`, `vulnerability.reference=https://example.com/x|kept vulnref=x`},
 		{ems, `vulncat="a, b;;c"`, `vulnerability.category=[a b c]`},
 		{ems, `vulncat=` + strings.Repeat("a,", 64), `vulnerability.category=[a]`},
+		{ems, `vulncat=` + strings.Repeat("a,", 65), `kept vulncat=` + strings.Repeat("a,", 65)},
+		{ems, `vulncat=,`, `kept vulncat=,`},
 	} {
 		r, l := fill(c.source, c.line)
 		if got := fieldsOf(r, l); got != c.want {
