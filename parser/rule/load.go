@@ -56,7 +56,8 @@ func Load(file string) (*Rules, error) {
 type compiler struct {
 	reader
 	rs        *Rules
-	phrases   phraseSet
+	phrases   flags                  // of phrases in read form
+	outcome   map[string]outcomeRole // of phrases in read form
 	constants map[string]*ecs.Constant
 	names     map[string]string // where each rule is
 	user      bool              // the file is the user's
@@ -66,7 +67,11 @@ type compiler struct {
 // build compiles the built-in files and one of the user, if it is named. With mistakes in
 // that file the rules of the others are not even read.
 func build(builtin fs.FS, userFile string, userText []byte) (*Rules, error) {
-	c := &compiler{rs: &Rules{flags: firstFlag}, constants: map[string]*ecs.Constant{}}
+	c := &compiler{
+		rs:      &Rules{flags: firstFlag, ids: values{exact: flags{}}, types: values{exact: flags{}}, subtypes: values{exact: flags{}}},
+		phrases: flags{}, outcome: map[string]outcomeRole{}, constants: map[string]*ecs.Constant{},
+		reader: reader{lists: map[string][]string{}},
+	}
 	files, err := fs.Glob(builtin, "*.yaml")
 	if err != nil {
 		return nil, err
@@ -96,91 +101,77 @@ func build(builtin fs.FS, userFile string, userText []byte) (*Rules, error) {
 		return nil, errors.Join(c.errs...)
 	}
 	c.rs.all = append(c.rs.all, c.userRules...)
-	if c.rs.phrases, err = c.phrases.build(); err != nil || c.rs.flags > maxFlags {
+	for _, l := range append(c.rs.effects[:], c.rs.userCategory, c.rs.userEffects, c.rs.detect) {
+		c.giveFlags(l)
+	}
+	if c.rs.phrases, err = newAutomaton(c.phrases, c.outcome); err != nil || c.rs.flags >= maxFlags {
 		return nil, &Error{userFile, 0, errTooManyPhrases.Error()}
 	}
 	return c.rs, nil
 }
 
-// file reads a file with a version and other sections.
+// readFile reads a file with a version and other sections.
 func (c *compiler) readFile(text []byte, sections ...key) {
-	root := c.document(text)
+	root, mistakes := c.document(text), len(c.errs)
 	if root == nil {
 		return
 	}
 	version := 0
-	c.mapping(root, "the file", append([]key{{"version", c.number(1, 1, "version: 1", &version), false}}, sections...)...)
-	if version == 0 && root.Kind == yaml.MappingNode && !hasKey(root, "version") {
+	c.mapping(root, "the file", append([]key{{"version", c.number(1, 1, "version: 1", &version)}}, sections...)...)
+	if version == 0 && len(c.errs) == mistakes {
 		c.fail(root, "version: 1 is expected")
 	}
 }
 
-func hasKey(n *yaml.Node, name string) bool {
-	for i := 0; i < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return true
-		}
-	}
-	return false
-}
-
-// userFile reads the file of a user. Its lists count in all of it, wherever they stand.
+// userFile reads the file of a user. Its rules may name its lists, whichever section is first.
 func (c *compiler) userFile(text []byte) {
 	var rules *yaml.Node
 	c.readFile(text,
-		key{"lists", c.readLists, true},
-		key{"rules", func(n *yaml.Node) { rules = n }, true})
-	if rules == nil {
+		key{"lists", c.readLists},
+		key{"rules", func(n *yaml.Node) { rules = n }})
+	if rules == nil || isNull(rules) {
 		return
 	}
-	var categories, effects []*Rule
+	categories, effects := newGroup(), newGroup()
 	c.items(rules, "rules", func(n *yaml.Node) {
-		r, sets := c.rule(n, nil)
-		switch {
+		switch r, sets := c.rule(n, dict.Unknown); {
 		case r == nil:
 			return
 		case sets:
-			categories = append(categories, r)
+			categories.rules = append(categories.rules, r)
 		default:
-			effects = append(effects, r)
+			effects.rules = append(effects.rules, r)
 		}
-		c.userRules = append(c.userRules, r)
 	})
-	categoryNeeds, effectNeeds := c.needs(categories), c.needs(effects)
-	for cat := range dict.NumCategories {
-		c.rs.userCategory[cat] = ofCategory(categories, categoryNeeds, cat)
-		c.rs.userEffects[cat] = ofCategory(effects, effectNeeds, cat)
-	}
-}
-
-// ofCategory returns the rules of a user that may hold in a category.
-func ofCategory(rules []*Rule, needs []flag, cat dict.Category) list {
-	g := newGroup()
-	for i, r := range rules {
-		if r.when.categories == 0 || r.when.categories&(1<<cat) != 0 {
-			g.add(r, needs[i])
+	c.userRules = append(slices.Clone(categories.rules), effects.rules...)
+	for _, g := range []*group{&categories, &effects} {
+		g.only = &[dict.NumCategories][]uint64{}
+		for cat := range g.only {
+			g.only[cat] = make([]uint64, (len(g.rules)+63)/64)
+			for i, r := range g.rules {
+				if r.when.categories == 0 || r.when.categories&(1<<cat) != 0 {
+					g.only[cat][i/64] |= 1 << (i % 64)
+				}
+			}
 		}
 	}
-	if g.rules == nil {
-		return nil
-	}
-	return list{g}
+	c.rs.userCategory, c.rs.userEffects = list{categories}, list{effects}
 }
 
 func (c *compiler) builtinFile(name string, text []byte) {
 	switch name {
 	case "lists.yaml":
-		c.readFile(text, key{"lists", c.readLists, false})
+		c.readFile(text, key{"lists", c.readLists})
 	case "outcome.yaml":
 		c.readFile(text, c.outcomeSections()...)
 	case "categories.yaml":
-		c.readFile(text, key{"categories", c.categories, false}, key{"actions", c.actions, false})
+		c.readFile(text, key{"categories", c.categories}, key{"actions", c.actions})
 	case "detect.yaml":
 		c.readFile(text,
-			key{"by_id", c.table(&c.rs.byID), false},
-			key{"by_type", c.table(&c.rs.byType), false},
-			key{"by_subtype", c.table(&c.rs.bySubtype), false},
-			key{"groups", c.groups(nil, &c.rs.detect), false})
+			key{"by_id", c.lookups},
+			key{"by_type", c.lookups},
+			key{"by_subtype", c.lookups},
+			key{"groups", func(n *yaml.Node) { c.groups(n, dict.Unknown, &c.rs.detect) }})
 	default:
 		c.categoryFile(text)
 	}
@@ -188,98 +179,59 @@ func (c *compiler) builtinFile(name string, text []byte) {
 
 // categoryFile reads the rules of one category.
 func (c *compiler) categoryFile(text []byte) {
-	in := &ruleContext{}
-	var groups *yaml.Node
+	var category dict.Category
 	c.readFile(text,
-		key{"category", func(n *yaml.Node) {
-			in.category = c.category(n)
-			if name := in.category.String(); strings.HasPrefix(name, "ems-") {
-				in.exampleLine = `type=event subtype=` + name + ` emsserial="FCTEMS0000000001" msg="{}"`
-			}
-		}, false},
-		key{"example_line", c.text(&in.exampleLine), false},
-		key{"groups", func(n *yaml.Node) { groups = n }, false})
-	if groups != nil {
-		c.groups(in, &c.rs.effects[in.category])(groups)
-	}
+		key{"category", func(n *yaml.Node) { category = c.category(n) }},
+		key{"groups", func(n *yaml.Node) { c.groups(n, category, &c.rs.effects[category]) }})
 }
 
-// ruleContext is what a built-in rule takes from its file and group.
-type ruleContext struct {
-	category    dict.Category
-	exampleLine string // of a bare message; {} stands for it
+// groups reads groups of rules of a category, or of detect.yaml for Unknown.
+func (c *compiler) groups(n *yaml.Node, category dict.Category, to *list) {
+	c.items(n, "groups", func(n *yaml.Node) {
+		g := newGroup()
+		c.mapping(n, "group",
+			key{"when", func(n *yaml.Node) { c.conditions(n, &g.when); g.bare = false }},
+			key{"rules", func(n *yaml.Node) { c.rules(n, category, &g) }})
+		to.add(g)
+	})
 }
 
-// groups returns a reader of groups of rules.
-func (c *compiler) groups(in *ruleContext, to *list) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		c.items(n, "groups", func(n *yaml.Node) {
-			g := newGroup()
-			here := in
-			if here == nil {
-				here = &ruleContext{}
-			}
-			group := *here
-			var rules *yaml.Node
-			c.mapping(n, "group",
-				key{"when", func(n *yaml.Node) { c.conditions(n, &g.when) }, false},
-				key{"example_line", c.text(&group.exampleLine), false},
-				key{"rules", func(n *yaml.Node) { rules = n }, false})
-			if rules == nil {
-				return
-			}
-			c.items(rules, "rules", func(n *yaml.Node) {
-				if r, sets := c.rule(n, &group); r != nil {
-					if sets != (in == nil) {
-						c.fail(n, "rule %q: detect.yaml sets the category, and no other file", r.Name)
-					}
-					g.add(r, c.need(r))
-				}
-			})
-			*to = append(*to, g)
-		})
-	}
+func (c *compiler) rules(n *yaml.Node, category dict.Category, to *group) {
+	c.items(n, "rules", func(n *yaml.Node) {
+		r, sets := c.rule(n, category)
+		if r == nil {
+			return
+		}
+		if sets != (category == dict.Unknown) {
+			c.fail(n, "rule %q: detect.yaml sets the category, and no other file", r.Name)
+		}
+		to.rules = append(to.rules, r)
+	})
 }
 
-// table returns a reader of rules that are looked up.
-func (c *compiler) table(to *table) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		c.items(n, "rules", func(n *yaml.Node) {
-			r, sets := c.rule(n, &ruleContext{})
-			if r == nil {
-				return
-			}
-			texts := r.when.ids
-			switch to {
-			case &c.rs.byType:
-				texts = r.when.types
-			case &c.rs.bySubtype:
-				texts = r.when.subtypes
-			}
-			if !sets || texts == nil {
-				c.fail(n, "rule %q: the condition of its section and set.category are expected", r.Name)
-			}
-			to.add(texts, r)
-		})
+// lookups reads rules that need no words.
+func (c *compiler) lookups(n *yaml.Node) {
+	g := newGroup()
+	c.rules(n, dict.Unknown, &g)
+	if slices.ContainsFunc(g.rules, func(r *Rule) bool { return r.when.phrases != nil }) {
+		c.fail(n, "rules with words belong to groups")
 	}
+	c.rs.detect.add(g)
 }
 
 var evidence = []string{"sample", "doc", "article", "inferred"}
 
-// rule reads a rule, of a user if in is nil. It returns nil after a mistake, and whether
-// the rule sets the category.
-func (c *compiler) rule(n *yaml.Node, in *ruleContext) (r *Rule, setsCategory bool) {
-	r = &Rule{File: c.file, Line: n.Line, when: newConditions()}
-	if in != nil {
-		r.Category = in.category
-	}
+// rule reads a rule and reports whether it sets the category. It returns nil after a
+// mistake.
+func (c *compiler) rule(n *yaml.Node, category dict.Category) (r *Rule, setsCategory bool) {
+	r = &Rule{File: c.file, Line: n.Line, Category: category, when: newConditions()}
 	mistakes := len(c.errs)
 	c.mapping(n, "rule",
-		key{"name", c.text(&r.Name), false},
-		key{"source", c.oneOf(&r.Evidence, evidence), false},
-		key{"when", func(n *yaml.Node) { c.conditions(n, &r.when) }, false},
-		key{"set", func(n *yaml.Node) { setsCategory = c.effects(n, &r.set, &r.Category) }, false},
-		key{"example", c.text(&r.Example), false})
+		key{"name", c.text(&r.Name)},
+		key{"source", c.oneOf(&r.Evidence, evidence)},
+		key{"when", func(n *yaml.Node) { c.conditions(n, &r.when) }},
+		key{"set", func(n *yaml.Node) { setsCategory = c.effects(n, &r.set, &r.Category) }},
+		key{"example", c.text(&r.Example)})
 	if len(c.errs) > mistakes {
 		return nil, false
 	}
@@ -297,7 +249,7 @@ func (c *compiler) rule(n *yaml.Node, in *ruleContext) (r *Rule, setsCategory bo
 	if !c.user {
 		c.names[r.Name] = c.file + " " + c.names[r.Name]
 		if !isPairs.MatchString(r.Example) {
-			r.Example = strings.Replace(in.exampleLine, "{}", r.Example, 1)
+			r.Example = `type=event subtype=` + category.String() + ` emsserial="FCTEMS0000000001" msg="` + r.Example + `"`
 		}
 		c.rs.all = append(c.rs.all, r)
 	}
@@ -316,31 +268,31 @@ var isPairs = regexp.MustCompile(`^[a-z_]+=`)
 // conditions reads the conditions of a rule or a group.
 func (c *compiler) conditions(n *yaml.Node, to *conditions) {
 	keys := []key{
-		{"writer", func(n *yaml.Node) { c.sources(n, to) }, false},
-		{"type", func(n *yaml.Node) { to.types = c.matches(n, true) }, false},
-		{"subtype", func(n *yaml.Node) { to.subtypes = c.matches(n, true) }, false},
-		{"id", func(n *yaml.Node) { to.ids = c.matches(n, false) }, false},
+		{"writer", func(n *yaml.Node) { c.sources(n, to) }},
+		{"type", func(n *yaml.Node) { to.types = c.matches(n, true) }},
+		{"subtype", func(n *yaml.Node) { to.subtypes = c.matches(n, true) }},
+		{"id", func(n *yaml.Node) { to.ids = c.matches(n, false) }},
 		{"endpoint", func(n *yaml.Node) {
 			to.endpoint = -1
 			if c.boolean(n) {
 				to.endpoint = 1
 			}
-		}, false},
-		{"fields", func(n *yaml.Node) { c.fields(n, to) }, false},
-		{"words", func(n *yaml.Node) { to.words = c.phraseFlag(n, c.texts(n)) }, false},
+		}},
+		{"fields", func(n *yaml.Node) { c.fields(n, to) }},
+		{"words", func(n *yaml.Node) { to.phrases = c.readForms(n, c.texts(n)) }},
 		{"all_words", func(n *yaml.Node) {
 			for _, item := range c.eachText(n) {
-				to.allWords = append(to.allWords, c.phraseFlag(n, item))
+				to.allWords = append(to.allWords, c.flag(c.phrases, c.readForms(n, item)))
 			}
-		}, false},
-		{"not_words", func(n *yaml.Node) { to.notWords = c.phraseFlag(n, c.texts(n)) }, false},
+		}},
+		{"not_words", func(n *yaml.Node) { to.notWords = c.flag(c.phrases, c.readForms(n, c.texts(n))) }},
 	}
 	if c.user { // the category of a built-in rule is that of its file
 		keys = append(keys, key{"category", func(n *yaml.Node) {
 			for _, name := range c.texts(n) {
 				to.categories |= 1 << c.categoryNamed(n, name)
 			}
-		}, false})
+		}})
 	}
 	c.mapping(n, "when", keys...)
 }
@@ -381,64 +333,16 @@ func (c *compiler) boolean(n *yaml.Node) (b bool) {
 	return b
 }
 
-func (c *compiler) phraseFlag(n *yaml.Node, phrases []string) flag {
+func (c *compiler) readForms(n *yaml.Node, phrases []string) (texts []string) {
 	for _, p := range phrases {
 		c.checkStar(n, p)
-	}
-	f, err := c.phrases.add(phrases, c.rs.flags)
-	if err != nil {
-		c.fail(n, "%v", err)
-	}
-	return c.taken(f)
-}
-
-// taken makes sure that the next flag is another one than f.
-func (c *compiler) taken(f flag) flag {
-	if f == c.rs.flags {
-		c.rs.flags++
-	}
-	return f
-}
-
-func (c *compiler) needs(rules []*Rule) (flags []flag) {
-	for _, r := range rules {
-		flags = append(flags, c.need(r))
-	}
-	return flags
-}
-
-// need returns a flag that every line has for which the rule holds.
-func (c *compiler) need(r *Rule) flag {
-	w := &r.when
-	switch {
-	case isExact(w.ids):
-		return c.textFlag(&c.rs.ids, w.ids)
-	case w.words != always:
-		return w.words
-	case isExact(w.subtypes) && c.user: // built-in rules have tables and groups for these
-		return c.textFlag(&c.rs.subtypes, w.subtypes)
-	case isExact(w.types) && c.user:
-		return c.textFlag(&c.rs.types, w.types)
-	}
-	return always
-}
-
-func isExact(list []text) bool {
-	return list != nil && !slices.ContainsFunc(list, func(t text) bool { return t.prefix })
-}
-
-func (c *compiler) textFlag(to *map[string]*flagSet, list []text) flag {
-	if *to == nil {
-		*to = map[string]*flagSet{}
-	}
-	f := c.taken(c.rs.flags)
-	for _, t := range list {
-		if (*to)[t.text] == nil {
-			(*to)[t.text] = &flagSet{}
+		text, err := readForm(p)
+		if err != nil {
+			c.fail(n, "%v", err)
 		}
-		(*to)[t.text].add(f)
+		texts = append(texts, text)
 	}
-	return f
+	return texts
 }
 
 // fields reads conditions on raw keys, in their order, and on the message.
@@ -471,12 +375,12 @@ func (c *compiler) fieldTest(n *yaml.Node, to *fieldTest) {
 		return
 	}
 	c.mapping(n, "condition",
-		key{"equals", func(n *yaml.Node) { to.equal = c.matches(n, true) }, false},
+		key{"equals", func(n *yaml.Node) { to.equal = c.matches(n, true) }},
 		key{"contains", func(n *yaml.Node) {
 			for _, s := range c.texts(n) {
 				to.contains = append(to.contains, strings.ToLower(s))
 			}
-		}, false},
+		}},
 		key{"regex", func(n *yaml.Node) {
 			for _, s := range c.texts(n) {
 				re, err := regexp.Compile(s)
@@ -486,11 +390,11 @@ func (c *compiler) fieldTest(n *yaml.Node, to *fieldTest) {
 				}
 				to.regex = append(to.regex, regexTest{re, prefixOf(re)})
 			}
-		}, false},
+		}},
 		key{"exists", func(n *yaml.Node) {
 			to.exists = c.boolean(n)
 			to.absent = !to.exists
-		}, false})
+		}})
 	if len(n.Content) != 2 {
 		c.fail(n, "exactly one of equals, contains, regex, exists is expected")
 	}
@@ -500,18 +404,18 @@ func (c *compiler) fieldTest(n *yaml.Node, to *fieldTest) {
 func (c *compiler) effects(n *yaml.Node, to *effects, category *dict.Category) (setsCategory bool) {
 	var action string
 	keys := append([]key{
-		{"category", func(n *yaml.Node) { *category, setsCategory = c.category(n), true }, false},
-		{"action", c.text(&action), false},
+		{"category", func(n *yaml.Node) { *category, setsCategory = c.category(n), true }},
+		{"action", c.text(&action)},
 		{"outcome", func(n *yaml.Node) {
 			var name string
 			c.oneOf(&name, outcomeNames)(n)
 			to.outcome = outcome(1 + slices.Index(outcomeNames, name))
-		}, false},
+		}},
 		{"severity", func(n *yaml.Node) {
 			severity := 0
 			c.number(0, 7, "severity: 0 (emergency) to 7 (debug)", &severity)(n)
 			to.severity, to.hasSeverity = int8(severity), true
-		}, false},
+		}},
 	}, c.defaultKeys(to)...)
 	c.mapping(n, "set", keys...)
 	if action != "" {
@@ -529,9 +433,9 @@ func (c *compiler) defaultKeys(to *effects) []key {
 			var kind string
 			c.oneOf(&kind, []string{"event", "alert", "state", "metric"})(n)
 			to.kind = c.constant(kind, false)
-		}, false},
-		{"event_category", func(n *yaml.Node) { to.categories = c.constant(strings.Join(c.texts(n), ","), true) }, false},
-		{"event_type", func(n *yaml.Node) { to.types = c.constant(strings.Join(c.texts(n), ","), true) }, false},
+		}},
+		{"event_category", func(n *yaml.Node) { to.categories = c.constant(strings.Join(c.texts(n), ","), true) }},
+		{"event_type", func(n *yaml.Node) { to.types = c.constant(strings.Join(c.texts(n), ","), true) }},
 	}
 }
 
@@ -588,7 +492,7 @@ var isActionName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 func (c *compiler) categories(n *yaml.Node) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		row := &c.rs.categories[c.category(n.Content[i])]
-		c.mapping(n.Content[i+1], "category", append(c.defaultKeys(&row.effects), key{"covers", c.text(&row.covers), false})...)
+		c.mapping(n.Content[i+1], "category", append(c.defaultKeys(&row.effects), key{"covers", c.text(&row.covers)})...)
 	}
 }
 
@@ -599,8 +503,8 @@ func (c *compiler) actions(n *yaml.Node) {
 		var in []string
 		e := &effects{}
 		c.mapping(n, "action", append([]key{
-			{"action", c.text(&name), false},
-			{"in", func(n *yaml.Node) { in = c.texts(n) }, false},
+			{"action", c.text(&name)},
+			{"in", func(n *yaml.Node) { in = c.texts(n) }},
 		}, c.defaultKeys(e)...)...)
 		i := slices.IndexFunc(c.rs.actions, func(a *action) bool { return a.name.Texts[0] == name })
 		if i < 0 {
@@ -610,7 +514,7 @@ func (c *compiler) actions(n *yaml.Node) {
 		for _, cat := range in {
 			row := &c.rs.actions[i].byCategory[c.categoryNamed(n, cat)]
 			if *row != nil {
-				c.fail(n, "action %s: %s stands twice", name, cat)
+				c.fail(n, "action %s: duplicate category %s", name, cat)
 			}
 			*row = e
 		}
@@ -624,8 +528,8 @@ func (c *compiler) outcomeSections() []key {
 	values := func(of outcome) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			for _, s := range c.texts(n) {
-				if len(s) > maxOutcomeValue || o.values[s] != 0 && o.values[s] != of {
-					c.fail(n, "%q is longer than %d bytes or in both lists", s, maxOutcomeValue)
+				if len(s) > maxValue || o.values[s] != 0 && o.values[s] != of {
+					c.fail(n, "%q is longer than %d bytes or in both lists", s, maxValue)
 				}
 				o.values[s] = of
 			}
@@ -641,9 +545,9 @@ func (c *compiler) outcomeSections() []key {
 				o.keys = append(o.keys, k)
 				o.keySet.Add(k)
 			}
-		}, false},
-		{"field_failure", values(failure), false},
-		{"field_success", values(success), false},
+		}},
+		{"field_failure", values(failure)},
+		{"field_success", values(success)},
 	}
 	for _, words := range []struct {
 		name string
@@ -652,11 +556,13 @@ func (c *compiler) outcomeSections() []key {
 		sections = append(sections, key{words.name, func(n *yaml.Node) {
 			for _, p := range c.texts(n) {
 				c.checkStar(n, p)
-				if err := c.phrases.addOutcome(p, words.role); err != nil {
+				text, err := readForm(p)
+				if err != nil {
 					c.fail(n, "%v", err)
 				}
+				c.outcome[text] |= words.role
 			}
-		}, false})
+		}})
 	}
 	return sections
 }

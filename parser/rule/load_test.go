@@ -3,7 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +52,7 @@ func TestMistakesNameFileLineAndReason(t *testing.T) {
 		"sets nothing":          {head + "  - name: a\n    when: {type: event}\n", "sets nothing", 3},
 		"no name":               {head + "  - set: {severity: 1}\n", "no name", 3},
 		"same name":             {head + "  - {name: a, set: {severity: 1}}\n  - {name: a, set: {severity: 1}}\n", "used at line 3 already", 4},
-		"same key":              {head + "  - name: a\n    name: b\n    set: {severity: 1}\n", `"name" stands twice`, 4},
+		"same key":              {head + "  - name: a\n    name: b\n    set: {severity: 1}\n", `duplicate key "name"`, 4},
 		"word without text":     {when("words: ['--']"), "no letter or digit", 5},
 		"word with a star":      {when("words: ['dis*connect']"), `"dis*connect": a * is valid at the end only`, 5},
 		"subtype with a star":   {when("subtype: ['*vpn']"), `"*vpn": a * is valid at the end only`, 5},
@@ -66,8 +66,10 @@ func TestMistakesNameFileLineAndReason(t *testing.T) {
 		"list in a list":        {when("type: [[a]]"), "a text or a list of texts is expected", 5},
 		"pair outside ECS":      {head + "  - name: a\n    set: {category: ems-vpn, event_category: [malware], event_type: [start]}\n", "not expected", 3},
 		"type without category": {head + "  - name: a\n    when: {category: unknown}\n    set: {event_type: [start]}\n", "event_type without event_category", 3},
-		"unknown list":          {when("words: [$nothreat]"), "unknown list $nothreat: use $account_is_locked", 5},
-		"list in itself":        {"version: 1\nlists:\n  a: [$b]\n  b: [x, $a]\n", `list "a" contains itself`, 4},
+		"unknown list":          {when("words: [$nothreat]"), "unknown list $nothreat: use ", 5},
+		"list above itself":     {"version: 1\nlists:\n  a: [$b]\n  b: [x, $a]\n", `unknown list $b: use`, 3},
+		"list in itself":        {"version: 1\nlists:\n  aa: [x, $aa]\n", `unknown list $aa: use`, 3},
+		"lists without value":   {"version: 1\nlists:\n", "lists has no value", 2},
 		"list without value":    {"version: 1\nlists:\n  a:\n", `list "a" has no value`, 3},
 		"bad list name":         {"version: 1\nlists:\n  A-b: [x]\n", "lower-case letters", 3},
 		"not YAML":              {"version: 1\nrules: [\n", "did not find", 2},
@@ -97,31 +99,28 @@ func TestMistakesNameFileLineAndReason(t *testing.T) {
 	}
 }
 
-// TestMistakesInBuiltinFiles changes a built-in file.
+// TestMistakesInBuiltinFiles changes one of fewBuiltins.
 func TestMistakesInBuiltinFiles(t *testing.T) {
 	for _, c := range []struct{ file, old, new, want string }{
-		{"ems-vpn.yaml", "category: ems-vpn", "category: ems-vpm", `parser/rules/ems-vpn.yaml:2: unknown category "ems-vpm"`},
-		{"ems-vpn.yaml", "source: inferred", "source: guessed", `parser/rules/ems-vpn.yaml:8: "guessed": use sample, doc, article, inferred`},
-		{"ems-vpn.yaml", "action: vpn-auth", "action: vpn-login", `parser/rules/ems-vpn.yaml:12: action "vpn-login" is not in categories.yaml`},
-		{"ems-vpn.yaml", "action: vpn-auth", "category: ems-client", `detect.yaml sets the category, and no other file`},
-		{"ems-vpn.yaml", "        source: inferred\n", "", `parser/rules/ems-vpn.yaml:7: rule "vpn-auth": source and example are expected`},
-		{"detect.yaml", "when: {id: \"0107*\"}", "when: {type: event}", `detect.yaml:7: rule "category-id-fgt-endpoint": the condition of its section`},
-		{"outcome.yaml", "fields: [status", "fields: [sttus", `outcome.yaml:5: field "sttus" is no key of the field dictionary`},
-		{"lists.yaml", "denied: [", "denied: [$denied, ", `list "denied" contains itself`},
+		{"ems-vpn.yaml", "category: ems-vpn", "category: ems-vpm", `parser/rules/ems-vpn.yaml:2: unknown category "ems-vpm": use unknown`},
+		{"ems-vpn.yaml", "source: inferred", "source: guessed", `parser/rules/ems-vpn.yaml:6: "guessed": use sample, doc, article, inferred`},
+		{"ems-vpn.yaml", "action: vpn-connect", "action: vpn-login", `parser/rules/ems-vpn.yaml:8: action "vpn-login" is not in categories.yaml`},
+		{"ems-vpn.yaml", "action: vpn-connect", "category: ems-vpn", `parser/rules/ems-vpn.yaml:5: rule "up": detect.yaml sets the category, and no other file`},
+		{"ems-vpn.yaml", "        source: inferred\n", "", `parser/rules/ems-vpn.yaml:5: rule "up": source and example are expected`},
+		{"ems-vpn.yaml", "name: up", "name: vpn", `parser/rules/ems-vpn.yaml:5: rule "vpn": the name is used at parser/rules/detect.yaml line 4 already`},
+		{"ems-vpn.yaml", "words: up", "category: unknown", `parser/rules/ems-vpn.yaml:7: when: unknown key "category"`},
+		{"detect.yaml", "groups:\n  - rules:\n", "by_id:\n", `parser/rules/detect.yaml:3: rules with words belong to groups`},
+		{"outcome.yaml", "fields: [status]", "fields: [sttus]", `parser/rules/outcome.yaml:2: field "sttus" is no key of the field dictionary`},
+		{"outcome.yaml", "field_success: [ok]", "field_success: [failed]", `parser/rules/outcome.yaml:4: "failed" is longer than 64 bytes or in both lists`},
+		{"categories.yaml", "in: [ems-vpn]", "in: [ems-vpn, ems-vpn]", `parser/rules/categories.yaml:3: action vpn-connect: duplicate category ems-vpn`},
+		{"lists.yaml", "[red, green]", "[red, $green]", `parser/rules/lists.yaml:2: unknown list $green`},
 	} {
-		files := fstest.MapFS{}
-		names, _ := fs.Glob(rules.Files, "*.yaml")
-		for _, name := range names {
-			text, _ := rules.Files.ReadFile(name)
-			if name == c.file {
-				changed := strings.Replace(string(text), c.old, c.new, 1)
-				if changed == string(text) {
-					t.Fatalf("%s has no %q", name, c.old)
-				}
-				text = []byte(changed)
-			}
-			files[name] = &fstest.MapFile{Data: text}
+		files := maps.Clone(fewBuiltins)
+		text := strings.Replace(string(files[c.file].Data), c.old, c.new, 1)
+		if text == string(files[c.file].Data) {
+			t.Fatalf("%s has no %q", c.file, c.old)
 		}
+		files[c.file] = &fstest.MapFile{Data: []byte(text)}
 		if _, err := build(files, "", nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %s", err, c.want)
 		}
@@ -145,8 +144,17 @@ var fewBuiltins = fstest.MapFS{
 categories: {ems-vpn: {event_category: [network], event_type: [connection]}}
 actions: [{action: vpn-connect, in: [ems-vpn], event_category: [network], event_type: [connection, start]}]
 `)},
-	"detect.yaml":  {Data: []byte("version: 1\ngroups:\n  - rules:\n      - {name: vpn, source: inferred, when: {words: vpn}, set: {category: ems-vpn}, example: msg=vpn}\n")},
-	"ems-vpn.yaml": {Data: []byte("version: 1\ncategory: ems-vpn\ngroups:\n  - rules:\n      - {name: up, source: inferred, when: {words: up}, set: {action: vpn-connect}, example: vpn up}\n")},
+	"detect.yaml": {Data: []byte("version: 1\ngroups:\n  - rules:\n      - {name: vpn, source: inferred, when: {words: vpn}, set: {category: ems-vpn}, example: msg=vpn}\n")},
+	"ems-vpn.yaml": {Data: []byte(`version: 1
+category: ems-vpn
+groups:
+  - rules:
+      - name: up
+        source: inferred
+        when: {words: up}
+        set: {action: vpn-connect}
+        example: vpn up
+`)},
 }
 
 // decideAny decides a line of FortiEMS and checks what every decision has.

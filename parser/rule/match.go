@@ -1,10 +1,9 @@
 package rule
 
 import (
-	"cmp"
+	"math/bits"
 	"regexp"
 	"regexp/syntax"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,12 +13,13 @@ import (
 
 // conditions must all hold. Those of newConditions hold for every line.
 type conditions struct {
-	categories uint32 // set of categories, 0 for any; a rule is only in the lists of these
-	sources    uint8  // set of sources, 0 for any
-	endpoint   int8   // 1 for a line with an endpoint serial, -1 for one without
-	words      flag   // one of these phrases is in the message
-	notWords   flag   // none of these
-	allWords   []flag
+	categories uint32   // set of categories, 0 for any; a rule is only in the lists of these
+	sources    uint8    // set of sources, 0 for any
+	endpoint   int8     // 1 for a line with an endpoint serial, -1 for one without
+	phrases    []string // in read form; one of these is in the message
+	words      flag     // set if one of phrases is
+	notWords   flag     // none of these
+	allWords   []flag   // all of these
 	ids        []text
 	types      []text
 	subtypes   []text
@@ -46,11 +46,11 @@ func (c *conditions) hold(rs *Rules, f *Facts, s *Scratch) bool {
 	}
 	if c.needsWords() {
 		s.scan(rs, f)
-		if !s.hits.has(c.words) || s.hits.has(c.notWords) {
+		if !s.has(c.words) || s.has(c.notWords) {
 			return false
 		}
 		for _, w := range c.allWords {
-			if !s.hits.has(w) {
+			if !s.has(w) {
 				return false
 			}
 		}
@@ -148,79 +148,54 @@ func (t *fieldTest) holds(v []byte, ok bool) bool {
 // list holds rules in their order; the first that holds wins.
 type list []group
 
-// group holds rules that share conditions.
+// group holds rules that share conditions. A rule may hold only for lines with a flag of its
+// own, so that most rules are ruled out 64 at a time.
 type group struct {
-	when  conditions
-	scan  bool   // a flag is that of phrases
-	flags []flag // that each rule needs, so that most are ruled out without a look at them
-	rules []*Rule
+	when       conditions
+	bare       bool // when is empty
+	needs      flag // that every line has for which when holds
+	rules      []*Rule
+	first      int                           // word of Scratch.flags with the flag of the first rule
+	flagged    []uint64                      // set of the rules with an own flag
+	always     []uint64                      // set of the others
+	only       *[dict.NumCategories][]uint64 // sets of the rules of a category; nil for all in each
+	look, scan bool                          // a flag is that of values; of phrases
 }
 
-func newGroup() group { return group{when: newConditions()} }
+func newGroup() group { return group{when: newConditions(), bare: true, needs: always} }
 
-// add enters a rule that only holds for lines with a flag.
-func (g *group) add(r *Rule, needs flag) {
-	g.rules, g.flags = append(g.rules, r), append(g.flags, needs)
-	g.scan = g.scan || needs != always && needs == r.when.words
+// add adds a group, to the last one if neither has conditions.
+func (l *list) add(g group) {
+	if n := len(*l); n > 0 && g.bare && (*l)[n-1].bare {
+		(*l)[n-1].rules = append((*l)[n-1].rules, g.rules...)
+		return
+	}
+	*l = append(*l, g)
 }
 
-func (l list) first(rs *Rules, f *Facts, s *Scratch) *Rule {
+// first returns the first rule of a category that holds, or nil.
+func (l list) first(cat dict.Category, rs *Rules, f *Facts, s *Scratch) *Rule {
 	for i := range l {
 		g := &l[i]
-		if !g.when.hold(rs, f, s) {
+		if g.look {
+			s.look(rs, f)
+		}
+		if !g.bare && (!s.has(g.needs) || !g.when.hold(rs, f, s)) {
 			continue
 		}
 		if g.scan {
 			s.scan(rs, f)
 		}
-		for j, needed := range g.flags {
-			if s.hits.has(needed) && g.rules[j].when.hold(rs, f, s) {
-				return g.rules[j]
+		for word, set := range g.always {
+			set |= s.flags[g.first+word] & g.flagged[word]
+			if g.only != nil {
+				set &= g.only[cat][word]
 			}
-		}
-	}
-	return nil
-}
-
-// table finds rules by a text that they require.
-type table struct {
-	exact    map[string][]*Rule
-	prefixes []prefixRule // the longest first
-}
-
-type prefixRule struct {
-	prefix string
-	rule   *Rule
-}
-
-func (t *table) add(texts []text, r *Rule) {
-	if t.exact == nil {
-		t.exact = map[string][]*Rule{}
-	}
-	for _, x := range texts {
-		if x.prefix {
-			t.prefixes = append(t.prefixes, prefixRule{x.text, r})
-		} else {
-			t.exact[x.text] = append(t.exact[x.text], r)
-		}
-	}
-	slices.SortStableFunc(t.prefixes, func(a, b prefixRule) int { return cmp.Compare(len(b.prefix), len(a.prefix)) })
-}
-
-// find returns the first rule for a text that holds: the text itself before its prefixes.
-func (t *table) find(v []byte, rs *Rules, f *Facts, s *Scratch) *Rule {
-	if len(v) == 0 {
-		return nil
-	}
-	for _, r := range t.exact[string(v)] {
-		if r.when.hold(rs, f, s) {
-			return r
-		}
-	}
-	for i := range t.prefixes {
-		p := &t.prefixes[i]
-		if len(v) >= len(p.prefix) && string(v[:len(p.prefix)]) == p.prefix && p.rule.when.hold(rs, f, s) {
-			return p.rule
+			for ; set != 0; set &= set - 1 {
+				if r := g.rules[word*64+bits.TrailingZeros64(set)]; r.when.hold(rs, f, s) {
+					return r
+				}
+			}
 		}
 	}
 	return nil

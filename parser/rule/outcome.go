@@ -30,9 +30,6 @@ type outcomeRules struct {
 	values map[string]outcome // of these keys, in lower case
 }
 
-// maxOutcomeValue is the length, in bytes, of the longest value that has an outcome.
-const maxOutcomeValue = 64
-
 // decideOutcome returns success, failure or none for what the rules set. Built-in rules go
 // by words and ids, so a field that has an outcome overrules them.
 func (rs *Rules) decideOutcome(set outcome, byUser bool, f *Facts, s *Scratch) outcome {
@@ -45,7 +42,7 @@ func (rs *Rules) decideOutcome(set outcome, byUser bool, f *Facts, s *Scratch) o
 	switch set {
 	case unset:
 		s.scan(rs, f)
-		return s.hits.outcome.result()
+		return s.outcome.result()
 	case fieldsAlone:
 		return none
 	}
@@ -68,18 +65,13 @@ func (o *outcomeRules) fromFields(f *Facts) outcome {
 
 // ofValue looks up a value, else what it has before a colon.
 func (o *outcomeRules) ofValue(v []byte) outcome {
-	var buf [maxOutcomeValue]byte
-	lower := buf[:copy(buf[:], v)]
-	for i, c := range lower {
-		lower[i] = ascii.Lower(c)
+	var buf [maxValue + 1]byte
+	v = lower(buf[:], v)
+	if found, ok := o.values[string(v)]; ok {
+		return found
 	}
-	if len(lower) == len(v) {
-		if found, ok := o.values[string(lower)]; ok {
-			return found
-		}
-	}
-	if i := bytes.IndexByte(lower, ':'); i > 0 {
-		if found, ok := o.values[string(ascii.TrimRight(lower[:i]))]; ok {
+	if i := bytes.IndexByte(v, ':'); i > 0 {
+		if found, ok := o.values[string(ascii.TrimRight(v[:i]))]; ok {
 			return found
 		}
 	}

@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ type automaton struct {
 
 // output is what is known when a state is reached.
 type output struct {
-	flags   flagSet        // of the lists that have a phrase ending here
+	flags   []flag         // of the lists that have a phrase ending here
 	outcome []outcomeMatch // outcome phrases that end here
 }
 
@@ -34,56 +35,6 @@ const (
 )
 
 var errTooManyPhrases = errors.New("too many or too long words in the rules")
-
-// phraseSet collects phrases and builds the automaton.
-type phraseSet struct {
-	flags   map[string]flag     // of lists, by their texts
-	lists   map[string]*flagSet // flags of the lists that have a text, by its read form
-	outcome map[string]outcomeRole
-}
-
-// add enters a list of phrases and returns its flag, next if the list is new. "fail*" is a
-// prefix.
-func (s *phraseSet) add(phrases []string, next flag) (flag, error) {
-	var texts []string
-	for _, p := range phrases {
-		text, err := readForm(p)
-		if err != nil {
-			return never, err
-		}
-		texts = append(texts, text)
-	}
-	slices.Sort(texts)
-	texts = slices.Compact(texts)
-	list := strings.Join(texts, "|") // no text contains it
-	if f, ok := s.flags[list]; ok {
-		return f, nil
-	}
-	if s.flags == nil {
-		s.flags, s.lists = map[string]flag{}, map[string]*flagSet{}
-	}
-	s.flags[list] = next
-	for _, t := range texts {
-		if s.lists[t] == nil {
-			s.lists[t] = &flagSet{}
-		}
-		s.lists[t].add(next)
-	}
-	return next, nil
-}
-
-// addOutcome enters a phrase that the outcome is read from.
-func (s *phraseSet) addOutcome(phrase string, role outcomeRole) error {
-	text, err := readForm(phrase)
-	if err != nil {
-		return err
-	}
-	if s.outcome == nil {
-		s.outcome = map[string]outcomeRole{}
-	}
-	s.outcome[text] |= role
-	return nil
-}
 
 // readForm returns a phrase as the automaton reads messages.
 func readForm(phrase string) (string, error) {
@@ -108,92 +59,61 @@ func readForm(phrase string) (string, error) {
 	return string(b), nil
 }
 
-// build returns the automaton of the phrases.
-func (s *phraseSet) build() (*automaton, error) {
-	var texts []string
-	for t := range s.lists {
-		texts = append(texts, t)
-	}
-	for t := range s.outcome {
-		texts = append(texts, t)
-	}
+// newAutomaton returns the automaton of phrases in read form: those of lists, with their
+// flags, and those that the outcome is read from.
+func newAutomaton(lists flags, outcome map[string]outcomeRole) (*automaton, error) {
+	texts := slices.AppendSeq(slices.Collect(maps.Keys(lists)), maps.Keys(outcome))
 	slices.Sort(texts)
-	texts = slices.Compact(texts)
-
 	a := &automaton{}
 	a.setClasses(texts)
-	t := newTrie()
-	for _, text := range texts {
-		end, err := t.add(text, &a.class)
-		if err != nil {
-			return nil, err
+	a.addState()
+	for _, text := range slices.Compact(texts) {
+		at := 0
+		for i := range len(text) {
+			next := &a.next[at*a.classes+int(a.class[text[i]])]
+			if at = int(*next); at == 0 { // no text begins like this yet
+				if at = len(a.outputs); at >= maxStates {
+					return nil, errTooManyPhrases
+				}
+				*next = uint16(at)
+				a.addState()
+			}
 		}
-		if flags := s.lists[text]; flags != nil {
-			end.out.flags = slices.Clone(*flags)
-		}
-		if role := s.outcome[text]; role != 0 {
-			end.out.outcome = []outcomeMatch{{int32(len(text)), role}}
+		a.outputs[at].flags = lists[text]
+		if role := outcome[text]; role != 0 {
+			a.outputs[at].outcome = []outcomeMatch{{int32(len(text)), role}}
 		}
 	}
-	t.link(a)
+	a.link()
 	return a, nil
 }
 
-// trie is the automaton while it is built.
-type trie struct{ nodes []*trieNode }
-
-type trieNode struct {
-	next map[uint8]int
-	out  output
-	fail int
+func (a *automaton) addState() {
+	a.next = append(a.next, make([]uint16, a.classes)...)
+	a.outputs = append(a.outputs, output{})
 }
 
-func newTrie() *trie { return &trie{[]*trieNode{{next: map[uint8]int{}}}} }
-
-// add enters a text and returns the node it ends at.
-func (t *trie) add(text string, class *[256]uint8) (*trieNode, error) {
-	at := 0
-	for i := range len(text) {
-		c := class[text[i]]
-		to, ok := t.nodes[at].next[c]
-		if !ok {
-			if to = len(t.nodes); to >= maxStates {
-				return nil, errTooManyPhrases
-			}
-			t.nodes = append(t.nodes, &trieNode{next: map[uint8]int{}})
-			t.nodes[at].next[c] = to
-		}
-		at = to
-	}
-	return t.nodes[at], nil
-}
-
-// link fills the transitions and outputs of a, breadth first: the failure link of a node
-// is done before the node.
-func (t *trie) link(a *automaton) {
-	a.next = make([]uint16, len(t.nodes)*a.classes)
-	a.outputs = make([]output, len(t.nodes))
+// link makes each state without a next one for a class go where its suffix goes, and adds
+// the outputs of the suffix. Breadth first: a suffix is done before what it ends.
+func (a *automaton) link() {
+	suffix := make([]int, len(a.outputs)) // the state of the longest one
 	for queue := []int{0}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
-		n := t.nodes[at]
-		if at != 0 {
-			n.out.flags.addAll(t.nodes[n.fail].out.flags)
-			n.out.outcome = append(n.out.outcome, t.nodes[n.fail].out.outcome...)
+		if o, more := &a.outputs[at], &a.outputs[suffix[at]]; at != 0 {
+			o.flags = slices.Concat(o.flags, more.flags)
+			o.outcome = slices.Concat(o.outcome, more.outcome)
 		}
-		a.outputs[at] = n.out
 		for c := range a.classes {
-			fallback := 0
+			next, fallback := &a.next[at*a.classes+c], 0
 			if at != 0 {
-				fallback = int(a.next[n.fail*a.classes+c])
+				fallback = int(a.next[suffix[at]*a.classes+c])
 			}
-			to, ok := n.next[uint8(c)]
-			if ok {
-				t.nodes[to].fail = fallback
-				queue = append(queue, to)
-			} else {
-				to = fallback
+			if *next == 0 {
+				*next = uint16(fallback)
+				continue
 			}
-			a.next[at*a.classes+c] = uint16(to)
+			suffix[*next] = fallback
+			queue = append(queue, int(*next))
 		}
 	}
 	for i, to := range a.next {
@@ -230,8 +150,8 @@ func (a *automaton) setClasses(texts []string) {
 	}
 }
 
-// scan adds the phrases in msg to h. Linear in the message.
-func (a *automaton) scan(msg []byte, h *hits) {
+// scan adds the phrases in msg to s. Linear in the message.
+func (a *automaton) scan(msg []byte, s *Scratch) {
 	next, classes := a.next, a.classes
 	state := int(next[0]) // after the boundary before the message
 	pos, last := int32(1), uint8(0)
@@ -243,13 +163,13 @@ func (a *automaton) scan(msg []byte, h *hits) {
 		last = c
 		if state = int(next[state*classes+int(c)]); state&outputBit != 0 {
 			state &^= outputBit
-			h.add(&a.outputs[state], pos)
+			s.add(&a.outputs[state], pos)
 		}
 		pos++
 	}
 	if last != 0 {
 		if state = int(next[state*classes]); state&outputBit != 0 {
-			h.add(&a.outputs[state&^outputBit], pos)
+			s.add(&a.outputs[state&^outputBit], pos)
 		}
 	}
 }

@@ -63,74 +63,43 @@ type Rule struct {
 // Rules categorise lines. Immutable, safe for concurrent use.
 type Rules struct {
 	phrases              *automaton
-	ids, types, subtypes map[string]*flagSet // flags of whole values
-	flags                flag                // number of flags
+	ids, types, subtypes values
+	keys                 []keyValues
+	keySet               dict.KeySet // of keys
+	flags                flag        // number of flags
 	outcome              outcomeRules
 
-	userCategory [dict.NumCategories]list // by the category of the token
-	byID         table                    // of built-in rules for lines without a token
-	byType       table
-	bySubtype    table
-	detect       list                     // for lines that no table knows
-	userEffects  [dict.NumCategories]list // by the category decided
-	effects      [dict.NumCategories]list
+	userCategory, userEffects list
+	detect                    list                     // for lines without a token
+	effects                   [dict.NumCategories]list // by the category decided
 
 	all        []*Rule // built-in rules in the order of their files, then the user's
 	categories [dict.NumCategories]categoryRow
 	actions    []*action
 }
 
-// Scratch is the reusable memory of one goroutine. The zero value is ready.
-type Scratch struct {
-	hits    hits
-	scanned bool // hits are those of the message
-}
-
-// begin takes up a line.
-func (s *Scratch) begin(rs *Rules, f *Facts) {
-	s.hits.reset(rs.flags)
-	s.scanned = false
-	if flags := rs.ids[string(f.ID)]; flags != nil {
-		s.hits.addFlags(*flags)
-	}
-	if flags := rs.types[string(f.Type)]; flags != nil {
-		s.hits.addFlags(*flags)
-	}
-	if flags := rs.subtypes[string(f.Subtype)]; flags != nil {
-		s.hits.addFlags(*flags)
-	}
-}
-
-// scan looks for all phrases in the message, once per line.
-func (s *Scratch) scan(rs *Rules, f *Facts) {
-	if !s.scanned {
-		rs.phrases.scan(f.Message, &s.hits)
-		s.scanned = true
-	}
-}
-
 // Decide applies the rules to a line. It does not allocate once s has grown.
 func (rs *Rules) Decide(f *Facts, s *Scratch) (d Decision) {
-	s.begin(rs, f)
+	s.begin(rs)
 	category, named := f.Token.Category()
 	var e effects
 	byUser := false // the user's rules set the outcome
-	if r := rs.userCategory[category].first(rs, f, s); r != nil {
+	if r := rs.userCategory.first(category, rs, f, s); r != nil {
 		d.CategoryRule, e = r, r.set
 		byUser = e.outcome != unset
 	} else if !named {
-		if r := rs.detectCategory(f, s); r != nil {
+		if r := rs.detect.first(category, rs, f, s); r != nil {
 			d.CategoryRule, e = r, r.set
 		}
 	}
 	if d.CategoryRule != nil {
 		category = d.CategoryRule.Category
 	}
-	if d.UserRule = rs.userEffects[category].first(rs, f, s); d.UserRule != nil {
+	if d.UserRule = rs.userEffects.first(category, rs, f, s); d.UserRule != nil {
 		byUser = byUser || d.UserRule.set.outcome != unset
 		e.fill(&d.UserRule.set)
 	}
-	if d.EffectRule = rs.effects[category].first(rs, f, s); d.EffectRule != nil {
+	if d.EffectRule = rs.effects[category].first(category, rs, f, s); d.EffectRule != nil {
 		e.fill(&d.EffectRule.set)
 	}
 	rs.fillDefaults(&e, category)
@@ -148,20 +117,6 @@ func (rs *Rules) Decide(f *Facts, s *Scratch) (d Decision) {
 	}
 	d.Outcome = outcomeConstants[rs.decideOutcome(e.outcome, byUser, f, s)]
 	return d
-}
-
-// detectCategory returns the built-in rule that gives a line without a token its category.
-func (rs *Rules) detectCategory(f *Facts, s *Scratch) *Rule {
-	if r := rs.byID.find(f.ID, rs, f, s); r != nil {
-		return r
-	}
-	if r := rs.byType.find(f.Type, rs, f, s); r != nil {
-		return r
-	}
-	if r := rs.bySubtype.find(f.Subtype, rs, f, s); r != nil {
-		return r
-	}
-	return rs.detect.first(rs, f, s)
 }
 
 // fillDefaults takes what no rule set from the action and the category.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ func (e *Error) Error() string {
 // reader reads one rules file. It goes on after a mistake and collects all of them.
 type reader struct {
 	file  string
-	lists []namedLists // of this file, then the built-in ones
+	lists map[string][]string // that a text may name
 	errs  []error
 }
 
@@ -86,11 +87,10 @@ func (r *reader) failYAML(err error) {
 	r.fail(&yaml.Node{Line: at}, "%s", reason)
 }
 
-// key is a key that a mapping may have.
+// key is a key that a mapping may have. It must have a value, except rules.
 type key struct {
-	name     string
-	read     func(value *yaml.Node)
-	optional bool // may have no value
+	name string
+	read func(value *yaml.Node)
 }
 
 // mapping reads a mapping. what names it in a reason.
@@ -111,8 +111,7 @@ func (r *reader) mapping(n *yaml.Node, what string, keys ...key) {
 		switch {
 		case i < 0:
 			r.fail(name, "%s: unknown key %q: use %s", what, name.Value, names())
-		case isNull(value) && keys[i].optional:
-		case isNull(value):
+		case isNull(value) && name.Value != "rules":
 			r.fail(name, "%s has no value", name.Value)
 		default:
 			keys[i].read(value)
@@ -120,14 +119,14 @@ func (r *reader) mapping(n *yaml.Node, what string, keys ...key) {
 	})
 }
 
-// pairs calls f for each key of a mapping in its order. A key that stands twice is a
+// pairs calls f for each key of a mapping in its order. A duplicate key is a
 // mistake.
 func (r *reader) pairs(n *yaml.Node, f func(name, value *yaml.Node)) {
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := n.Content[i]
 		if seen[name.Value] {
-			r.fail(name, "%q stands twice", name.Value)
+			r.fail(name, "duplicate key %q", name.Value)
 			continue
 		}
 		seen[name.Value] = true
@@ -146,7 +145,7 @@ func (r *reader) items(n *yaml.Node, what string, f func(item *yaml.Node)) {
 	}
 }
 
-// target returns what an alias stands for.
+// target returns the node that an alias refers to.
 func target(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
@@ -184,7 +183,7 @@ func (r *reader) texts(n *yaml.Node) (all []string) {
 	return all
 }
 
-// eachText is texts with what each item stands for on its own.
+// eachText is texts, with the texts of each item apart.
 func (r *reader) eachText(n *yaml.Node) (items [][]string) {
 	nodes := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
@@ -205,106 +204,56 @@ func (r *reader) eachText(n *yaml.Node) (items [][]string) {
 	return items
 }
 
-// namedLists are the lists of one file.
-type namedLists map[string]*namedList
-
-type namedList struct {
-	node  *yaml.Node
-	texts []string
-	state listState
-}
-
-type listState uint8
-
-const (
-	listNew  listState = iota
-	listOpen           // its items are being read
-	listDone
-)
-
-// maxTexts is the most texts that a list may stand for.
+// maxTexts is the most texts that a list may expand to.
 const maxTexts = 20_000
 
-// readLists reads the section lists of a file.
+// readLists reads the section lists of a file. A list may name lists above it; a list of a
+// user hides a built-in one of its name.
 func (r *reader) readLists(n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
 		r.fail(n, "lists: a mapping of names to lists is expected")
 		return
 	}
-	own := namedLists{}
-	r.lists = append([]namedLists{own}, r.lists...)
+	r.lists = maps.Clone(r.lists)
 	r.pairs(n, func(name, value *yaml.Node) {
-		if !isListName(name.Value) {
+		var texts []string
+		switch {
+		case !isListName(name.Value):
 			r.fail(name, "list %q: lower-case letters, digits and _ are expected", name.Value)
-		}
-		if isNull(value) {
+		case isNull(value):
 			r.fail(name, "list %q has no value", name.Value)
-			return
+		default:
+			texts = r.texts(value)
+			slices.Sort(texts) // each once, so that lists of lists stay small
+			texts = slices.Compact(texts)
 		}
-		own[name.Value] = &namedList{node: value}
+		if len(texts) > maxTexts {
+			r.fail(name, "list %q has more than %d texts", name.Value, maxTexts)
+			texts = nil
+		}
+		r.lists[name.Value] = texts
 	})
-	for i := 0; i < len(n.Content); i += 2 { // in the order of the file
-		if l := own[n.Content[i].Value]; l != nil {
-			r.resolve(n.Content[i], l)
-		}
-	}
 }
 
-// resolve reads a list, unless it is read, and the lists that it names. Each text is there
-// once, so that lists of lists stay small.
-func (r *reader) resolve(at *yaml.Node, l *namedList) []string {
-	switch l.state {
-	case listOpen:
-		r.fail(at, "list %q contains itself", at.Value)
-	case listNew:
-		l.state = listOpen
-		seen := map[string]bool{}
-		for _, s := range r.texts(l.node) {
-			if !seen[s] {
-				seen[s] = true
-				l.texts = append(l.texts, s)
-			}
-		}
-		if len(l.texts) > maxTexts {
-			r.fail(at, "list %q has more than %d texts", at.Value, maxTexts)
-			l.texts = nil
-		}
-		l.state = listDone
-	}
-	return l.texts
-}
-
-// expand returns the texts that an item of a list stands for.
+// expand returns the texts of an item of a list: more than one if it names a list.
 func (r *reader) expand(n *yaml.Node) []string {
 	name, more, _ := strings.Cut(n.Value, " ")
 	name, ok := strings.CutPrefix(name, "$")
 	if !ok || !isListName(name) {
 		return []string{n.Value}
 	}
-	for _, lists := range r.lists {
-		l := lists[name]
-		if l == nil {
-			continue
-		}
-		texts := r.resolve(&yaml.Node{Value: name, Line: n.Line}, l)
-		if more == "" {
-			return texts
-		}
-		var all []string
-		for _, t := range texts {
-			all = append(all, t+" "+more)
-		}
-		return all
+	texts, ok := r.lists[name]
+	if !ok {
+		r.fail(n, "unknown list $%s: use %s", name, strings.Join(slices.Sorted(maps.Keys(r.lists)), ", "))
 	}
-	var names []string
-	for _, lists := range r.lists {
-		for name := range lists {
-			names = append(names, "$"+name)
-		}
+	if more == "" {
+		return texts
 	}
-	slices.Sort(names)
-	r.fail(n, "unknown list $%s: use %s", name, strings.Join(names, ", "))
-	return nil
+	var all []string
+	for _, t := range texts {
+		all = append(all, t+" "+more)
+	}
+	return all
 }
 
 // isListName reports whether s may name a list. Texts like "$100" and "$Recycle.Bin" are

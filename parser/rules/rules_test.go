@@ -17,7 +17,7 @@ import (
 	"fluent-bit-fortiems/parser/rules"
 )
 
-var update = flag.Bool("update", false, "write the table of rules in parser/README.md anew")
+var update = flag.Bool("update", false, "update the table of rules in parser/README.md")
 
 // eachList calls f for every list of texts in the built-in files.
 func eachList(t *testing.T, f func(at string, texts []string)) {
@@ -58,9 +58,9 @@ func eachNode(t *testing.T, f func(at string, n *yaml.Node, lines []string)) {
 	}
 }
 
-// TestNoPhrasesStandTwice checks that three texts in a row that two places share are a
+// TestNoDuplicatePhrases checks that three texts in a row that two places share are a
 // list with a name.
-func TestNoPhrasesStandTwice(t *testing.T) {
+func TestNoDuplicatePhrases(t *testing.T) {
 	const run = 3
 	places := map[string]string{}
 	eachList(t, func(at string, texts []string) {
@@ -103,8 +103,8 @@ func TestListsAreUsed(t *testing.T) {
 	}
 }
 
-// TestRegularExpressionsStandOnOneLine checks that none depends on how YAML folds lines.
-func TestRegularExpressionsStandOnOneLine(t *testing.T) {
+// TestRegularExpressionsAreOnOneLine checks that none depends on how YAML folds lines.
+func TestRegularExpressionsAreOnOneLine(t *testing.T) {
 	eachNode(t, func(at string, n *yaml.Node, lines []string) {
 		if n.Kind != yaml.ScalarNode || !strings.Contains(n.Value, "(?i)") {
 			return
@@ -165,7 +165,7 @@ func TestTableOfRules(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if want != string(text) || !table.Match(text) {
-		t.Errorf("the table of parser/README.md is not up to date: make golden writes it anew")
+		t.Errorf("the table of parser/README.md is not up to date: run make golden")
 	}
 }
 
