@@ -18,7 +18,8 @@ import (
 )
 
 // delivery sends the documents of a batch until each is done with or there is no use in
-// going on. It is the one place that sends, logs and counts.
+// going on. It does what classify and state.next decide: it sends, waits, logs, counts
+// and reports to the owner.
 type delivery struct {
 	s     *Shipper
 	ctx   context.Context
