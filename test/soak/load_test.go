@@ -17,29 +17,29 @@ import (
 )
 
 const (
-	usualRate = 2000 // lines a second, unless FORTIEMS_RATE says otherwise
+	usualRate = 2000 // lines a second, unless FORTIEMS_RATE is set
 	garbageIn = 100  // one line in so many is garbage
-	rejectIn  = 1000 // one in so many is what the server will never take
+	rejectIn  = 1000 // one line in so many is rejected by the server
 )
 
-// kind is what becomes of a line.
+// kind is the expected result of a line.
 type kind byte
 
 const (
 	fortiems  kind = iota // stored as a categorised record
-	other                 // of the corpus, but not FortiEMS: passes as it is
-	garbage               // passes as it is
+	other                 // from the corpus, but not FortiEMS: passes unchanged
+	garbage               // passes unchanged
 	malformed             // FortiEMS with a value that the server rejects: a dead letter
 )
 
-// load makes lines by their number, each time the same ones, each with its number in it.
+// load generates lines by number: the same number gives the same line, which contains it.
 type load struct {
 	rate               int // lines a second
 	matched, unmatched []string
 }
 
-// newLoad takes the lines of the corpus that a sender of lines can send, and from their
-// golden records whether they are FortiEMS.
+// newLoad reads the lines of the corpus that can be sent as text lines. Their golden
+// records show which are FortiEMS.
 func newLoad(t *testing.T) *load {
 	t.Helper()
 	dirs, err := filepath.Glob("../corpus/*")
@@ -70,7 +70,7 @@ func newLoad(t *testing.T) *load {
 		}
 		for i, line := range lines {
 			line = strings.TrimRight(line, "\r")
-			// Fluent Bit splits at NUL; what is longer is rare and would be the only thing measured.
+			// Fluent Bit splits at NUL. Longer lines are rare and would dominate the measurement.
 			if line == "" || len(line) > 4096 || strings.Contains(line, "\x00") {
 				continue
 			}
@@ -91,7 +91,7 @@ func newLoad(t *testing.T) *load {
 	return l
 }
 
-// line makes a line without its end.
+// line returns line i without its line end.
 func (l *load) line(i int, rejectable bool) (string, kind) {
 	id := fmt.Sprintf("soak-%08d", i)
 	switch {
@@ -105,7 +105,7 @@ func (l *load) line(i int, rejectable bool) (string, kind) {
 	return with(l.matched[i%len(l.matched)], id), fortiems
 }
 
-// with puts the number into a line.
+// with inserts the number into a line.
 func with(line, id string) string {
 	if open := strings.IndexByte(line, '{'); open >= 0 && strings.HasSuffix(strings.TrimSpace(line), "}") && !strings.HasPrefix(line[open:], "{}") {
 		return line[:open+1] + `"soak":"` + id + `",` + line[open+1:]
@@ -113,7 +113,7 @@ func with(line, id string) string {
 	return line + " soak=" + id
 }
 
-// junk is what arrives on an open port: never a FortiEMS line, never an empty one.
+// junk returns what an open port receives: never a FortiEMS line, never an empty one.
 func junk(i int, id string) string {
 	r := rand.New(rand.NewPCG(1, uint64(i)))
 	noise := make([]byte, 20+r.IntN(200))
@@ -143,13 +143,13 @@ func junk(i int, id string) string {
 	return "CEF:0|||||||" + id + "=|\xc3\x28\xf0\x9f"
 }
 
-// sender writes lines at the rate. What it falls behind while nobody reads it makes up
-// for as soon as somebody does.
+// sender writes lines at the configured rate. When the shipper stops reading, the sender
+// catches up as soon as reading resumes.
 type sender struct {
-	rejectable atomic.Bool  // from now on lines that will be rejected are among them
-	first      atomic.Int64 // number of the first line from then on; 0: not yet
+	rejectable atomic.Bool  // also send lines that the server rejects
+	first      atomic.Int64 // number of the first line sent after rejectable was set; 0: none yet
 	sent       atomic.Int64
-	worst      atomic.Int64 // how far behind it ever was, in lines
+	worst      atomic.Int64 // largest backlog so far, in lines
 	cancel     context.CancelFunc
 	done       chan error
 	load       *load
@@ -174,8 +174,8 @@ func (s *sender) run(ctx context.Context, conn net.Conn) error {
 	var b bytes.Buffer
 	for i := 0; ; {
 		due := int(time.Since(begun).Seconds() * float64(s.load.rate))
-		if behind := int64(due - i); behind > s.worst.Load() {
-			s.worst.Store(behind)
+		if backlog := int64(due - i); backlog > s.worst.Load() {
+			s.worst.Store(backlog)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -202,7 +202,7 @@ func (s *sender) run(ctx context.Context, conn net.Conn) error {
 	}
 }
 
-// stop ends the stream behind a line and returns the number of lines.
+// stop ends the stream at a line end and returns the number of lines.
 func (s *sender) stop(t *testing.T) int {
 	t.Helper()
 	s.cancel()
@@ -212,12 +212,12 @@ func (s *sender) stop(t *testing.T) int {
 			t.Fatal(err)
 		}
 	case <-time.After(patience):
-		t.Fatal("the shipper does not read any more")
+		t.Fatal("the shipper no longer reads")
 	}
 	return int(s.sent.Load())
 }
 
-// behind is how late the latest line was.
-func (s *sender) behind() time.Duration {
+// lag is the delay of the most delayed line.
+func (s *sender) lag() time.Duration {
 	return time.Duration(s.worst.Load()) * time.Second / time.Duration(s.load.rate)
 }

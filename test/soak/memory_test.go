@@ -13,13 +13,13 @@ import (
 
 const (
 	growth    = 1.05 // of the resident memory, at most
-	minRounds = 4    // fewer say nothing about a trend
+	minRounds = 4    // fewer show no trend
 )
 
-// resident is a look at the memory of a process, in kB as the kernel tells it.
+// resident is a sample of the memory of a process, in kB, from the kernel.
 type resident struct{ total, anonymous, peak int }
 
-func look(pid int) (r resident, err error) {
+func sample(pid int) (r resident, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for l := range strings.Lines(string(text)) {
 		fmt.Sscanf(l, "VmRSS: %d", &r.total)
@@ -29,8 +29,8 @@ func look(pid int) (r resident, err error) {
 	return r, err
 }
 
-// watch looks at the memory of a process twice a second. Looks in a calm, when nothing is
-// wrong and nothing waits, are kept by round.
+// watch samples the memory of a process twice a second. It keeps, by round, the samples
+// of the calm: the time without faults and without a backlog.
 type watch struct {
 	mu    sync.Mutex
 	calm  bool
@@ -48,7 +48,7 @@ func startWatch(pid int) *watch {
 		defer close(w.done)
 		for ctx.Err() == nil {
 			pause(ctx, 500*time.Millisecond)
-			r, err := look(pid)
+			r, err := sample(pid)
 			if err != nil || r.total == 0 {
 				continue // it has ended
 			}
@@ -78,10 +78,10 @@ func (w *watch) stop() *watch {
 	return w
 }
 
-// median of what of says about the looks.
-func median(looks []resident, of func(resident) int) float64 {
-	list := make([]int, 0, len(looks))
-	for _, r := range looks {
+// median returns the median of one figure of the samples, in MB.
+func median(samples []resident, of func(resident) int) float64 {
+	list := make([]int, 0, len(samples))
+	for _, r := range samples {
 		list = append(list, of(r))
 	}
 	slices.Sort(list)
@@ -89,22 +89,21 @@ func median(looks []resident, of func(resident) int) float64 {
 }
 
 // judgeMemory compares the calms of the rounds. The first round is the warm-up: every fault
-// is met for the first time, and what is made once (connections, buffers, heap) is made.
-// Of the others, the median of the looks of the later half must not be more than 5 %
-// above that of the earlier half.
+// happens for the first time, and connections, buffers and heap are allocated. In the other
+// rounds the median of the later half must be at most 5 % above that of the earlier half.
 func judgeMemory(t *testing.T, w *watch) {
 	t.Helper()
 	total := func(r resident) int { return r.total }
-	for i, looks := range w.calms {
-		if len(looks) == 0 {
+	for i, samples := range w.calms {
+		if len(samples) == 0 {
 			t.Fatalf("round %d has no calm", i+1)
 		}
-		t.Logf("resident memory in the calm of round %d: %.1f MB, of which anonymous %.1f MB (%d looks)", i+1,
-			median(looks, total), median(looks, func(r resident) int { return r.anonymous }), len(looks))
+		t.Logf("resident memory in the calm of round %d: %.1f MB, of which anonymous %.1f MB (%d samples)", i+1,
+			median(samples, total), median(samples, func(r resident) int { return r.anonymous }), len(samples))
 	}
 	t.Logf("resident memory at its peak: %.1f MB", float64(w.peak)/1024)
 	if len(w.calms) < minRounds {
-		t.Logf("whether memory grows is not judged: %d rounds, at least %d are needed", len(w.calms), minRounds)
+		t.Logf("memory growth is not judged: %d rounds, at least %d are needed", len(w.calms), minRounds)
 		return
 	}
 	warm := w.calms[1:]

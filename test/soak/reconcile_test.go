@@ -12,14 +12,14 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// number is what every line carries. JSON and dead letters leave it as it is.
+// number matches the number in every line. JSON and dead letters keep it unchanged.
 var number = regexp.MustCompile(`soak-([0-9]{8})`)
 
-// reconcile reads everything that is stored and compares it with what was sent, line by
-// line, and with what filter and output say they did.
+// reconcile compares all stored documents with the lines sent, one by one, and with the
+// counters of filter and output.
 func reconcile(t *testing.T, s *servers.Server, ship *shipper, send *sender, sent int) {
 	t.Helper()
-	var want, stored, letters [malformed + 1]int
+	var want, stored, deadLetters [malformed + 1]int
 	first := int(send.first.Load())
 	lineOf := func(i int) (string, kind) { return send.load.line(i, first > 0 && i >= first) }
 	for i := range sent {
@@ -33,17 +33,17 @@ func reconcile(t *testing.T, s *servers.Server, ship *shipper, send *sender, sen
 			t.Errorf(format, args...)
 		}
 	}
-	meet := func(document []byte) (line string, k kind, ok bool) {
+	find := func(document []byte) (line string, k kind, ok bool) {
 		i := -1
 		for _, m := range number.FindAllSubmatch(document, -1) {
 			n, _ := strconv.Atoi(string(m[1])) // digits
 			if i >= 0 && n != i {
-				complain("a document of two lines: %.300s", document)
+				complain("a line stored twice: %.300s", document)
 			}
 			i = n
 		}
 		if i < 0 || i >= sent {
-			complain("a document of no line: %.300s", document)
+			complain("a document without a line that was sent: %.300s", document)
 			return "", 0, false
 		}
 		if seen[i] < 255 {
@@ -53,7 +53,7 @@ func reconcile(t *testing.T, s *servers.Server, ship *shipper, send *sender, sen
 		return line, k, true
 	}
 	each(t, s, stream, func(document []byte) {
-		line, k, ok := meet(document)
+		line, k, ok := find(document)
 		if !ok {
 			return
 		}
@@ -66,16 +66,16 @@ func reconcile(t *testing.T, s *servers.Server, ship *shipper, send *sender, sen
 			t.Fatalf("%v: %.300s", err, document)
 		}
 		if (d.Fortinet != nil) != (k == fortiems || k == malformed) {
-			complain("taken for what it is not: %.300q is %.300s", line, document)
+			complain("wrong kind: %.300q is stored as %.300s", line, document)
 		}
-		// A line that passes is the same text, with U+FFFD for what is none.
+		// An unmatched line keeps its text, with U+FFFD for invalid UTF-8.
 		if d.Fortinet == nil && d.Message != string([]rune(line)) {
-			complain("changed on its way: %.300q is %.300q", line, d.Message)
+			complain("changed: %.300q is stored as %.300q", line, d.Message)
 		}
 	})
 	each(t, s, dead, func(document []byte) {
-		if _, k, ok := meet(document); ok {
-			letters[k]++
+		if _, k, ok := find(document); ok {
+			deadLetters[k]++
 		}
 	})
 	lost, twice := 0, 0
@@ -89,29 +89,29 @@ func reconcile(t *testing.T, s *servers.Server, ship *shipper, send *sender, sen
 	}
 	c := ship.counters(t)
 	matched, unmatched := filtered(t, c, "matched"), filtered(t, c, "unmatched")
-	inStream, inLetters := outcome(t, c, "stored")+outcome(t, c, "duplicate"), outcome(t, c, "dead_lettered")
+	inStream, inDeadLetters := outcome(t, c, "stored")+outcome(t, c, "duplicate"), outcome(t, c, "dead_lettered")
 	t.Logf("sent %d = FortiEMS %d + other lines of the corpus %d + garbage %d + with a malformed value %d", sent, want[fortiems], want[other], want[garbage], want[malformed])
-	t.Logf("stored %d + dead letters %d; lost %d, more than once %d", sum(stored), sum(letters), lost, twice)
-	t.Logf("filter: matched %d + unmatched %d; output: stored %d (%d of them had by the server already) + dead letters %d, %d sent again, %d chunks handed back",
-		matched, unmatched, inStream, outcome(t, c, "duplicate"), inLetters,
+	t.Logf("stored %d + dead letters %d; lost %d, more than once %d", sum(stored), sum(deadLetters), lost, twice)
+	t.Logf("filter: matched %d + unmatched %d; output: stored %d (%d of them duplicates) + dead letters %d, %d sent again, %d chunks handed back",
+		matched, unmatched, inStream, outcome(t, c, "duplicate"), inDeadLetters,
 		counted(t, c, `fortiems_output_retried_documents_total{name="fortiems_es.0"}`), counted(t, c, `fortiems_output_flushes_total{name="fortiems_es.0",result="retry"}`))
-	if lost != 0 || twice != 0 || sum(stored)+sum(letters) != sent {
-		t.Error("sent is not stored + dead letters")
+	if lost != 0 || twice != 0 || sum(stored)+sum(deadLetters) != sent {
+		t.Error("the lines sent are not stored + dead letters")
 	}
-	if letters != [malformed + 1]int{malformed: want[malformed]} {
-		t.Errorf("dead letters by kind: %v of %v", letters, want)
+	if deadLetters != [malformed + 1]int{malformed: want[malformed]} {
+		t.Errorf("dead letters by kind: %v, want only malformed of %v", deadLetters, want)
 	}
 	if first > 0 && want[malformed] == 0 || want[garbage] < sent/garbageIn*9/10 {
-		t.Errorf("not the lines that were to be sent: %v", want)
+		t.Errorf("unexpected numbers of lines sent by kind: %v", want)
 	}
 	if matched != want[fortiems]+want[malformed] || unmatched != want[other]+want[garbage] {
-		t.Errorf("the filter took %d for FortiEMS and %d for others, not %d and %d", matched, unmatched, want[fortiems]+want[malformed], want[other]+want[garbage])
+		t.Errorf("the filter counts %d matched and %d unmatched, want %d and %d", matched, unmatched, want[fortiems]+want[malformed], want[other]+want[garbage])
 	}
-	if inStream != sum(stored) || inLetters != sum(letters) {
-		t.Errorf("the output says %d and %d, the server has %d and %d", inStream, inLetters, sum(stored), sum(letters))
+	if inStream != sum(stored) || inDeadLetters != sum(deadLetters) {
+		t.Errorf("the output counts %d stored and %d dead letters, the server has %d and %d", inStream, inDeadLetters, sum(stored), sum(deadLetters))
 	}
 	if strange > 0 {
-		t.Errorf("%d documents are not what they should be", strange)
+		t.Errorf("%d documents are wrong", strange)
 	}
 }
 
@@ -146,15 +146,15 @@ func each(t *testing.T, s *servers.Server, target string, do func(document []byt
 	}
 }
 
-// digits differ between lines that tell the same.
+// digits are masked, so that log lines of one kind become equal.
 var (
 	digits  = regexp.MustCompile(`[0-9]+`)
 	logLine = regexp.MustCompile(`(?m)\[(?: warn|error)\] \[(?:output:fortiems_es|filter:fortiems):[^\]]*\] (.*?)(?: \(\d+ more like this since the last line\))?$`)
 )
 
-// told checks that trouble is told, and each kind of it at most once a minute, and
-// prints what was told.
-func told(t *testing.T, log string, took time.Duration, want ...string) {
+// checkTroubleLog checks that the expected errors and warnings are logged, each kind at
+// most once a minute, and prints them.
+func checkTroubleLog(t *testing.T, log string, took time.Duration, want ...string) {
 	t.Helper()
 	times := map[string]int{}
 	for _, m := range logLine.FindAllStringSubmatch(log, -1) {
@@ -162,14 +162,14 @@ func told(t *testing.T, log string, took time.Duration, want ...string) {
 	}
 	most := int(took/time.Minute) + 1
 	for text, n := range times {
-		t.Logf("told %d times: %s", n, text)
+		t.Logf("logged %d times: %s", n, text)
 		if n > most {
-			t.Errorf("told %d times in %s: %s", n, took.Round(time.Second), text)
+			t.Errorf("logged %d times in %s: %s", n, took.Round(time.Second), text)
 		}
 	}
 	for _, w := range want {
 		if !strings.Contains(log, w) {
-			t.Errorf("nowhere is told: %s", w)
+			t.Errorf("not logged: %s", w)
 		}
 	}
 }

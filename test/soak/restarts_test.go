@@ -12,12 +12,12 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// every is how long the server is up each time.
+// every is how long the server runs between restarts.
 const every = 2 * time.Second
 
-// TestRestarts: FORTIEMS_RESTARTS is how long restarts follow each other under load.
+// TestRestarts restarts the server again and again under load, for FORTIEMS_RESTARTS.
 func TestRestarts(t *testing.T) {
-	length := asked(t, "FORTIEMS_RESTARTS", "2m")
+	length := duration(t, "FORTIEMS_RESTARTS", "2m")
 	t.Run("the server is killed", func(t *testing.T) {
 		server := openSearch(t)
 		restarts(t, server, server.URL(), length, func() {
@@ -27,7 +27,7 @@ func TestRestarts(t *testing.T) {
 			}
 		})
 	})
-	// A server takes some seconds to start; what is in front of it does not.
+	// A server takes seconds to start; the gateway in front of it does not.
 	t.Run("all connections break", func(t *testing.T) {
 		server := openSearch(t)
 		g := &gateway{to: strings.TrimPrefix(server.URL(), "http://"), conns: map[net.Conn]bool{}}
@@ -49,7 +49,7 @@ func restarts(t *testing.T, server *servers.Server, url string, length time.Dura
 	until(t, "the first documents are stored", func() bool { return ship.delivered(t) > 0 })
 	begun, n := time.Now(), 0
 	for ; time.Since(begun) < length; n++ {
-		pause(t.Context(), every) // it is up so long
+		pause(t.Context(), every) // the server is up
 		ship.alive(t)
 		restart()
 	}
@@ -59,11 +59,11 @@ func restarts(t *testing.T, server *servers.Server, url string, length time.Dura
 	t.Logf("shipper: %s; %d restarts in %s, each after %s of being up; %d lines a second", ship.what, n, took.Round(time.Second), every, load.rate)
 	reconcile(t, server, ship, send, sent)
 	t.Logf("resident memory at its peak: %.1f MB", float64(ship.watch.stop().peak)/1024)
-	told(t, ship.log.String(), time.Since(begun), "cannot be reached")
+	checkTroubleLog(t, ship.log.String(), time.Since(begun), "cannot be reached")
 	ship.end(t)
 }
 
-// gateway passes connections on to a server until it is closed, and then breaks them.
+// gateway forwards connections to a server; closing it breaks them.
 type gateway struct {
 	addr, to string
 	listener net.Listener
@@ -110,7 +110,7 @@ func (g *gateway) pass(in net.Conn) {
 	defer g.leave(in, out)
 	copied := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(out, in) // until one of both ends
+		_, _ = io.Copy(out, in) // until either side closes
 		out.Close()
 		close(copied)
 	}()
@@ -119,7 +119,7 @@ func (g *gateway) pass(in net.Conn) {
 	<-copied
 }
 
-// enter makes both ends known to close, unless that has been called.
+// enter registers both connections with close, unless the gateway is closed already.
 func (g *gateway) enter(in, out net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -136,7 +136,7 @@ func (g *gateway) leave(in, out net.Conn) {
 	delete(g.conns, out)
 }
 
-// close breaks all connections, whatever is on its way in them.
+// close breaks all connections, with requests in flight.
 func (g *gateway) close() {
 	g.listener.Close()
 	g.mu.Lock()

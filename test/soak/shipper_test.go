@@ -17,7 +17,7 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// shipper is the program under test, with filter and output in it.
+// shipper is the program under test: a host with filter and output.
 type shipper struct {
 	what            string
 	cmd             *exec.Cmd
@@ -73,7 +73,7 @@ func startShipper(t *testing.T, binary, url, storage string) *shipper {
 	return s
 }
 
-// configure writes what conf/fluent-bit-opensearch.yaml says, with shorter pauses.
+// configure writes the configuration of conf/fluent-bit-opensearch.yaml with shorter pauses.
 func (s *shipper) configure(t *testing.T, url string) string {
 	t.Helper()
 	parsers, err := filepath.Abs("../../conf/parsers_fortiems.conf")
@@ -120,7 +120,7 @@ func (s *shipper) alive(t *testing.T) {
 	}
 }
 
-// end ends the shipper as an operator would.
+// end stops the shipper as an operator would.
 func (s *shipper) end(t *testing.T) {
 	t.Helper()
 	s.alive(t)
@@ -135,13 +135,13 @@ func (s *shipper) end(t *testing.T) {
 	}
 }
 
-// idle tells that no chunk is left in files.
+// idle reports whether no chunk is left in files.
 func (s *shipper) idle() bool {
 	chunks, err := filepath.Glob(filepath.Join(s.storage, "*", "*.flb"))
 	return s.storage == "" || err == nil && len(chunks) == 0
 }
 
-// scrape reads the counters, summed over the plugins of one name.
+// scrape reads the counters, summed over the instances of a plugin.
 func (s *shipper) scrape() (map[string]int, error) {
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get("http://" + s.metrics + "/metrics")
@@ -166,10 +166,10 @@ func (s *shipper) scrape() (map[string]int, error) {
 	return counts, lines.Err()
 }
 
-// counters are the counters as soon as the shipper has time to tell them.
+// counters returns the counters, once the shipper answers.
 func (s *shipper) counters(t *testing.T) (counts map[string]int) {
 	t.Helper()
-	until(t, "the shipper tells its counters", func() bool {
+	until(t, "the shipper answers with its counters", func() bool {
 		s.alive(t)
 		var err error
 		counts, err = s.scrape()
@@ -178,7 +178,7 @@ func (s *shipper) counters(t *testing.T) (counts map[string]int) {
 	return counts
 }
 
-// counted reads one of the counters. One that is not there is a mistake of this test.
+// counted returns one counter. A missing one fails the test.
 func counted(t *testing.T, counts map[string]int, name string) int {
 	t.Helper()
 	n, ok := counts[name]
@@ -198,7 +198,7 @@ func outcome(t *testing.T, counts map[string]int, result string) int {
 	return counted(t, counts, `fortiems_output_documents_total{name="fortiems_es.0",result="`+result+`"}`)
 }
 
-// delivered is how many documents are done for the output.
+// delivered is the number of documents that the output has finished with.
 func (s *shipper) delivered(t *testing.T) int {
 	t.Helper()
 	c := s.counters(t)

@@ -1,7 +1,7 @@
 // Package soak_test sends a steady stream of lines, garbage among them, through the
-// shipper into a real OpenSearch that keeps having bad days, and counts at the end. The
-// shipper is a real Fluent Bit where there is one, else the stand-in host. These tests
-// take minutes, so each runs only when its variable says for how long: make soak.
+// shipper into a real OpenSearch with injected faults, and counts documents at the end. The
+// shipper is a real Fluent Bit if one is found, otherwise the stand-in host. These tests
+// take minutes, so each runs only when its variable sets a duration: make soak.
 package soak_test
 
 import (
@@ -51,9 +51,9 @@ func build() error {
 	return nil
 }
 
-// asked returns how long a test is to run. Without its variable the test is named as
-// not run; with it a tool that is missing is a failure, because it was asked for.
-func asked(t *testing.T, variable, usual string) time.Duration {
+// duration returns how long a test runs. Without its variable the test is skipped; with
+// it a missing tool is a failure, because the test was requested.
+func duration(t *testing.T, variable, usual string) time.Duration {
 	t.Helper()
 	text := os.Getenv(variable)
 	if text == "" {
@@ -84,7 +84,7 @@ func openSearch(t *testing.T) *servers.Server {
 	return s
 }
 
-// until polls for a fact.
+// until polls until fact returns true.
 func until(t *testing.T, what string, fact func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -97,7 +97,7 @@ func until(t *testing.T, what string, fact func() bool) {
 	}
 }
 
-// pause is part of the load, not a wait for something.
+// pause spaces out the load; it does not wait for a condition.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -105,10 +105,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// TestSoak: FORTIEMS_SOAK is how long lines are sent at least. The world goes through its
-// faults in rounds; the round that is under way when the time is over comes to its end.
+// TestSoak sends lines for at least FORTIEMS_SOAK. Faults are injected in rounds; the last
+// round is completed even if the time is up.
 func TestSoak(t *testing.T) {
-	length := asked(t, "FORTIEMS_SOAK", "10m")
+	length := duration(t, "FORTIEMS_SOAK", "10m")
 	server := openSearch(t)
 	load := newLoad(t)
 	ship := startShipper(t, bench.FluentBit(), server.URL(), t.TempDir())
@@ -119,7 +119,7 @@ func TestSoak(t *testing.T) {
 	rejectSome(t, server)
 	send.rejectable.Store(true)
 
-	w := world{t: t, server: server, ship: ship, send: send, length: length}
+	w := faults{t: t, server: server, ship: ship, send: send, length: length}
 	begun := time.Now()
 	for first := true; first || time.Since(begun) < length; first = false {
 		w.round(begun)
@@ -130,9 +130,9 @@ func TestSoak(t *testing.T) {
 
 	reconcile(t, server, ship, send, sent)
 	judgeMemory(t, ship.watch.stop())
-	told(t, ship.log.String(), time.Since(begun), "cannot be reached", "writing is blocked", "went to the dead letters")
+	checkTroubleLog(t, ship.log.String(), time.Since(begun), "cannot be reached", "writing is blocked", "went to the dead letters")
 	ship.end(t)
-	t.Logf("%d lines in %s, %.0f a second; at most %s behind", sent, took.Round(time.Second), float64(sent)/took.Seconds(), send.behind().Round(time.Second))
+	t.Logf("%d lines in %s, %.0f a second; largest lag %s", sent, took.Round(time.Second), float64(sent)/took.Seconds(), send.lag().Round(time.Second))
 	if real := float64(sent) / took.Seconds(); real < float64(load.rate)*0.98 {
 		t.Errorf("only %.0f lines a second: is the machine too busy? RATE=%d asks for less", real, load.rate/2)
 	}

@@ -16,9 +16,9 @@ const (
 	settings = "/_cluster/settings"
 )
 
-// world lets the server have bad days. Every fault is seen to be there before it is taken
-// away, and is counted by what the server or the shipper says.
-type world struct {
+// faults injects faults into the server. Each fault is observed, through counters of the
+// server or the shipper, before it is removed.
+type faults struct {
 	t      *testing.T
 	server *servers.Server
 	ship   *shipper
@@ -27,17 +27,17 @@ type world struct {
 	rounds int
 }
 
-// lasting is how long a fault lasts at least. In a short run everything is short.
-func (w *world) lasting() time.Duration { return max(2*time.Second, min(w.length/60, 8*time.Second)) }
+// lasting is the minimum duration of a fault; it is shorter in a short run.
+func (w *faults) lasting() time.Duration { return max(2*time.Second, min(w.length/60, 8*time.Second)) }
 
-// rejectSome maps a key as a boolean: what is none is rejected for good.
+// rejectSome maps a key as a boolean, so that other values are rejected permanently.
 func rejectSome(t *testing.T, s *servers.Server) {
 	t.Helper()
 	s.Must(t, "PUT", "/"+stream+"/_mapping", `{"properties":{"fortinet":{"properties":{"ems":{"properties":{"`+badKey+`":{"type":"boolean"}}}}}}}`, nil)
 }
 
-// round is one of each fault, and then a calm.
-func (w *world) round(begun time.Time) {
+// round injects each fault once, then leaves the server alone.
+func (w *faults) round(begun time.Time) {
 	w.t.Helper()
 	w.rounds++
 	w.t.Logf("%s: round %d, %d lines are sent", time.Since(begun).Round(time.Second), w.rounds, w.send.sent.Load())
@@ -52,8 +52,8 @@ func (w *world) round(begun time.Time) {
 	w.ship.watch.setCalm(false)
 }
 
-// hold lets time pass under load, or until the shipper ends.
-func (w *world) hold(d time.Duration) {
+// hold waits under load, or until the shipper ends.
+func (w *faults) hold(d time.Duration) {
 	w.t.Helper()
 	select {
 	case <-w.ship.done:
@@ -62,9 +62,9 @@ func (w *world) hold(d time.Duration) {
 	}
 }
 
-// restart kills the server, starts it with hardly any memory for requests, so that it
-// answers 429, stops it, and starts it as it was.
-func (w *world) restart() {
+// restart kills the server, starts it with so little memory for requests that it answers
+// 429, stops it, and starts it with the normal settings.
+func (w *faults) restart() {
 	w.t.Helper()
 	w.server.Kill()
 	w.hold(w.lasting())
@@ -85,15 +85,15 @@ func (w *world) restart() {
 	w.start()
 }
 
-func (w *world) start() {
+func (w *faults) start() {
 	w.t.Helper()
 	if err := w.server.Start(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// refused is how many requests the server refused since its start for want of memory.
-func (w *world) refused() int {
+// refused is the number of requests rejected for lack of memory since the server started.
+func (w *faults) refused() int {
 	var stats struct {
 		Nodes map[string]struct {
 			Pressure struct {
@@ -114,20 +114,19 @@ func (w *world) refused() int {
 	return n
 }
 
-// writeBlock is what an operator does for maintenance.
-func (w *world) writeBlock() {
+// writeBlock sets a write block, as an operator does for maintenance.
+func (w *faults) writeBlock() {
 	w.t.Helper()
 	before := w.retried()
 	w.server.Must(w.t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":true}`, nil)
-	until(w.t, "the block is met", func() bool { return w.retried() > before })
+	until(w.t, "a write fails because of the block", func() bool { return w.retried() > before })
 	w.hold(w.lasting())
 	w.server.Must(w.t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":null}`, nil)
 }
 
-// fullDisk moves the watermarks beyond any disk, so that the server finds its own full
-// and makes all indices read-only, as it does by itself. It takes the blocks away by
-// itself, too.
-func (w *world) fullDisk() {
+// fullDisk sets the disk watermarks so high that the server considers its disk full and
+// makes all indices read-only. The server removes these blocks by itself.
+func (w *faults) fullDisk() {
 	w.t.Helper()
 	const watermarks = `{"transient":{"cluster.info.update.interval":"10s","cluster.routing.allocation.disk.threshold_enabled":true,
 		"cluster.routing.allocation.disk.watermark.low":"%[1]s","cluster.routing.allocation.disk.watermark.high":"%[1]s",
@@ -135,19 +134,19 @@ func (w *world) fullDisk() {
 	w.server.Must(w.t, "PUT", settings, fmt.Sprintf(watermarks, "9pb"), nil)
 	until(w.t, "the server finds its disk full", w.readOnly)
 	before := w.retried()
-	until(w.t, "the full disk is met", func() bool { return w.retried() > before })
+	until(w.t, "a write fails because of the full disk", func() bool { return w.retried() > before })
 	w.hold(w.lasting())
 	w.server.Must(w.t, "PUT", settings, fmt.Sprintf(watermarks, "1b"), nil)
 	until(w.t, "the server finds room again", func() bool { return !w.readOnly() })
 }
 
-func (w *world) readOnly() bool {
+func (w *faults) readOnly() bool {
 	_, text := w.server.Do(w.t, "GET", "/"+stream+"/_settings/index.blocks.read_only_allow_delete?flat_settings=true", "")
 	return strings.Contains(string(text), `"index.blocks.read_only_allow_delete":"true"`)
 }
 
-// retried is how often the output had to send documents again or hand a chunk back.
-func (w *world) retried() int {
+// retried counts documents sent again and chunks handed back to Fluent Bit.
+func (w *faults) retried() int {
 	c := w.ship.counters(w.t)
 	return counted(w.t, c, `fortiems_output_retried_documents_total{name="fortiems_es.0"}`) +
 		counted(w.t, c, `fortiems_output_flushes_total{name="fortiems_es.0",result="retry"}`)
