@@ -17,7 +17,7 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// received is when every line of the golden records is received.
+// received is the time of receipt of every line in the golden records.
 const received = "1733392800.123456789"
 
 // ship sends a case of the corpus through filter and output.
@@ -43,9 +43,9 @@ func ship(t *testing.T, s *servers.Server, dir string, more ...string) {
 }
 
 // TestCorpusIsStoredAndFound stores the whole corpus with the bootstrap template.
-// Nothing is rejected, what is stored is what the golden files say, every value of
-// every mapped field is found by a query of its type, and the same chunks again
-// change nothing.
+// Nothing is rejected, the stored documents equal the golden records, every value of
+// every mapped field is found by a query of its type, and resending the same chunks
+// changes nothing.
 func TestCorpusIsStoredAndFound(t *testing.T) {
 	s := start(t)
 	dirs, err := filepath.Glob("../corpus/*")
@@ -72,7 +72,7 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 	}
 	s.Must(t, "GET", "/_data_stream/"+stream, "", &made)
 	if len(made.DataStreams) != 1 || made.DataStreams[0].Template != "logs-fortinet.fortiems" {
-		t.Errorf("made by %+v", made)
+		t.Errorf("created by %+v", made)
 	}
 	sameDocuments(t, s, want)
 	t.Run("every field is found", func(t *testing.T) { findAll(t, s, want) })
@@ -80,7 +80,7 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 		ship(t, s, dir)
 	}
 	if n := s.Count(t, stream, ""); n != len(want) {
-		t.Errorf("%d documents after the same chunks came again, %d before", n, len(want))
+		t.Errorf("%d documents after the chunks were resent, %d before", n, len(want))
 	}
 }
 
@@ -119,8 +119,8 @@ func TestCorpusInElasticsearch(t *testing.T) {
 }
 
 // TestCorpusThroughFluentBit sends all lines of the corpus through a real Fluent Bit.
-// That it makes the same records as the stand-in host is tested in test/abi; here all
-// of them have to be stored.
+// test/abi checks that its records equal those of the stand-in host; this test checks
+// that all of them are stored.
 func TestCorpusThroughFluentBit(t *testing.T) {
 	binary := rig.FluentBit(t)
 	s := start(t)
@@ -135,7 +135,7 @@ func TestCorpusThroughFluentBit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for l := range strings.Lines(string(text)) {
-			if l = strings.TrimRight(l, "\r\n"); l != "" { // the tail input leaves empty lines out
+			if l = strings.TrimRight(l, "\r\n"); l != "" { // the tail input skips empty lines
 				lines += l + "\n"
 				n++
 			}
@@ -151,9 +151,9 @@ func TestCorpusThroughFluentBit(t *testing.T) {
 	}
 }
 
-// TestHostileLinesAreStored sends what a sender could use to get lines rejected: texts
-// far beyond the longest term of an index, in every kind of field and in characters
-// of four bytes, and many keys that nobody has heard of.
+// TestHostileLinesAreStored sends lines that could be rejected: values far longer than
+// the longest term of an index, in every kind of field and with four-byte characters,
+// and many unknown keys.
 func TestHostileLinesAreStored(t *testing.T) {
 	s := start(t)
 	const head = `emsserial=FCTEMS0000000001 `
@@ -176,11 +176,11 @@ func TestHostileLinesAreStored(t *testing.T) {
 		t.Errorf("of %d documents %d are stored, %d rejected", len(lines), stored, rejected)
 	}
 	if _, mapping := s.Do(t, "GET", "/"+stream+"/_mapping", ""); strings.Contains(string(mapping), "key_1_1") {
-		t.Error("a sender made a field")
+		t.Error("a sender created a field in the mapping")
 	}
 }
 
-// sameDocuments compares all that is stored with the records.
+// sameDocuments compares all stored documents with the records.
 func sameDocuments(t *testing.T, s *servers.Server, want []map[string]any) {
 	t.Helper()
 	_, answer := s.Do(t, "POST", "/"+stream+"/_search?size=10000", `{"sort":["_doc"]}`)
@@ -222,7 +222,7 @@ func sameDocuments(t *testing.T, s *servers.Server, want []map[string]any) {
 	}
 }
 
-// findAll looks for every value of every mapped field.
+// findAll searches for every value of every mapped field.
 func findAll(t *testing.T, s *servers.Server, records []map[string]any) {
 	types := mapped(t)
 	counts := map[string]map[any]int{} // records by field and value
@@ -260,7 +260,7 @@ func findAll(t *testing.T, s *servers.Server, records []map[string]any) {
 		}
 	}
 	if len(counts) < 80 || searches < 500 {
-		t.Errorf("only %d fields and %d values were looked for", len(counts), searches)
+		t.Errorf("only %d fields and %d values were searched for", len(counts), searches)
 	}
 	t.Logf("%d values of %d fields found", searches, len(counts))
 }
@@ -307,8 +307,8 @@ func mapped(t *testing.T) map[string]fieldType {
 	return types
 }
 
-// queryFor is the query that a user would write for a value, and whether it finds
-// only documents that have exactly this value.
+// queryFor returns the query that a user would write for a value, and whether it matches
+// only documents with exactly this value.
 func queryFor(field string, f fieldType, value any) (query any, exact bool) {
 	by := func(kind string, v any) any {
 		return map[string]any{kind: map[string]any{field: v}}

@@ -1,6 +1,6 @@
 // Package e2e_test ships through the built shared object to a real OpenSearch: the
-// whole corpus, through faults of the server and kills of the host. What is there
-// afterwards is compared with what was sent.
+// whole corpus, through faults of the server and kills of the host. It compares the
+// stored documents with what was sent.
 package e2e_test
 
 import (
@@ -36,7 +36,7 @@ func start(t *testing.T, settings ...string) *servers.Server {
 	return servers.ForTest(t, servers.OpenSearch, settings...)
 }
 
-// process is a host in flight.
+// process is a running host.
 type process struct {
 	cmd  *exec.Cmd
 	log  *rig.Output
@@ -44,7 +44,7 @@ type process struct {
 	err  error
 }
 
-// run starts the stand-in host with filter and output towards url.
+// run starts the stand-in host with the filter and an output that sends to url.
 func run(t *testing.T, url string, args ...string) *process {
 	t.Helper()
 	all := append([]string{
@@ -67,7 +67,7 @@ func run(t *testing.T, url string, args ...string) *process {
 	return p
 }
 
-// wait expects the host to end with everything delivered.
+// wait waits for the host to end and fails the test unless it delivered everything.
 func (p *process) wait(t *testing.T) {
 	t.Helper()
 	select {
@@ -80,7 +80,7 @@ func (p *process) wait(t *testing.T) {
 	}
 }
 
-// until polls for a fact.
+// until polls until a condition holds.
 func until(t *testing.T, what string, fact func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -113,7 +113,7 @@ func numberedLine(i int) string {
 		i%100, i%100, i>>16&255, i>>8&255, i&255, i)
 }
 
-// numbers reads the numbers of all documents of a target, with how often each is there.
+// numbers counts the documents of a target by line number.
 func numbers(t *testing.T, s *servers.Server, target string) map[string]int {
 	t.Helper()
 	s.Must(t, "POST", "/"+target+"/_refresh", "", nil)
@@ -158,11 +158,11 @@ func exactlyOnce(t *testing.T, s *servers.Server, target string, n int) {
 		}
 	}
 	if lost > 0 || twice > 0 || len(seen) != n {
-		t.Errorf("of %d lines %d are lost, %d are there more than once; %d different ones", n, lost, twice, len(seen))
+		t.Errorf("of %d lines %d are lost, %d are stored more than once; %d different ones", n, lost, twice, len(seen))
 	}
 }
 
-// golden reads the records that a case of the corpus is to give.
+// golden reads the expected records of a corpus case.
 func golden(dir string) ([]map[string]any, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "expected.ndjson"))
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// between puts a gateway in front of s. before runs ahead of a bulk request; pass
-// decides about its answer, when the server has acted on it: false cuts the
+// between puts a gateway in front of s. before runs before a bulk request is forwarded.
+// pass runs after the server has handled it: true forwards the response, false cuts the
 // connection.
 func between(t *testing.T, s *servers.Server, before func(), pass func(bulk int) bool) string {
 	t.Helper()
@@ -77,7 +77,7 @@ func TestReadOnlyBlock(t *testing.T) {
 		t.Errorf("%d documents, %d different", s.Count(t, stream, ""), len(seen))
 	}
 	if d := s.Count(t, dead, ""); d != 0 {
-		t.Errorf("%d dead letters: a block is for an operator to lift", d)
+		t.Errorf("%d dead letters: only an operator can remove a block", d)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 		"stopped": func(s *servers.Server) { _ = s.Stop() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // most of the time the host pauses
+			t.Parallel() // the host pauses most of the time
 			s := start(t)
 			const n = 40000
 			var once sync.Once
@@ -110,7 +110,7 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 			})
 			p := run(t, url, "--input", numbered(t, n), "--chunk", "5000", "--flush-threads", "2", "--output-prop", "bulk_max_docs=200")
 			select {
-			case <-some: // 200 requests of 20 ms each are to come
+			case <-some: // 200 requests of 20 ms each follow
 			case <-p.done:
 				t.Fatal("everything was delivered before the server went down")
 			case <-time.After(patience):
@@ -129,12 +129,12 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 	}
 }
 
-// TestStrictMapping has the server reject some documents for good, mends what is
-// wrong, and brings them back out of the dead letters under their own ids.
+// TestStrictMapping makes the server reject some documents permanently, corrects the
+// mapping, and replays them from the dead letters under their own ids.
 func TestStrictMapping(t *testing.T) {
 	s := start(t)
 	const n = 1000
-	// An operator's own template, above ours: a number where every tenth line has text.
+	// An operator's template of higher priority: a number where every tenth line has text.
 	s.Must(t, "PUT", "/_index_template/own", `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"mappings":{"dynamic":"strict","properties":{
 		"@timestamp":{"type":"date"},"message":{"type":"text"},
 		"ecs":{"type":"object","enabled":false},"event":{"type":"object","enabled":false},"observer":{"type":"object","enabled":false},
@@ -146,38 +146,38 @@ func TestStrictMapping(t *testing.T) {
 		if i%10 == 0 {
 			line += ` user="strict"` // user.name is not mapped
 			if i == 0 {
-				line += ` detectedpath="` + strings.Repeat("x", 50000) + `"` // more than a term can be
+				line += ` detectedpath="` + strings.Repeat("x", 50000) + `"` // longer than the longest term
 			}
 		}
 		fmt.Fprintln(&input, line)
 	}
 	file := write(t, input.String())
 	run(t, s.URL(), "--input", file).wait(t)
-	stored, letters := s.Count(t, stream, ""), s.Count(t, dead, "")
-	if stored != n-n/10 || letters != n/10 {
-		t.Fatalf("%d stored, %d dead letters", stored, letters)
+	stored, deadLetters := s.Count(t, stream, ""), s.Count(t, dead, "")
+	if stored != n-n/10 || deadLetters != n/10 {
+		t.Fatalf("%d stored, %d dead letters", stored, deadLetters)
 	}
-	if got := s.Count(t, dead, `{"term":{"dead_letter.target":"`+stream+`"}}`); got != letters {
+	if got := s.Count(t, dead, `{"term":{"dead_letter.target":"`+stream+`"}}`); got != deadLetters {
 		t.Errorf("%d dead letters name their target", got)
 	}
-	if got := s.Count(t, dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != letters {
+	if got := s.Count(t, dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != deadLetters {
 		t.Errorf("%d dead letters name the reason", got)
 	}
 
 	s.Must(t, "PUT", "/"+stream+"/_mapping", `{"dynamic":true}`, nil)
-	for range 2 { // the second time everything is there already
+	for range 2 { // the second time all documents exist already
 		if left := replay(t, s); left != 0 {
-			t.Errorf("%d dead letters do not come back", left)
+			t.Errorf("%d dead letters are not replayed", left)
 		}
 	}
 	exactlyOnce(t, s, stream, n)
-	if got := s.Count(t, stream, `{"term":{"user.name":"strict"}}`); got != letters {
-		t.Errorf("%d of %d documents are found by what they were rejected for", got, letters)
+	if got := s.Count(t, stream, `{"term":{"user.name":"strict"}}`); got != deadLetters {
+		t.Errorf("%d of %d documents are found by the value they were rejected for", got, deadLetters)
 	}
 }
 
-// replay creates every document of the dead letters in its target under its id and
-// returns how many are still refused.
+// replay creates every dead-lettered document in its target under its id and returns how
+// many are still rejected.
 func replay(t *testing.T, s *servers.Server) int {
 	t.Helper()
 	var page struct {
@@ -196,7 +196,7 @@ func replay(t *testing.T, s *servers.Server) int {
 	for _, h := range page.Hits.Hits {
 		l := h.Source.Letter
 		if l.Encoding != "json" || l.Document == "" || strings.Contains(l.Document, "\n") {
-			t.Fatalf("a dead letter that is no line of JSON: %+v", l)
+			t.Fatalf("a dead letter that is not a line of JSON: %+v", l)
 		}
 		fmt.Fprintf(&bulk, "{\"create\":{\"_index\":%q,\"_id\":%q}}\n%s\n", l.Target, l.ID, l.Document)
 	}

@@ -19,11 +19,11 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// kills is how often a host is killed.
+// kills is how many times a host is killed.
 const kills = 20
 
-// gate holds bulk requests while it is shut, and then lets each pass late, before
-// and after the server has it, so that kills fall into every phase of a request.
+// gate holds bulk requests while it is shut. Once open it delays each one, before and
+// after the server handles it, so that kills fall into every phase of a request.
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while the gate is open
@@ -31,7 +31,7 @@ type gate struct {
 
 func newGate() *gate {
 	g := &gate{open: make(chan struct{})}
-	g.let()
+	g.release()
 	return g
 }
 
@@ -41,7 +41,7 @@ func (g *gate) shut() {
 	g.open = make(chan struct{})
 }
 
-func (g *gate) let() {
+func (g *gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
@@ -64,14 +64,14 @@ func (g *gate) pass(int) bool {
 	return true
 }
 
-// TestStandInKilled kills the stand-in host with SIGKILL and brings the same chunks
-// again, as Fluent Bit does from its files.
+// TestStandInKilled kills the stand-in host with SIGKILL and sends the same chunks again,
+// as Fluent Bit does from its files.
 func TestStandInKilled(t *testing.T) {
 	s := start(t)
 	const n = 20000
 	g := newGate()
 	url, input := between(t, s, g.before, g.pass), numbered(t, n)
-	t.Cleanup(g.let) // or the gateway would wait for what it holds
+	t.Cleanup(g.release) // otherwise the gateway waits for the requests it holds
 	args := []string{"--input", input, "--time", received, "--output-prop", "bulk_max_docs=250", "--flush-threads", "2"}
 	delivered := false
 	for range kills {
@@ -92,20 +92,20 @@ func TestStandInKilled(t *testing.T) {
 }
 
 // TestFluentBitKilled kills Fluent Bit with SIGKILL while it delivers what it has
-// buffered in files, and looks at what has arrived in the end.
+// buffered in files, and then checks what is stored.
 func TestFluentBitKilled(t *testing.T) {
 	binary := rig.FluentBit(t)
 	s := start(t)
 	const batch = 1000
 	g := newGate()
 	url, storage := between(t, s, g.before, g.pass), t.TempDir()
-	t.Cleanup(g.let)
+	t.Cleanup(g.release)
 	midway := 0
 	for k := range kills {
 		g.shut()
 		f := startFluentBit(t, binary, url, storage, "")
 		f.send(t, k*batch, (k+1)*batch)
-		g.let()
+		g.release()
 		time.Sleep(rand.N(700 * time.Millisecond)) // anywhere in the delivery
 		f.kill()
 		if !f.idle() {
@@ -113,7 +113,7 @@ func TestFluentBitKilled(t *testing.T) {
 		}
 	}
 	if t.Logf("%d of %d kills left chunks behind", midway, kills); midway < kills/2 {
-		t.Error("the kills came too late to say anything")
+		t.Error("the kills came too late: most left no chunks")
 	}
 	last := startFluentBit(t, binary, url, storage, "")
 	until(t, "everything is delivered", func() bool { return s.Count(t, stream, "") >= kills*batch && last.idle() })
@@ -124,7 +124,7 @@ func TestFluentBitKilled(t *testing.T) {
 	}
 }
 
-// agent is a Fluent Bit in flight.
+// agent is a running Fluent Bit.
 type agent struct {
 	cmd        *exec.Cmd
 	log        *rig.Output
@@ -207,7 +207,7 @@ pipeline:
 func (a *agent) kill() {
 	a.stop.Do(func() {
 		a.cmd.Process.Signal(syscall.SIGKILL)
-		_ = a.cmd.Wait() // by a signal
+		_ = a.cmd.Wait() // killed by a signal
 	})
 }
 
@@ -232,7 +232,7 @@ func (a *agent) send(t *testing.T, from, to int) {
 	})
 }
 
-// records is what the input has taken so far.
+// records is the number of records that the input has accepted.
 func (a *agent) records() (int, bool) {
 	resp, err := http.Get("http://" + a.monitoring + "/api/v1/metrics")
 	if err != nil {
@@ -259,11 +259,11 @@ func (a *agent) records() (int, bool) {
 	return 0, false
 }
 
-// idle tells that no chunk is left in the files.
+// idle reports whether no chunk is left in the files.
 func (a *agent) idle() bool {
 	chunks, err := filepath.Glob(filepath.Join(a.storage, "*", "*.flb"))
 	return err == nil && len(chunks) == 0
 }
 
-// freeAddr is an address that was free a moment ago.
+// freeAddr returns an address that was free when it was checked.
 func freeAddr(t *testing.T) string { return fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)) }

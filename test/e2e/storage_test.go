@@ -12,10 +12,10 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// TestFluentBitOnAFullDisk has the disk with Fluent Bit's own buffers run full while the
-// server is down. Fluent Bit then drops what comes, and says so. What it took before is
-// stored, nothing is stored twice, and when the server is back and the disk has room, all
-// new lines are stored as before.
+// TestFluentBitOnAFullDisk fills the disk of Fluent Bit's buffers while the server is
+// down. Fluent Bit then drops new lines and logs it. Lines accepted before are stored,
+// nothing is stored twice, and once the server is back and the disk has room, all new
+// lines are stored.
 func TestFluentBitOnAFullDisk(t *testing.T) {
 	binary := rig.FluentBit(t)
 	storage := t.TempDir()
@@ -32,7 +32,7 @@ func TestFluentBitOnAFullDisk(t *testing.T) {
 	})
 	s := start(t)
 	if err := s.Stop(); err != nil {
-		t.Log(err) // how it ends is its own affair
+		t.Log(err) // its exit status does not matter here
 	}
 	a := startFluentBit(t, binary, s.URL(), storage, "")
 	const batch = 500
@@ -48,12 +48,12 @@ func TestFluentBitOnAFullDisk(t *testing.T) {
 	a.send(t, sent, sent+5000) // onto the full disk
 	onFull := sent + 5000
 	if n := strings.Count(a.log.String(), "chunk handed back"); n == 0 || n > 3 {
-		t.Errorf("the output tells %d times that the server is away", n)
+		t.Errorf("the output logs %d times that the server cannot be reached", n)
 	}
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// Chunks of which not one record could be written stay as empty files.
+	// A chunk of which no record could be written stays as an empty file.
 	until(t, "what is on the disk is delivered", func() bool { return s.Count(t, stream, "") > 0 && chunkBytes(storage) == 0 })
 	sent = onFull + 3000
 	a.send(t, onFull, sent)
@@ -61,7 +61,7 @@ func TestFluentBitOnAFullDisk(t *testing.T) {
 	checkFull(t, s, buffered, onFull, sent)
 }
 
-// chunkBytes is what is in the chunks of storage beyond their first page.
+// chunkBytes is the size of the chunks in storage without their first page.
 func chunkBytes(storage string) (n int64) {
 	chunks, _ := filepath.Glob(filepath.Join(storage, "*", "*.flb")) // the pattern is valid
 	for _, c := range chunks {
@@ -72,8 +72,8 @@ func chunkBytes(storage string) (n int64) {
 	return n
 }
 
-// checkFull checks what is stored: each line at most once, and all but those that came
-// when the disk was full.
+// checkFull checks that each line is stored at most once, and all except those that
+// arrived while the disk was full.
 func checkFull(t *testing.T, s *servers.Server, buffered, onFull, sent int) {
 	t.Helper()
 	seen := numbers(t, s, stream)
@@ -90,10 +90,10 @@ func checkFull(t *testing.T, s *servers.Server, buffered, onFull, sent int) {
 	}
 	t.Logf("%d lines sent; stored %d; dropped by Fluent Bit on its full disk %d; lost otherwise %d; more than once %d", sent, len(seen), dropped, lost, twice)
 	if twice > 0 || lost > 0 {
-		t.Error("lines are lost or doubled that should not be")
+		t.Error("lines are lost or stored twice")
 	}
 	if dropped == 0 {
-		t.Error("the disk was not full: this says nothing")
+		t.Error("the disk was not full: nothing is tested")
 	}
 	if d := s.Count(t, dead, ""); d != 0 {
 		t.Errorf("%d dead letters", d)
