@@ -1,11 +1,10 @@
-// Command redact makes log lines fit to be shown: `make redact < line`. Addresses,
-// hosts, users, serials and the like become made-up ones, the same one for the same
-// value in every line of one run. What a rule looks at stays: keys, types, ids,
-// levels and the wording.
+// Command redact replaces identities in log lines, so that they can be published:
+// `make redact < line`. Addresses, hosts, users, serials and the like become invented
+// ones; within one run a value always gets the same replacement. Everything that a rule
+// tests stays: keys, types, ids, levels and the wording.
 //
-// It knows identities by the key they stand under and by their form. A name that
-// stands only in free text may get through, so the result has to be read before it
-// is shared.
+// It recognises identities by their key and by their form. A name that occurs only in
+// free text may remain, so read the result before you share it.
 package main
 
 import (
@@ -47,7 +46,7 @@ func run(in io.Reader, out io.Writer) error {
 	}
 }
 
-// kind is what a value identifies; each is replaced in its own way.
+// kind is what a value identifies; each kind has its own replacement.
 type kind string
 
 const (
@@ -70,7 +69,7 @@ var keys = map[string]kind{
 	"uid": uid, "fctuid": uid, "sn": serial, "fctsn": serial, "emsserial": serial, "fctemssn": serial, "devid": serial, "device_id": serial, "fgtserial": serial,
 }
 
-// kept are values that identify nobody, and words that follow "user" without being one.
+// kept are values that identify nobody, and words after "user" that are not a user name.
 var kept = wordSet(`n/a none null (null) - default global root admin administrator administrators system local localhost unknown
 	event fortigate fortigate-ems account accounts authentication credentials group groups login logins lockout lockouts logon logout log logged logging off in out
 	locked unlocked lock disabled enabled created deleted removed added changed updated modified role roles session sessions password failed failure
@@ -87,7 +86,7 @@ func wordSet(text string) map[string]bool {
 	return set
 }
 
-// redactor remembers what became of a value.
+// redactor keeps the replacement of each value.
 type redactor struct {
 	made  map[string]string // by kind and value in lower case
 	count map[kind]int
@@ -98,7 +97,7 @@ func newRedactor() *redactor { return &redactor{made: map[string]string{}, count
 var (
 	keyStart    = regexp.MustCompile(`(?i)(?:^|[\s,{|"])([a-z][a-z0-9_]*)"?([=:])`)
 	nextKey     = regexp.MustCompile(`\s[A-Za-z_][\w.]*=`)
-	header3164  = regexp.MustCompile(`(?:^|[> ])[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ([A-Za-z][\w.-]*) `) // also behind a relay's header
+	header3164  = regexp.MustCompile(`(?:^|[> ])[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ([A-Za-z][\w.-]*) `) // also after a relay's header
 	headerISO   = regexp.MustCompile(`^(?:<\d+>)?\d{4}-\d\d-\d\dT\S+ ([A-Za-z][\w.-]*) `)
 	header5424  = regexp.MustCompile(`^(?:\d+ )?<\d+>1 \S+ ([A-Za-z][\w.-]*) `)
 	named       = regexp.MustCompile(`(?i)\b(?:user(?:name)?|administrator|admin|accounts?)\s+['"]?([A-Za-z][\w.-]*)`)
@@ -120,7 +119,7 @@ func (r *redactor) line(text string) string {
 	for v, k := range identities(text) {
 		found[v] = k
 	}
-	// Forms first: what they make is not touched again, as it holds no identity.
+	// Replace by form first: the replacements hold no identity, so the later steps keep them.
 	text = emailForm.ReplaceAllStringFunc(text, func(s string) string {
 		name, _, _ := strings.Cut(s, "@")
 		return r.value(user, name) + "@example.com"
@@ -133,7 +132,7 @@ func (r *redactor) line(text string) string {
 		k, v, _ := strings.Cut(s, "=")
 		return k + "=" + r.value(unit, v)
 	})
-	// Longest first, so that a name within a longer one does not cut it.
+	// Longest first, so that a name inside a longer one is not replaced on its own.
 	values := make([]string, 0, len(found))
 	for v := range found {
 		values = append(values, v)
@@ -157,7 +156,7 @@ func (r *redactor) line(text string) string {
 	})
 }
 
-// identities finds values by their key, by the syslog header, and behind words such as
+// identities finds values by their key, by the syslog header, and after words such as
 // "user".
 func identities(text string) map[string]kind {
 	found := map[string]kind{}
@@ -175,7 +174,7 @@ func identities(text string) map[string]kind {
 			}
 		}
 		if _, err := netip.ParseAddr(v); err == nil || strings.Contains(v, "@") || serialForm.MatchString(v) {
-			return // by its form
+			return // replaced by its form
 		}
 		found[v] = k
 	}
@@ -205,7 +204,7 @@ func identities(text string) map[string]kind {
 		add(user, strings.TrimRight(m[1], ".-"))
 	}
 	for _, m := range winUserForm.FindAllStringSubmatch(text, -1) {
-		// A path has more than one backslash or begins with a drive.
+		// A path has more than one backslash or starts with a drive letter.
 		if strings.Count(text, m[0]+`\`) == 0 && strings.Count(text, `\`+m[0]) == 0 && strings.Count(text, ":"+m[0]) == 0 {
 			add(user, m[0])
 		}
@@ -213,15 +212,15 @@ func identities(text string) map[string]kind {
 	return found
 }
 
-// module is the name of a part of FortiEMS, which decides the category. A host may
-// well be called ems-something.
+// module matches the name of a FortiEMS module, which decides the category. A host may
+// also be called ems-something.
 var module = regexp.MustCompile(`(?i)^ems$|^ems[-_](adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
 
-// made are values that this program makes.
+// made matches the replacements of this program.
 var made = regexp.MustCompile(`^(?:host|user|domain|unit)\d+$`)
 
-// valueAt returns the value that begins a text: quoted once or twice, or up to the next
-// key.
+// valueAt returns the value at the start of a text: quoted once or twice, or up to the
+// next key.
 func valueAt(text string) string {
 	rest := strings.TrimLeft(text, `"`)
 	switch quotes := len(text) - len(rest); {
@@ -237,11 +236,11 @@ func valueAt(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// replaceWord replaces old where it stands alone, in any case, and is no key.
+// replaceWord replaces old, in any case, where it is a whole word and not a key.
 func replaceWord(text, old, by string) string {
 	lower, want := strings.ToLower(text), strings.ToLower(old)
 	if len(lower) != len(text) {
-		lower, want = text, old // a letter of another length in lower case
+		lower, want = text, old // lower case changes the length of a letter
 	}
 	var b strings.Builder
 	at := 0
@@ -267,7 +266,7 @@ func wordByte(c byte) bool {
 	return c == '_' || c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
-// endings are last parts of host names; anything else with a dot may be a file or a
+// endings are the last labels of host names; other names with a dot may be a file or a
 // version.
 var endings = wordSet(`com net org local lan corp internal intern home arpa edu gov mil int info biz io de fr uk eu us ch at nl be es it pt pl se no dk
 	fi ie ca au nz jp kr cn in br mx ar za ru tr gr cz hu ro bg sk si hr lt lv ee lu ad test invalid cloud app dev example`)
@@ -277,7 +276,7 @@ func hostForm(s string) bool {
 	return endings[strings.ToLower(last)] && !strings.HasSuffix(s, "example.com") && strings.ContainsAny(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
-// address replaces an IP address and leaves what only looks like one.
+// address replaces an IP address and keeps text that only looks like one.
 func (r *redactor) address(s string) string {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.IsUnspecified() || a.IsLoopback() || len(s) < 5 {
@@ -286,7 +285,7 @@ func (r *redactor) address(s string) string {
 	return r.value(ip, a.String())
 }
 
-// value returns what becomes of a value.
+// value returns the replacement of a value.
 func (r *redactor) value(k kind, v string) string {
 	if kept[strings.ToLower(v)] {
 		return v
@@ -324,10 +323,10 @@ func (r *redactor) value(k kind, v string) string {
 	return r.made[name]
 }
 
-// documentation are the IPv4 networks that nobody has.
+// documentation are the IPv4 networks reserved for documentation.
 var documentation = []string{"192.0.2.", "198.51.100.", "203.0.113."}
 
-// fresh makes the n-th value of a kind in the form of v.
+// fresh returns the n-th replacement of a kind in the form of v.
 func fresh(k kind, v string, n int) string {
 	switch k {
 	case ip:
@@ -337,7 +336,7 @@ func fresh(k kind, v string, n int) string {
 		if n <= 254*len(documentation) {
 			return documentation[(n-1)/254] + fmt.Sprint((n-1)%254+1)
 		}
-		return fmt.Sprintf("198.18.%d.%d", n>>8&255, n&255) // for benchmarks: nobody's either
+		return fmt.Sprintf("198.18.%d.%d", n>>8&255, n&255) // reserved for benchmarks
 	case uid:
 		return fmt.Sprintf("%0*X", len(v), n)
 	case serial:

@@ -33,7 +33,7 @@ func TestNoIdentityIsLeft(t *testing.T) {
 		got := r.line(line)
 		for _, s := range secret {
 			if regexp.MustCompile(`(?i)(^|[^a-z0-9])` + regexp.QuoteMeta(s) + `($|[^a-z0-9])`).MatchString(got) {
-				t.Errorf("%q is left in\n%s", s, got)
+				t.Errorf("%q remains in\n%s", s, got)
 			}
 		}
 	}
@@ -69,10 +69,10 @@ func TestTheSameValueBecomesTheSame(t *testing.T) {
 		}
 	}
 	if lines[0] == lines[3] || pick(0, `deviceip=(\S+)`) == pick(2, `from ([\d.]+)`) {
-		t.Error("two addresses became one")
+		t.Error("two addresses got the same replacement")
 	}
 	if again := newRedactor().line(private[0]); again != lines[0] {
-		t.Errorf("another run makes\n%s\nof what was\n%s", again, lines[0])
+		t.Errorf("a second run gives\n%s\nthe first\n%s", again, lines[0])
 	}
 }
 
@@ -98,8 +98,8 @@ func TestWhatRulesReadStays(t *testing.T) {
 	}
 }
 
-// TestCorpusKeepsItsCategories is the purpose: a redacted line shows the same wording
-// and gets the same category, with the same keys.
+// TestCorpusKeepsItsCategories checks that a redacted line keeps its wording, category
+// and keys.
 func TestCorpusKeepsItsCategories(t *testing.T) {
 	files, err := filepath.Glob("../corpus/*/input.log")
 	if err != nil || len(files) < 30 {
@@ -109,7 +109,7 @@ func TestCorpusKeepsItsCategories(t *testing.T) {
 	for _, f := range files {
 		name := filepath.Base(filepath.Dir(f))
 		if strings.HasPrefix(name, "quirk-values") {
-			continue // hostile on purpose: names of keys as values
+			continue // hostile lines with names of keys as values
 		}
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -146,7 +146,7 @@ func TestRunKeepsLineEnds(t *testing.T) {
 	}
 }
 
-// FuzzLine: nothing panics, no line is added, and an address that stands alone is gone.
+// FuzzLine checks that nothing panics, no line is added, and a separate address is replaced.
 func FuzzLine(f *testing.F) {
 	for _, line := range private {
 		f.Add(line)
