@@ -145,8 +145,8 @@ func TestImagesAgreeWithTheProject(t *testing.T) {
 	}
 }
 
-// TestMountsExist checks that what a container gets is there, or is made by the
-// target stack-files.
+// TestMountsExist checks that everything mounted into a container exists, or is created
+// by the target stack-files.
 func TestMountsExist(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -199,13 +199,13 @@ func TestMountsExist(t *testing.T) {
 	}
 }
 
-// mounted reports whether path lies in a mount of s and, where that is a file or
-// folder of the project, is there.
+// mounted reports whether path lies in a mount of s and, if the mount is a file or folder
+// of the project, exists.
 func mounted(s types.ServiceConfig, path string) bool {
 	for _, v := range s.Volumes {
 		if rest, ok := strings.CutPrefix(path, v.Target); ok && (rest == "" || rest[0] == '/') {
 			if strings.Contains(v.Source, "build/out") {
-				return true // made later
+				return true // created later
 			}
 			_, err := os.Stat(v.Source + rest)
 			return err == nil
@@ -239,10 +239,10 @@ func TestNoSecretInTheOpen(t *testing.T) {
 	}
 	for _, s := range secrets {
 		if !used[s] {
-			t.Errorf("nobody uses %s", s)
+			t.Errorf("no service uses %s", s)
 		}
 	}
-	// Without .env nothing starts with an empty password.
+	// Without .env no service starts with an empty password.
 	text, err := os.ReadFile(composeFile)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestNoSecretInTheOpen(t *testing.T) {
 }
 
 // TestCollectorConfiguration compares the collector's file with the compose file and
-// with what conf/ ships.
+// with the configuration in conf/.
 func TestCollectorConfiguration(t *testing.T) {
 	var ours, shipped struct {
 		Service  map[string]any

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// runCount waits until a pass of the corpus is stored and prints the documents per
-// category.
+// runCount waits until one pass of the corpus is stored and prints the number of
+// documents per category.
 func runCount(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("count", flag.ContinueOnError)
 	file := fs.String("env", "test/.env", "file with the passwords")
@@ -61,7 +61,7 @@ func runCount(ctx context.Context, args []string) error {
 	return err
 }
 
-// lacking names the categories that have fewer documents than one pass holds.
+// lacking returns an error that names the categories with fewer documents than one pass.
 func lacking(want, got map[string]int) error {
 	var few []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -108,7 +108,7 @@ func storedCategories(ctx context.Context, c *client) (map[string]int, error) {
 	return counts, err
 }
 
-// corpusCategories counts the golden records of what is replayed.
+// corpusCategories counts the golden records of the replayed cases by category.
 func corpusCategories(dir string) (map[string]int, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*", "expected.ndjson"))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestDockerComposeReadsTheFile lets the real `docker compose config` read the file, as
-// the commands of the README do. It needs no engine.
+// TestDockerComposeReadsTheFile runs the real `docker compose config` on the file, as the
+// commands of the README do. It needs no Docker engine.
 func TestDockerComposeReadsTheFile(t *testing.T) {
 	if exec.Command("docker", "compose", "version").Run() != nil {
 		t.Skip("not run: docker compose config (docker with its compose plugin; no engine is needed)")
@@ -52,7 +52,7 @@ func TestDockerComposeReadsTheFile(t *testing.T) {
 			t.Errorf("%s: docker compose starts %q, its loader %q", profile, names, want)
 		}
 	}
-	// Without the passwords that make stack writes it says what to do.
+	// Without the passwords that make stack writes, the error says how to create them.
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -21,14 +21,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// secrets are the variables of .env that hold a password of their own.
+// secrets are the variables of .env that hold a password.
 var secrets = []string{
 	"ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "KIBANA_ENCRYPTION_KEY", "FORTIEMS_PASSWORD",
 	"OPENSEARCH_ADMIN_PASSWORD", "OPENSEARCH_DASHBOARDS_PASSWORD", "GRAFANA_PASSWORD",
 }
 
-// runEnv makes what is missing and keeps what is there: a second `make stack`
-// meets volumes that know the passwords of the first.
+// runEnv creates missing files and keeps existing ones: the volumes of an earlier
+// `make stack` hold its passwords.
 func runEnv(_ context.Context, args []string) error {
 	fs := flag.NewFlagSet("env", flag.ContinueOnError)
 	file := fs.String("file", "test/.env", "file with the passwords")
@@ -40,8 +40,8 @@ func runEnv(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	// Containers read these through mounts of single folders, whoever they run as;
-	// other users of this machine are kept out here.
+	// Containers of any user read these through mounts of single folders;
+	// the parent folder keeps other users of this machine out.
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func runEnv(_ context.Context, args []string) error {
 	return writeUsers(filepath.Join(*dir, "opensearch"), values)
 }
 
-// ensureEnv reads file and adds a random value for every secret it lacks.
+// ensureEnv reads file and adds a random value for every missing secret.
 func ensureEnv(file string) (map[string]string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil && !os.IsNotExist(err) {
@@ -96,7 +96,7 @@ func parseEnv(text string) map[string]string {
 }
 
 // password returns 192 random bits with the character classes that OpenSearch
-// wants. It needs no quoting in .env, YAML or a URL.
+// requires. It needs no quoting in .env, YAML or a URL.
 func password() (string, error) {
 	raw := make([]byte, 24)
 	if _, err := rand.Read(raw); err != nil {
@@ -105,14 +105,14 @@ func password() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(raw) + "-Aa1", nil
 }
 
-// The validity of the certificates, and when they are made anew.
+// The validity of the certificates, and how long before their end they are renewed.
 const (
 	certLife  = 365 * 24 * time.Hour
 	certRenew = 30 * 24 * time.Hour
 )
 
-// ensureCertificates makes an authority, one certificate for every service, and one
-// for administering OpenSearch, unless they are there and last a while.
+// ensureCertificates creates an authority, one certificate for every service, and one
+// for administering OpenSearch, unless they exist and do not expire soon.
 func ensureCertificates(dir string, now time.Time) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -157,8 +157,8 @@ func ensureCertificates(dir string, now time.Time) error {
 	return nil
 }
 
-// issue signs a certificate and writes it, with its key if that is to be kept. The
-// key of the authority is not: nobody can sign with it later.
+// issue signs a certificate and writes it, with its key if keep is set. The key of the
+// authority is not written, so it cannot sign anything later.
 func issue(dir, name string, c, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey, keep bool) error {
 	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
 	if err != nil {
@@ -178,8 +178,7 @@ func issue(dir, name string, c, parent *x509.Certificate, key, parentKey *ecdsa.
 	return os.WriteFile(filepath.Join(dir, name+".crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
 
-// writeUsers writes the users of OpenSearch in place of the ones it brings, whose
-// passwords are public.
+// writeUsers replaces the default users of OpenSearch, whose passwords are public.
 func writeUsers(dir string, values map[string]string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -193,7 +192,7 @@ func writeUsers(dir string, values map[string]string) error {
 	for _, u := range []struct{ name, secret, more string }{
 		{"admin", "OPENSEARCH_ADMIN_PASSWORD", "reserved: true\n  backend_roles: [admin]"},
 		{"kibanaserver", "OPENSEARCH_DASHBOARDS_PASSWORD", "reserved: true"},
-		// Index State Management lets only administrators install policies that work.
+		// Index State Management policies work only when an administrator installs them.
 		{"fortiems", "FORTIEMS_PASSWORD", "backend_roles: [admin]"},
 	} {
 		hash, err := bcrypt.GenerateFromPassword([]byte(values[u.secret]), 12)

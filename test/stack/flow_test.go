@@ -14,10 +14,10 @@ import (
 	"fluent-bit-fortiems/test/servers"
 )
 
-// TestFlowWithoutContainers runs what the stack runs, with real programs instead of
+// TestFlowWithoutContainers runs the flow of the stack with local programs instead of
 // containers: the collector's configuration in Fluent Bit, templates from setup, lines
-// from the sender over TLS, a real OpenSearch, and the count at its end. Accounts and
-// front ends are not in it.
+// from the sender over TLS, a real OpenSearch, and the final count. Accounts and
+// front ends are not covered.
 func TestFlowWithoutContainers(t *testing.T) {
 	bin := rig.FluentBit(t)
 	rig.Build(t)
@@ -65,10 +65,10 @@ func TestFlowWithoutContainers(t *testing.T) {
 	if n := s.Count(t, "logs-fortinet.fortiems-default", ""); n != len(lines) {
 		t.Errorf("%d documents of %d lines", n, len(lines))
 	}
-	// Dashboards show the last 24 hours: every document is of now.
+	// Dashboards show the last 24 hours, so every document must be recent.
 	old := fmt.Sprintf(`{"bool":{"must_not":{"range":{"@timestamp":{"gte":%d,"lte":%d}}}}}`, begin.Add(-5*time.Second).UnixMilli(), time.Now().Add(5*time.Second).UnixMilli())
 	if n := s.Count(t, "logs-fortinet.fortiems-default", old); n != 0 {
-		t.Errorf("%d documents are not of now", n)
+		t.Errorf("%d documents are not recent", n)
 	}
 	if err := runProbe(ctx, []string{fmt.Sprintf("http://127.0.0.1:%d/api/v1/health", health)}); err != nil {
 		t.Error(err)

@@ -21,7 +21,7 @@ type client struct {
 	http                *http.Client
 }
 
-// newClient trusts the authority in caFile, or the system's if that is empty.
+// newClient trusts the authority in caFile, or those of the system if it is empty.
 func newClient(url, user, password, caFile string) (*client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caFile != "" {
@@ -39,7 +39,7 @@ func newClient(url, user, password, caFile string) (*client, error) {
 		http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}, nil
 }
 
-// Perform sends a request whose URL is a path. It makes client an esapi.Transport.
+// Perform sends a request whose URL is a path. With it client is an esapi.Transport.
 func (c *client) Perform(req *http.Request) (*http.Response, error) {
 	full, err := http.NewRequestWithContext(req.Context(), req.Method, c.url+req.URL.RequestURI(), req.Body)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *client) Perform(req *http.Request) (*http.Response, error) {
 	return c.http.Do(full)
 }
 
-// call sends body as JSON, expects 2xx, and decodes the answer into into unless nil.
+// call sends body as JSON, expects 2xx, and decodes the response into into, unless that is nil.
 func (c *client) call(ctx context.Context, method, path string, body, into any) error {
 	var text []byte
 	if body != nil {
@@ -64,7 +64,7 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 	return c.send(ctx, method, path, "application/json", text, nil, into)
 }
 
-// send is call with any content.
+// send is like call for any content type.
 func (c *client) send(ctx context.Context, method, path, kind string, body []byte, header map[string]string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
@@ -94,7 +94,7 @@ func (c *client) send(ctx context.Context, method, path, kind string, body []byt
 	return json.Unmarshal(answer, into)
 }
 
-// eventually calls try until it succeeds or limit is over, and returns its last error.
+// eventually calls try until it succeeds or limit has passed, and returns its last error.
 func eventually(ctx context.Context, limit, pause time.Duration, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -121,7 +121,7 @@ func runProbe(ctx context.Context, args []string) error {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return fmt.Errorf("wants one URL, has %d", fs.NArg())
+		return fmt.Errorf("expected one URL, got %d", fs.NArg())
 	}
 	c, err := newClient("", *user, os.Getenv("PROBE_PASSWORD"), *ca)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command stack is what the compose stack of test/docker-compose.yml needs besides
-// images: it makes passwords and certificates, prepares the search server, imports
+// Command stack does what the compose stack of test/docker-compose.yml needs besides
+// images: it creates passwords and certificates, prepares the search server, imports
 // dashboards, sends the corpus, probes health, and counts what arrived.
 //
 // It is one static binary, so that it runs inside any image of the stack and, as
@@ -17,7 +17,7 @@ import (
 	"syscall"
 )
 
-// commands by name; each reads its own flags.
+// commands by name; each parses its own flags.
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"env":    runEnv,
 	"setup":  runSetup,

@@ -34,7 +34,7 @@ func runSend(ctx context.Context, args []string) error {
 		return err
 	}
 	if *rate <= 0 {
-		return fmt.Errorf("rate %v: wants more than 0", *rate)
+		return fmt.Errorf("rate %v: must be greater than 0", *rate)
 	}
 	lines, err := corpusLines(*dir)
 	if err != nil {
@@ -71,8 +71,8 @@ func runSend(ctx context.Context, args []string) error {
 	}
 }
 
-// replayed reports whether a case of the corpus is sent: what a FortiEMS and its
-// endpoints send, not the cases about options, odd clocks and other senders.
+// replayed reports whether a corpus case is sent: lines of FortiEMS and its endpoints,
+// but no cases about options, odd clocks or other senders.
 func replayed(name string) bool {
 	for _, p := range []string{"ems-", "fct-", "fgt-", "android", "unknown"} {
 		if strings.HasPrefix(name, p) {
@@ -139,11 +139,11 @@ func (s *sender) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The end of the context ends a write that the other side holds up.
+	// Cancelling the context ends a blocked write.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	// What the other side sends has to be read: closing a connection with unread bytes,
-	// such as the session tickets of TLS 1.3, resets it, and the last lines are lost.
+	// Read whatever the peer sends: closing a connection with unread bytes, such as the
+	// session tickets of TLS 1.3, resets it, and the last lines are lost.
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -168,7 +168,7 @@ func (s *sender) pass(ctx context.Context) error {
 		}
 	}
 	select {
-	case <-drained: // it has read everything, and closed
+	case <-drained: // the peer has read everything and closed
 	case <-ctx.Done():
 	case <-time.After(closeLimit):
 	}
@@ -178,7 +178,7 @@ func (s *sender) pass(ctx context.Context) error {
 // closeLimit is how long the collector may take to read the rest and close.
 const closeLimit = 10 * time.Second
 
-// stale is how long ago the last line may have been for the sender to be healthy.
+// stale is the maximum age of the last line while the sender is healthy.
 const stale = 30 * time.Second
 
 func (s *sender) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
@@ -187,7 +187,7 @@ func (s *sender) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// The clocks of a line. Local ones are in the zone of tz, else in UTC.
+// The timestamps in a line. Local ones are in the zone of tz, or in UTC without tz.
 var (
 	tzPair     = regexp.MustCompile(`\btz="?([+-]\d\d):?(\d\d)`)
 	local      = regexp.MustCompile(`\b(date|time|dtime)=("*)(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d)`)
@@ -196,7 +196,7 @@ var (
 	textHeader = regexp.MustCompile(`^(?:<\d+>)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)`)
 )
 
-// restamp returns line with every clock set to now.
+// restamp returns line with every timestamp set to now.
 func restamp(line string, now time.Time) string {
 	zone := time.UTC
 	if m := tzPair.FindStringSubmatch(line); m != nil {

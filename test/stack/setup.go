@@ -17,14 +17,14 @@ import (
 	"fluent-bit-fortiems/plugin/option"
 )
 
-// How long one-shot services wait for the server they prepare.
+// How long one-shot services wait for their server.
 const (
 	setupLimit = 3 * time.Minute
 	pollPause  = time.Second
 )
 
-// writerRole is all that the collector may do: prepare its own data streams and add
-// documents to them.
+// writerRole holds the only privileges of the collector: prepare its own data streams and
+// add documents to them.
 var writerRole = map[string]any{
 	"cluster": []string{"monitor", "manage_index_templates", "manage_ilm"},
 	"indices": []any{map[string]any{
@@ -33,7 +33,7 @@ var writerRole = map[string]any{
 	}},
 }
 
-// runSetup makes accounts on Elasticsearch (OpenSearch reads its from a file) and
+// runSetup creates accounts on Elasticsearch (OpenSearch reads them from a file) and
 // installs templates and policies, exactly as the output plugin does.
 func runSetup(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("setup", flag.ContinueOnError)
@@ -57,7 +57,7 @@ func runSetup(ctx context.Context, args []string) error {
 	return eventually(ctx, setupLimit, pollPause, func(ctx context.Context) error { return templates(ctx, c, *product) })
 }
 
-// accounts gives Kibana its password and the collector a user of its own.
+// accounts sets the password of Kibana and creates the user of the collector.
 func accounts(ctx context.Context, c *client) error {
 	env, err := need("KIBANA_SYSTEM_PASSWORD", "FORTIEMS_PASSWORD")
 	if err != nil {
@@ -88,8 +88,8 @@ func templates(ctx context.Context, c *client, product string) error {
 	return bootstrap.New(bootstrap.Options{Transport: c, Config: config, Log: log}).Ready(ctx)
 }
 
-// runImport puts dashboards into Kibana or OpenSearch Dashboards. Doing it again
-// replaces them.
+// runImport imports dashboards into Kibana or OpenSearch Dashboards and replaces existing
+// ones.
 func runImport(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("import", flag.ContinueOnError)
 	file := fs.String("file", "", "saved objects (NDJSON)")
@@ -127,8 +127,8 @@ func importObjects(ctx context.Context, c *client, name string, text []byte) err
 		SuccessCount int
 		Errors       []struct{ ID, Type string }
 	}
-	// Each product asks for a header of its own against forged requests. The tenant is
-	// OpenSearch's: without it the objects would be private to the user.
+	// Each product requires its own header against forged requests. The tenant header is for
+	// OpenSearch: without it the objects would be private to the user.
 	header := map[string]string{"kbn-xsrf": "true", "osd-xsrf": "true", "securitytenant": "global"}
 	err = c.send(ctx, http.MethodPost, "/api/saved_objects/_import?overwrite=true", form.FormDataContentType(), body.Bytes(), header, &got)
 	if err != nil {

@@ -52,7 +52,7 @@ func TestEnvIsMadeOnceAndKept(t *testing.T) {
 	values, seen := parseEnv(before[0]), map[string]bool{}
 	for _, s := range secrets {
 		if len(values[s]) < 32 || seen[values[s]] {
-			t.Errorf("%s is short or another's", s)
+			t.Errorf("%s is short or not unique", s)
 		}
 		seen[values[s]] = true
 	}
@@ -70,7 +70,7 @@ func TestEnvIsMadeOnceAndKept(t *testing.T) {
 	}
 }
 
-// TestCertificatesRenew makes them anew shortly before they end.
+// TestCertificatesRenew checks that certificates are renewed shortly before they expire.
 func TestCertificatesRenew(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	if err := ensureCertificates(dir, now); err != nil {
@@ -81,7 +81,7 @@ func TestCertificatesRenew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if second, _ := os.ReadFile(dir + "/node.crt"); string(first) == string(second) {
-		t.Error("kept although it ends soon")
+		t.Error("kept although it expires soon")
 	}
 	if _, err := os.Stat(dir + "/ca.key"); err == nil {
 		t.Error("the key of the authority is kept")
@@ -162,7 +162,7 @@ func TestSendOverTLS(t *testing.T) {
 		var lines []string
 		for s := bufio.NewScanner(conn); s.Scan(); {
 			if len(lines) == 0 {
-				// Slow to read: the sender is done long before, and must not cut it off.
+				// A slow reader: the sender finishes long before and must not close the connection early.
 				time.Sleep(300 * time.Millisecond)
 			}
 			lines = append(lines, s.Text())
@@ -190,7 +190,7 @@ func TestSendOverTLS(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the connection did not end")
 	}
-	// A collector with a certificate of somebody else gets nothing.
+	// A collector with a certificate of another authority receives nothing.
 	other := t.TempDir()
 	if err := ensureCertificates(other, time.Now()); err != nil {
 		t.Fatal(err)
@@ -340,7 +340,7 @@ func TestCountWaitsForEveryCategory(t *testing.T) {
 	}
 }
 
-// A sender without a listener says so at once.
+// Without a listener the sender fails at once.
 func TestSendWithoutCollector(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
