@@ -1,8 +1,8 @@
-// Package abi_test drives the built shared object from outside: what the file needs
-// and exports, and what it does when the stand-in host and real Fluent Bit load it.
+// Package abi_test tests the built shared object from outside: its dependencies and
+// exports, and its behaviour in the stand-in host and in real Fluent Bit.
 //
 // FLUENT_BIT names the Fluent Bit binaries to test with, separated by colons;
-// without it the one in PATH is used. Tests that find none are named as not run.
+// without it the one in PATH is used. Tests that find none are skipped as not run.
 package abi_test
 
 import (
@@ -37,10 +37,10 @@ func line(t *testing.T) string {
 	return first
 }
 
-// unmatched is a line of somebody else on the same port.
+// unmatched is a line of another sender on the same port.
 const unmatched = "<38>Oct  1 22:17:30 gate sshd[311]: Accepted publickey for root"
 
-// file writes text to a file that goes away with the test.
+// file writes text to a temporary file of the test.
 func file(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
@@ -58,14 +58,14 @@ type process struct {
 	code     int           // exit status, valid when done is closed; -1 after a signal
 }
 
-// start starts a program with input on its stdin (a pipe) and ends it with the test.
+// start starts a program with input on its stdin (a pipe) and kills it when the test ends.
 func start(t *testing.T, input, program string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
 	p.cmd.Stdin = strings.NewReader(input)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.log
 	p.cmd.Env = append(os.Environ(), "GODEBUG=cgocheck=1")
-	// What the program leaves running with our pipes must not hold the test.
+	// A process that the program leaves behind with our pipes must not block the test.
 	p.cmd.WaitDelay = 5 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (p *process) wait(t *testing.T) *process {
 	return p
 }
 
-// stop sends SIGTERM and waits for the end, which has to be a clean one.
+// stop sends SIGTERM and expects exit status 0.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -109,7 +109,7 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// until polls for a condition while p runs.
+// until polls until a condition holds, while p runs.
 func (p *process) until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -137,7 +137,7 @@ func (p *process) wantCode(t *testing.T, code int) *process {
 	return p
 }
 
-// wantLog checks that every part stands in the log.
+// wantLog checks that the log contains every part.
 func (p *process) wantLog(t *testing.T, parts ...string) *process {
 	t.Helper()
 	for _, part := range parts {
@@ -153,7 +153,7 @@ func (p *process) records(t *testing.T) (list []map[string]any) {
 	t.Helper()
 	for l := range strings.Lines(p.out.String()) {
 		if !strings.HasPrefix(l, "{") || !strings.HasSuffix(l, "}\n") {
-			continue // Fluent Bit also prints a banner, and the last line may be half there
+			continue // Fluent Bit also prints a banner, and the last line may be incomplete
 		}
 		var r map[string]any
 		if err := json.Unmarshal([]byte(l), &r); err != nil {
@@ -164,7 +164,7 @@ func (p *process) records(t *testing.T) (list []map[string]any) {
 	return list
 }
 
-// at follows keys into nested records; nil if there is nothing.
+// at returns the value at a path of keys in nested records; nil if there is none.
 func at(record map[string]any, keys ...string) any {
 	var v any = record
 	for _, k := range keys {
@@ -177,7 +177,7 @@ func at(record map[string]any, keys ...string) any {
 	return v
 }
 
-// sortedLines are the lines of stdout in an order that does not depend on threads.
+// sortedLines returns the lines of stdout sorted, because threads change their order.
 func (p *process) sortedLines() []string {
 	return slices.Sorted(strings.Lines(p.out.String()))
 }

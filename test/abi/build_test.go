@@ -14,7 +14,7 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// copySources copies the project without what was built.
+// copySources copies the project without build results.
 func copySources(t *testing.T) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "sources")
@@ -48,11 +48,11 @@ func TestBuildIsReproducible(t *testing.T) {
 	}
 }
 
-// Tests of several packages build at the same moment: one of them does the work.
+// Tests of several packages build at the same time: only one of them must do the work.
 func TestBuildsAtTheSameMoment(t *testing.T) {
 	rig.Build(t)
 	if _, err := exec.LookPath("flock"); err != nil {
-		t.Skip("not run: builds at the same moment need flock (package util-linux)")
+		t.Skip("not run: concurrent builds need flock (package util-linux)")
 	}
 	dir := copySources(t)
 	var wg sync.WaitGroup
@@ -78,7 +78,7 @@ func emulator(t *testing.T) (name string, args []string) {
 	t.Helper()
 	rig.Build(t)
 	if runtime.GOARCH == "arm64" {
-		t.Skip("not run: linux/arm64 under emulation; this is arm64, every other test runs on it")
+		t.Skip("not run: linux/arm64 under emulation; this machine is arm64, so every other test covers it")
 	}
 	if _, err := exec.LookPath("aarch64-linux-gnu-gcc"); err != nil {
 		t.Skip("not run: linux/arm64 needs aarch64-linux-gnu-gcc (packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross)")
@@ -112,12 +112,12 @@ func TestARM64ObjectGivesTheSameRecords(t *testing.T) {
 	arm := start(t, "", qemu, append(append(args, filepath.Join(dir, "fortiems-host"), "--filter", armObject), run...)...).wait(t).wantCode(t, 0)
 	native := withHost(t, "", run...).wantCode(t, 0)
 	if got, want := strings.Join(arm.sortedLines(), ""), strings.Join(native.sortedLines(), ""); got != want || want == "" {
-		t.Errorf("%d lines differ from the %d of this machine", strings.Count(got, "\n"), strings.Count(want, "\n"))
+		t.Errorf("the %d lines differ from the %d lines on this machine", strings.Count(got, "\n"), strings.Count(want, "\n"))
 	}
 }
 
-// The packages without cgo pass their tests on arm64 as well, but the one that measures
-// time, which says nothing under emulation.
+// The packages without cgo pass their tests on arm64, except the one that measures time,
+// which is meaningless under emulation.
 func TestARM64Packages(t *testing.T) {
 	qemu, args := emulator(t)
 	cmd := exec.Command("go", "test", "-count", "1", "-skip", "TestCostIsLinear", "-exec", strings.Join(append([]string{qemu}, args...), " "),

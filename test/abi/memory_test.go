@@ -12,7 +12,7 @@ import (
 )
 
 // sanitizedHost builds the stand-in host with address and undefined-behaviour checks.
-// The object's malloc and free are then those of the checks.
+// The object then uses the malloc and free of the sanitizer.
 func sanitizedHost(t *testing.T) string {
 	t.Helper()
 	rig.Build(t)
@@ -22,15 +22,15 @@ func sanitizedHost(t *testing.T) string {
 	return host + "-asan"
 }
 
-// slow skips a test that builds the whole standard library anew, if not asked for.
+// slow skips a test that rebuilds the whole standard library, unless it was requested.
 func slow(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FORTIEMS_VARIANTS") == "" {
-		t.Skip("not run: it builds the whole standard library anew, which takes minutes; make test-memory runs it")
+		t.Skip("not run: it rebuilds the whole standard library, which takes minutes; make test-memory runs it")
 	}
 }
 
-// variant builds the object in another way.
+// variant builds the object with other build options.
 func variant(t *testing.T, vars ...string) string {
 	t.Helper()
 	rig.Build(t)
@@ -41,8 +41,8 @@ func variant(t *testing.T, vars ...string) string {
 	return filepath.Join(dir, "flb-filter_fortiems.so")
 }
 
-// leakOption asks for leak checks where they work; they need ptrace, which some
-// sandboxes deny.
+// leakOption enables leak checks where they work; they need ptrace, which some sandboxes
+// deny.
 func leakOption(t *testing.T, host string) string {
 	t.Helper()
 	if p := start(t, "", "env", "ASAN_OPTIONS=detect_leaks=1", host, "--help").wait(t); p.code == 0 {
@@ -69,8 +69,8 @@ func corpusFile(t *testing.T) string {
 	return file(t, all.String())
 }
 
-// exercise runs the object in a host with whatever can go wrong with memory. Every
-// run has to end well and without a report.
+// exercise runs the object in a host in all the ways that could cause memory errors.
+// Every run must succeed without a sanitizer report.
 func exercise(t *testing.T, env, host, object string) {
 	run := func(t *testing.T, args ...string) *process {
 		t.Helper()
@@ -135,7 +135,7 @@ func TestMemory(t *testing.T) {
 	exercise(t, leakOption(t, host), host, object)
 }
 
-// The door to C, instrumented as the host is.
+// The C boundary, instrumented like the host.
 func TestMemoryOfTheDoor(t *testing.T) {
 	const checks = "-fsanitize=address,undefined"
 	object := variant(t, "CGO_CFLAGS=-g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all "+checks, "CGO_LDFLAGS="+checks)
@@ -143,7 +143,7 @@ func TestMemoryOfTheDoor(t *testing.T) {
 	exercise(t, leakOption(t, host), host, object)
 }
 
-// The Go code as well: what it reads and writes of the host's memory.
+// The Go code too: its reads and writes of the host's memory.
 func TestMemoryOfInstrumentedGo(t *testing.T) {
 	slow(t)
 	object := variant(t, "GOFLAGS=-asan")

@@ -15,7 +15,7 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// freeAddress returns an address of this machine that nobody listens on.
+// freeAddress returns an unused address of this machine.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -26,8 +26,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// scrape returns the metrics at addr by series as it is written; nil if nobody
-// answers there.
+// scrape returns the metrics at addr by series as printed; nil if there is no server.
 func scrape(t *testing.T, addr string) map[string]float64 {
 	t.Helper()
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -56,7 +55,7 @@ func scrape(t *testing.T, addr string) map[string]float64 {
 	return series
 }
 
-// listening returns the address that the host says it receives syslog on.
+// listening returns the syslog address that the host logs.
 func (p *process) listening(t *testing.T) string {
 	t.Helper()
 	var addr string
@@ -148,7 +147,7 @@ func TestFiltersShareAnAddress(t *testing.T) {
 	p.stop(t)
 }
 
-// A reload ends all instances and starts new ones, which want the same port.
+// A reload ends all instances and starts new ones, which need the same port.
 func TestMetricsSurviveReloads(t *testing.T) {
 	rig.Build(t)
 	const reloads, more = 20, 5
@@ -161,7 +160,7 @@ func TestMetricsSurviveReloads(t *testing.T) {
 		send(t, to, line(t))
 		p.until(t, fmt.Sprintf("record %d", i+1), func() bool { return len(p.records(t)) > i })
 	}
-	// Four instances of one name are one series, and it began anew.
+	// Four instances of one name share one series, which restarts at zero.
 	after := p.untilScraped(t, addr, map[string]float64{`fortiems_filter_matched_records_total{name="ems"}`: more})
 	for _, name := range []string{"go_goroutines", "process_open_fds"} {
 		if after[name] > before[name]+3 {
@@ -185,7 +184,7 @@ func TestPortInUseStopsTheStart(t *testing.T) {
 		wantLog(t, fmt.Sprintf("[error] [filter:fortiems:fortiems.0] metrics_listen: cannot listen on %q: bind: address already in use", addr))
 }
 
-// A client that never finishes its request must not hold the end of the host.
+// A client that never finishes its request must not delay the end of the host.
 func TestSlowScrapeDoesNotHoldTheEnd(t *testing.T) {
 	rig.Build(t)
 	addr := freeAddress(t)
@@ -202,12 +201,12 @@ func TestSlowScrapeDoesNotHoldTheEnd(t *testing.T) {
 	begin := time.Now()
 	p.stop(t)
 	if took := time.Since(begin); took > 10*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("ending took %v", took)
 	}
 }
 
-// Filter and output of one process share a server; the output's counters are what
-// the server of the documents saw.
+// Filter and output of one process share a metrics server; the output's counters equal
+// what the Elasticsearch server received.
 func TestFilterAndOutputShareAnAddress(t *testing.T) {
 	rig.Build(t)
 	server, addr := es(t), freeAddress(t)

@@ -16,7 +16,7 @@ import (
 // need: that of Debian 12, RHEL 9 and the images of Fluent Bit since 3.0.7.
 var glibcCeiling = []int{2, 34}
 
-// exported is all that a host looks up in the object by name.
+// exported are the symbols that a host looks up in the object.
 var exported = []string{
 	"FLBPluginExitCtx", "FLBPluginFlushCtx", "FLBPluginInit", "FLBPluginRegister", "FLBPluginUnregister",
 	"filter_fortiems_plugin",
@@ -101,7 +101,7 @@ func wantExports(t *testing.T, f *elf.File) {
 	}
 }
 
-// A Go runtime cannot be unloaded; the host's dlclose at a reload must keep it.
+// A Go runtime cannot be unloaded; the host's dlclose at a reload must leave it loaded.
 func TestObjectStaysLoaded(t *testing.T) {
 	flags, err := openObject(t).DynValue(elf.DT_FLAGS_1)
 	if err != nil || len(flags) != 1 || elf.DynFlag1(flags[0])&elf.DF_1_NODELETE == 0 {

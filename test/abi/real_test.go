@@ -27,11 +27,11 @@ import (
 // reloads is how often the reload test reloads; FORTIEMS_RELOADS changes it.
 const reloads = 20
 
-// fluentBit is a real Fluent Bit.
+// fluentBit is a real Fluent Bit binary.
 type fluentBit struct{ path, version string }
 
-// eachFluentBit runs a test with every real Fluent Bit there is, in parallel to
-// the other tests that do.
+// eachFluentBit runs a test with every available Fluent Bit, in parallel with the other
+// tests that use it.
 func eachFluentBit(t *testing.T, test func(t *testing.T, fb fluentBit)) {
 	rig.Build(t)
 	t.Parallel()
@@ -59,8 +59,8 @@ func (fb fluentBit) start(t *testing.T, config string, args ...string) *process 
 	return start(t, "", fb.path, append([]string{"-e", object, "-c", name}, args...)...)
 }
 
-// service and stdout are the parts that most configurations here have. The grace is
-// short because nothing is to be waited for.
+// service and stdout are the parts that most configurations here have. The grace
+// period is short because nothing is pending.
 const (
 	service = "service: {flush: 0.2, grace: 2, log_level: info}\n"
 	stdout  = "  outputs: [{name: stdout, match: '*', format: json_lines, json_date_key: '@timestamp', json_date_format: iso8601}]\n"
@@ -71,13 +71,13 @@ func tail(tag, file string) string {
 	return fmt.Sprintf("{name: tail, tag: %s, path: %q, key: message, read_from_head: on, exit_on_eof: on, buffer_max_size: 1m}", tag, file)
 }
 
-// pipeline is a configuration that prints what the filters make of a file.
+// pipeline is a configuration that prints the records that the filters make from a file.
 func pipeline(file string, filters ...string) string {
 	return service + "pipeline:\n  inputs: [" + tail("a", file) + "]\n  filters: [" + strings.Join(filters, ", ") + "]\n" + stdout
 }
 
-// optionSets are the option sets of the corpus: all of it with the defaults, and each
-// case that has options of its own.
+// optionSets are the option sets of the corpus: the defaults for all of it, and the
+// options of each case that has an options.yaml.
 func optionSets(t *testing.T) map[string][]string {
 	t.Helper()
 	inputs, err := filepath.Glob("../corpus/*/input.log")
@@ -93,7 +93,7 @@ func optionSets(t *testing.T) map[string][]string {
 	return sets
 }
 
-// caseOptions are the options of a corpus case, files with their full path.
+// caseOptions returns the options of a corpus case, with full paths of files.
 func caseOptions(t *testing.T, name string) map[string]string {
 	t.Helper()
 	set := map[string]string{}
@@ -122,8 +122,8 @@ func caseOptions(t *testing.T, name string) map[string]string {
 	return set
 }
 
-// The golden files hold what the filter makes of the corpus; this is that a real
-// Fluent Bit and the stand-in host, which most tests use, agree on it.
+// The golden files hold the records of the corpus. This test checks that real Fluent Bit
+// and the stand-in host, which most tests use, produce the same ones.
 func TestRealRecordsAreThoseOfTheStandIn(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		for name, inputs := range optionSets(t) {
@@ -135,7 +135,7 @@ func TestRealRecordsAreThoseOfTheStandIn(t *testing.T) {
 						t.Fatal(err)
 					}
 					for l := range strings.Lines(string(text)) {
-						// The tail input takes CR LF for the end of a line.
+						// The tail input treats CR LF as a line end.
 						lines = append(append(lines, strings.TrimRight(l, "\r\n")...), '\n')
 					}
 				}
@@ -146,16 +146,16 @@ func TestRealRecordsAreThoseOfTheStandIn(t *testing.T) {
 					props = append(props, "--filter-prop", key+"="+value)
 				}
 				real := fb.start(t, pipeline(in, filter+"}")).wait(t).wantCode(t, 0)
-				stand := withHost(t, "", append(props, "--key", "message", "--input", in)...).wantCode(t, 0)
-				sameRecords(t, real.records(t), stand.records(t))
+				standIn := withHost(t, "", append(props, "--key", "message", "--input", in)...).wantCode(t, 0)
+				sameRecords(t, real.records(t), standIn.records(t))
 			})
 		}
 	})
 }
 
-// The same over the syslog input with the parser and sizes that we ship, which is how
-// lines come in. Left out are lines that Fluent Bit itself splits or repeats: NUL inside
-// and empty ones.
+// The same through the syslog input with the parser and sizes that we ship, as in
+// production. Lines that Fluent Bit itself splits or repeats are left out: lines with
+// NUL, and empty ones.
 func TestRealRecordsOverSyslog(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		text, err := os.ReadFile(corpusFile(t))
@@ -186,12 +186,12 @@ func TestRealRecordsOverSyslog(t *testing.T) {
 		}
 		p.until(t, "every record", func() bool { return len(p.records(t)) >= n })
 		p.stop(t)
-		stand := withHost(t, "", "--key", "message", "--input", file(t, lines.String())).wantCode(t, 0)
-		sameRecords(t, p.records(t), stand.records(t))
+		standIn := withHost(t, "", "--key", "message", "--input", file(t, lines.String())).wantCode(t, 0)
+		sameRecords(t, p.records(t), standIn.records(t))
 	})
 }
 
-// sameRecords compares records but for the time at which they were received.
+// sameRecords compares records without their time of receipt.
 func sameRecords(t *testing.T, got, want []map[string]any) {
 	t.Helper()
 	if len(got) != len(want) || len(want) == 0 {
@@ -214,9 +214,9 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-// withoutReceipt removes the time of receipt: event.created, and the record's own
-// time when it is the same or, in a record without event.created, no other is known.
-// What stays of the record's time is cut to the microseconds that Fluent Bit prints.
+// withoutReceipt removes the time of receipt: event.created, and the record's timestamp
+// if it is the same or if the record has no event.created. A remaining timestamp is cut
+// to the microseconds that Fluent Bit prints.
 func withoutReceipt(t *testing.T, r map[string]any) {
 	t.Helper()
 	const micros = "2006-01-02T15:04:05.000000"
@@ -243,8 +243,8 @@ func withoutReceipt(t *testing.T, r map[string]any) {
 	}
 }
 
-// Without a larger coro_stack_size, old versions give a coroutine 24 KiB. The filter
-// must not need more, even while the garbage collector works all the time.
+// With the default coro_stack_size, old versions give a coroutine 24 KiB. The filter must
+// not need more, even while the garbage collector runs all the time.
 func TestRealDefaultStackUnderGC(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		config := file(t, pipeline(file(t, strings.Repeat(line(t)+"\n", 5000)), "{name: fortiems, match: '*'}"))
@@ -261,7 +261,7 @@ func TestRealDefaultStackUnderGC(t *testing.T) {
 func TestRealListsOptions(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		p := start(t, "", fb.path, "-e", object, "-F", "fortiems", "-h").wait(t).wantCode(t, 0)
-		help := strings.Join(strings.Fields(p.out.String()), " ") // the host breaks texts into lines
+		help := strings.Join(strings.Fields(p.out.String()), " ") // the host wraps texts
 		for _, o := range option.Filter() {
 			if !strings.Contains(help, o.Key+" "+o.Text) || o.Default != "" && !strings.Contains(help, "default: "+o.Default) {
 				t.Errorf("%s or its default is missing in:\n%s", o.Key, p.out.String())
@@ -299,7 +299,7 @@ func TestRealRefusesBadOptions(t *testing.T) {
 	})
 }
 
-// poll waits for a condition.
+// poll polls until a condition holds.
 func poll(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -360,8 +360,8 @@ type api struct {
 	p   *process
 }
 
-// reloadable starts a Fluent Bit that can be reloaded, and returns the path of its
-// configuration too.
+// reloadable starts a Fluent Bit with hot reload and returns it with the path of its
+// configuration.
 func (fb fluentBit) reloadable(t *testing.T, pipeline string) (a api, config string) {
 	t.Helper()
 	port := rig.FreePort(t)
@@ -385,10 +385,10 @@ func parsers(t *testing.T) string {
 	return path
 }
 
-// client has no connections from before a reload.
+// client keeps no connections, so none is from before a reload.
 var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// count is how often Fluent Bit has reloaded; -1 while it does not answer.
+// count returns the number of reloads; -1 while Fluent Bit does not answer.
 func (a api) count() int {
 	resp, err := client.Get(a.url)
 	if err != nil {
@@ -404,8 +404,8 @@ func (a api) count() int {
 	return *answer.Count
 }
 
-// ask asks for a reload and reports whether Fluent Bit heard it.
-func (a api) ask() bool {
+// requestReload requests a reload and reports whether Fluent Bit accepted the request.
+func (a api) requestReload() bool {
 	resp, err := client.Post(a.url, "application/json", strings.NewReader("{}"))
 	if err != nil {
 		return false
@@ -421,12 +421,12 @@ type traffic struct {
 	wg   sync.WaitGroup
 }
 
-// numbered is a FortiEMS line of a sender and with a number of its own.
+// numbered returns a FortiEMS line with the sender and the number in it.
 func numbered(sender string, n int) string {
 	return fmt.Sprintf("emsserial=FCTEMS0000000001 type=event sender=%s seq=%d msg=\"offline\"\n", sender, n)
 }
 
-// every calls send in a thread of its own until the end or until it refuses.
+// every calls send in a goroutine until the traffic is stopped or send fails.
 func (tr *traffic) every(d time.Duration, send func(n int)) {
 	tr.wg.Go(func() {
 		tick := time.NewTicker(d)
@@ -447,7 +447,7 @@ func (tr *traffic) end() {
 	tr.wg.Wait()
 }
 
-// bySender collects the numbers that came out, by sender and in order of arrival.
+// bySender collects the numbers in the output, by sender and in order of arrival.
 func bySender(t *testing.T, p *process) map[string][]int {
 	t.Helper()
 	got := map[string][]int{}
@@ -463,8 +463,8 @@ func bySender(t *testing.T, p *process) map[string][]int {
 	return got
 }
 
-// tcpSender sends lines over syslog and dials anew when the listener is gone. Each
-// connection is a sender of its own.
+// tcpSender sends lines over syslog and reconnects when the listener is gone. Each
+// connection counts as a separate sender.
 type tcpSender struct {
 	silent      atomic.Bool
 	total       atomic.Int64 // lines written
@@ -497,12 +497,12 @@ func (s *tcpSender) send(int) {
 	s.total.Add(1)
 }
 
-// A file whose position Fluent Bit keeps loses nothing over reloads. Syslog over TCP
-// has no receipts: what was written to a connection that the reload closes may be
-// lost in the kernel, so there the promise is that nothing is lost before it. And
-// Fluent Bit (5.1.1, with or without our filter) does not pause its syslog input for a
-// reload but waits for a moment without pending chunks: while lines keep coming, it
-// waits for ever. So the TCP sender is silent from the request until the reload is done.
+// A tailed file whose position Fluent Bit stores loses nothing over reloads. Syslog over
+// TCP has no acknowledgements: lines written to a connection that the reload closes may be
+// lost in the kernel, so only earlier lines must all arrive. Fluent Bit (5.1.1, with or
+// without our filter) does not pause its syslog input for a reload but waits until no
+// chunk is pending: while lines keep arriving, it waits for ever. So the TCP sender is
+// silent from the request until the reload is done.
 func TestRealReloadsUnderTraffic(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		want := reloads
@@ -539,7 +539,7 @@ func TestRealReloadsUnderTraffic(t *testing.T) {
 			before := tcp.total.Load()
 			a.p.until(t, fmt.Sprint("traffic before reload ", n), func() bool { return tcp.total.Load() > before+20 })
 			tcp.silent.Store(true)
-			a.p.until(t, fmt.Sprint("an ear for reload ", n), a.ask)
+			a.p.until(t, fmt.Sprint("an ear for reload ", n), a.requestReload)
 			a.p.until(t, fmt.Sprint("reload ", n), func() bool { return a.count() == n })
 			tcp.silent.Store(false)
 		}
@@ -570,7 +570,7 @@ func TestRealReloadsUnderTraffic(t *testing.T) {
 	})
 }
 
-// wantNumbers checks that the numbers 0 to n-1 are all there.
+// wantNumbers checks that all numbers from 0 to n-1 are present.
 func wantNumbers(t *testing.T, sender string, got []int, n int) {
 	t.Helper()
 	have := map[int]bool{}
@@ -588,8 +588,8 @@ func wantNumbers(t *testing.T, sender string, got []int, n int) {
 	}
 }
 
-// Fluent Bit checks names before it stops the old pipeline and values, which plugins
-// check, after it. It has ended itself cleanly then; a service manager starts it anew.
+// Fluent Bit checks option names before it stops the old pipeline. Plugins check values
+// after that; on an error Fluent Bit ends cleanly, and a service manager restarts it.
 func TestRealReloadWithBrokenOption(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		for name, c := range map[string]struct {
@@ -610,7 +610,7 @@ func TestRealReloadWithBrokenOption(t *testing.T) {
 				if err := os.WriteFile(config, []byte(strings.Replace(string(text), "{name: fortiems,", "{name: fortiems, "+c.option+",", 1)), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				a.ask()
+				a.requestReload()
 				a.p.until(t, "the reason", func() bool { return strings.Contains(a.p.log.String(), c.log) })
 				if !c.survives {
 					if a.p.wait(t); a.p.code <= 0 {
@@ -633,14 +633,14 @@ func TestRealReloadWithBrokenOption(t *testing.T) {
 	})
 }
 
-// sink is an HTTP server that takes JSON lines; while it is held, it is slow and takes
-// nothing.
+// sink is an HTTP server that accepts JSON lines. While it is held, it is slow and rejects
+// requests.
 type sink struct {
 	url  string
 	mu   sync.Mutex
 	seen map[string]int // by number
-	held chan struct{}  // closed when records are taken
-	slow time.Duration  // how long it takes to answer that it takes none
+	held chan struct{}  // closed when requests are accepted
+	slow time.Duration  // delay before it rejects a request
 	came chan struct{}  // has a value once a request is waiting
 }
 
@@ -689,7 +689,7 @@ func (s *sink) count() int {
 	return len(s.seen)
 }
 
-// What was read and is not delivered at SIGTERM waits in the storage for the next start.
+// Records that are read but not delivered at SIGTERM stay in storage until the next start.
 func TestRealSIGTERMWithDataInFlight(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		const n = 3000
@@ -734,7 +734,7 @@ func TestRealTwoFiltersWithDifferentOptions(t *testing.T) {
 		config := service + "pipeline:\n  inputs: [" + tail("a", in) + ", " + tail("b", in) + "]\n  filters:\n" +
 			"    - {name: fortiems, match: a, schema: flat, unmatched: drop}\n" +
 			"    - {name: fortiems, match: b, preserve_original: on, unmatched: mark}\n" + stdout
-		config = strings.ReplaceAll(config, "exit_on_eof: on, ", "") // the first input to end would end all
+		config = strings.ReplaceAll(config, "exit_on_eof: on, ", "") // otherwise the first input to end stops Fluent Bit
 		p := fb.start(t, config)
 		p.until(t, "three records", func() bool { return len(p.records(t)) >= 3 })
 		p.stop(t)
@@ -759,7 +759,7 @@ func TestRealTwoFiltersWithDifferentOptions(t *testing.T) {
 	})
 }
 
-// The second filter of a chain finds no raw line and leaves the records alone.
+// The second filter of a chain finds no raw line and does not change the records.
 func TestRealFilterTwiceIsFilterOnce(t *testing.T) {
 	eachFluentBit(t, func(t *testing.T, fb fluentBit) {
 		in := file(t, line(t)+"\n")

@@ -38,7 +38,7 @@ func eachABI(t *testing.T, test func(t *testing.T, abi string)) {
 func TestHostListsOptions(t *testing.T) {
 	eachABI(t, func(t *testing.T, abi string) {
 		p := withHost(t, "", "--abi", abi, "--filter-help").wantCode(t, 0)
-		// The host breaks texts into lines.
+		// The host wraps texts.
 		help := strings.Join(strings.Fields(p.out.String()), " ")
 		for _, o := range option.Filter() {
 			if !strings.Contains(help, o.Key+" "+o.Text) || o.Default != "" && !strings.Contains(help, "default: "+o.Default) {
@@ -48,7 +48,7 @@ func TestHostListsOptions(t *testing.T) {
 	})
 }
 
-// badValues has one refused value per option that has any, and what the refusal says.
+// badValues has an invalid value for each option that can have one, and the error text.
 var badValues = map[string][2]string{
 	"key_name":          {"log,,message", `key_name: "log,,message" is not valid (an entry is empty); valid: record keys`},
 	"schema":            {"nested", `schema: "nested" is not valid; valid: ecs, flat`},
@@ -136,7 +136,7 @@ func TestHostReloads(t *testing.T) {
 	})
 }
 
-// chunkOf returns the chunk that the host makes of lines, as it comes in.
+// chunkOf returns the chunk that the host makes from lines, before filtering.
 func chunkOf(t *testing.T, lines string) []byte {
 	t.Helper()
 	dump := filepath.Join(t.TempDir(), "chunk")
@@ -154,8 +154,8 @@ func TestCorruptChunkPassesByteForByte(t *testing.T) {
 	for name, chunk := range map[string][]byte{
 		"never used type byte":  {0xc1, 1, 2},
 		"cut event":             good[:len(good)-3],
-		"cut behind a good one": slices.Concat(good, good[:len(good)/2]),
-		"garbage behind":        slices.Concat(good, []byte{0xc1}),
+		"cut after a good one":  slices.Concat(good, good[:len(good)/2]),
+		"garbage after":         slices.Concat(good, []byte{0xc1}),
 		"length beyond the end": {0x92, 0xdd, 0xff, 0xff, 0xff, 0xff},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestHostUnmatchedLines(t *testing.T) {
 	}
 }
 
-// Dropping is no licence to lose what is not an unmatched line.
+// unmatched=drop must drop only unmatched lines.
 func TestDropKeepsTheRest(t *testing.T) {
 	p := withHost(t, unmatched+"\n"+line(t)+"\n", "--input", "-", "--filter-prop", "unmatched=drop").wantCode(t, 0)
 	if records := p.records(t); len(records) != 1 || at(records[0], "event", "module") != "fortinet" {
@@ -218,7 +218,7 @@ func TestDropKeepsTheRest(t *testing.T) {
 	}
 }
 
-// Event times ahead of the receipt are most often a wrong zone; one line says so.
+// Event times after the receipt usually mean a wrong time zone; one warning is logged.
 func TestHostWarnsOfTimesAhead(t *testing.T) {
 	p := withHost(t, strings.Repeat(line(t)+"\n", 5), "--input", "-", "--chunk", "1", "--time", "1000000000").wantCode(t, 0)
 	if n := strings.Count(p.log.String(), "more than 10 minutes ahead"); n != 1 {
@@ -227,7 +227,7 @@ func TestHostWarnsOfTimesAhead(t *testing.T) {
 	p.wantLog(t, "5 ahead of time")
 }
 
-// es returns a fake server whose faults fail the test.
+// es returns a fake server that reports protocol errors as test failures.
 func es(t *testing.T) *fakees.Server {
 	t.Helper()
 	server := fakees.New()
@@ -275,8 +275,8 @@ func TestHostShips(t *testing.T) {
 	})
 }
 
-// The server fails in every way while chunks come on several threads; in the end
-// every line is there once.
+// The server fails in every way while several threads deliver chunks; finally every line
+// is stored once.
 func TestHostShipsThroughTrouble(t *testing.T) {
 	server := es(t)
 	server.Script(func(r *fakees.Request) *fakees.Reply {
@@ -321,8 +321,8 @@ func TestHostShipsThroughTrouble(t *testing.T) {
 	}
 }
 
-// A host without Fluent Bit's functions, and one that passes nonsense, get an
-// answer and no crash.
+// In a host without Fluent Bit's functions, or with invalid arguments, the object returns
+// an error and does not crash.
 func TestBareHost(t *testing.T) {
 	rig.Build(t)
 	program := filepath.Join(t.TempDir(), "bare")

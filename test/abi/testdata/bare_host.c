@@ -1,6 +1,6 @@
 /*
- * A host that exports none of Fluent Bit's functions and passes nonsense. It prints
- * what the object answers. Offsets are those of Fluent Bit 2.2.0 to 5.1.1 on LP64.
+ * A host that exports none of Fluent Bit's functions and passes invalid arguments. It
+ * prints the object's return values. Offsets are those of Fluent Bit 2.2.0 to 5.1.1 on LP64.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
