@@ -1,6 +1,6 @@
-// Package host_test tests the stand-in host: the ASan build, driven from outside, with small C
-// plugins that report what they see. What it checks about binary layouts it checks against the
-// plugins' own declarations, not the host's.
+// Package host_test tests the stand-in host: the ASan build with small C plugins that report
+// what they receive. Binary layouts are checked against the declarations of the plugins, not
+// those of the host.
 package host_test
 
 import (
@@ -18,13 +18,13 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// patience bounds every wait; nothing normally takes a hundredth of it.
+// patience bounds every wait; normally a step takes less than a hundredth of it.
 const patience = 60 * time.Second
 
 var (
 	hostPath string // the ASan host, alone in its directory
 	plugins  string // directory of the built test plugins
-	missing  string // the tool without which nothing was built
+	missing  string // the missing tool, if nothing was built
 	leaks    = true // leak checks work here
 )
 
@@ -77,7 +77,7 @@ func build(dir string) error {
 			return fmt.Errorf("%s: %w\n%s", name, err, text)
 		}
 	}
-	// The host must run without what it was built from and next to.
+	// The host must run without its sources and other build results.
 	if err := os.Rename(filepath.Join(out, "fortiems-host-asan"), hostPath); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func build(dir string) error {
 // plugin returns the path of a built test plugin.
 func plugin(name string) string { return filepath.Join(plugins, name) }
 
-// result is what a run left behind.
+// result is the output and exit status of a run.
 type result struct {
 	out, log string
 	code     int
@@ -262,5 +262,5 @@ func TestStatsCountWhatHappened(t *testing.T) {
 		"--filter", plugin("flb-filter_probe.so")).wantCode(t, 0).wantOut(t)
 	r.wantLog(t, "stats: records_in=9 records_out=9 group_markers=12 not_events=0 chunks=6 modified=0 not_touched=6 emptied=0",
 		"filter_cpu_seconds=")
-	r.wantNoLog(t, "invalid_utf8") // not looked for when nothing is printed
+	r.wantNoLog(t, "invalid_utf8") // not checked when nothing is printed
 }

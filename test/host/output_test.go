@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// outputRun feeds lines, one per chunk, to the probe output. It returns what every flush was given: tag and bytes.
+// outputRun feeds lines, one per chunk, to the probe output. It returns the tag and bytes of every flush.
 func outputRun(t *testing.T, input string, args ...string) (result, []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "flushes")
@@ -128,7 +128,7 @@ func TestGraceEndsHopelessDeliveries(t *testing.T) {
 			s.wantLines(t, "a")
 			s.wantLog(t, "asks for the chunk again")
 			s.signal(t, syscall.SIGTERM)
-			if c.signals == 2 { // two at once would be one to the kernel
+			if c.signals == 2 { // the kernel would merge two signals sent at once
 				s.wantLog(t, "service will shutdown in max")
 				s.signal(t, syscall.SIGTERM)
 			}

@@ -18,14 +18,14 @@ import (
 // liveHost is a host that keeps running. Its output is collected as it appears.
 type liveHost struct {
 	cmd   *exec.Cmd
-	lines chan string // raw lines taken out of the records printed
+	lines chan string // raw lines of the printed records
 	ended chan error
 
 	mu  sync.Mutex
 	log strings.Builder
 }
 
-// start runs the host until it is ended by a signal, at the latest when the test is over.
+// start runs the host until a signal ends it, at the latest when the test is over.
 func start(t *testing.T, stdin io.Reader, args ...string) *liveHost {
 	t.Helper()
 	needHost(t)
@@ -147,7 +147,7 @@ func (s *liveHost) dial(t *testing.T, kind string) net.Conn {
 	return conn
 }
 
-// send opens a connection and writes the parts one by one. Closing it is left to the end of the test.
+// send opens a connection and writes the parts one by one. The connection is closed when the test ends.
 func (s *liveHost) send(t *testing.T, kind string, parts ...string) net.Conn {
 	t.Helper()
 	conn := s.dial(t, kind)
@@ -249,7 +249,7 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 
 func TestSignalTakesWhatHasArrived(t *testing.T) {
 	s := start(t, nil, "--syslog-udp", "127.0.0.1:0", "--syslog-tcp", "127.0.0.1:0")
-	// The host is stopped while everything arrives, so that only its drain can find it.
+	// The host is stopped while the data arrives, so that only its drain can read them.
 	tcp := s.send(t, "tcp", "ready\n")
 	s.wantLines(t, "ready")
 	s.signal(t, syscall.SIGSTOP)

@@ -9,8 +9,8 @@ import (
 	"fluent-bit-fortiems/test/rig"
 )
 
-// valgrind sees what the checks that are compiled in do not: memory read before it is
-// written. Go programs are not for it, so the plugins are those of the tests.
+// valgrind finds reads of uninitialised memory, which the sanitizers do not. It does not
+// support Go programs, so the plugins are those of the tests.
 func TestValgrindFindsNothing(t *testing.T) {
 	needHost(t)
 	valgrind, err := exec.LookPath("valgrind")

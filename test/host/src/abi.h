@@ -1,7 +1,7 @@
 /*
- * What a plugin and Fluent Bit agree on in binary form, as far as this host
- * needs it. Every fact names the release it was read in. Nothing here is taken
- * over from Fluent Bit's headers: only sizes, order and values are the same.
+ * The binary interface between a plugin and Fluent Bit, as far as this host needs
+ * it. Every fact names the release it was read in. Nothing here is copied from
+ * Fluent Bit's headers: only sizes, order and values are the same.
  */
 #ifndef FORTIEMS_HOST_ABI_H
 #define FORTIEMS_HOST_ABI_H
@@ -16,11 +16,11 @@
  *   cb_notification      no     yes     yes     (since 3.2)
  *   raw in config map    no     no      yes     (since 5.0.3)
  *
- * 2.2 stands for 2.2.0 to 3.1, 5.0.2 for 3.2 to 5.0.2, 5.1.1 for 5.0.3 and later.
+ * 2.2 covers 2.2.0 to 3.1, 5.0.2 covers 3.2 to 5.0.2, 5.1.1 covers 5.0.3 and later.
  */
 enum host_abi { ABI_2_2, ABI_5_0_2, ABI_5_1_1 };
 
-struct flb_config;          /* opaque: plugins only hand the pointer back */
+struct flb_config;          /* opaque: plugins only pass the pointer back */
 struct flb_filter_instance; /* opaque: read through exported functions only */
 struct flb_input_instance;
 struct flb_output_instance;
@@ -29,11 +29,11 @@ struct list_link {
     struct list_link *prev, *next;
 };
 
-/* Answers of cb_filter; anything but 1 leaves the chunk alone (5.1.1 flb_filter.c). */
+/* Results of cb_filter; any other value than 1 leaves the chunk unchanged (5.1.1 flb_filter.c). */
 #define FILTER_MODIFIED 1
 #define FILTER_NOTOUCH 2
 
-/* Answers of an output's flush; anything else counts as an error (5.1.1 flb_plugin_proxy.c). */
+/* Results of an output's flush; any other value counts as an error (5.1.1 flb_plugin_proxy.c). */
 #define FLUSH_ERROR 0
 #define FLUSH_OK 1
 #define FLUSH_RETRY 2
@@ -59,7 +59,7 @@ struct filter_plugin_2_2 {
     struct list_link head;
 };
 
-/* The same since 3.2 (read in 3.2.10, 5.0.2, 5.0.3 and 5.1.1): one callback more before the link. */
+/* The same since 3.2 (read in 3.2.10, 5.0.2, 5.0.3 and 5.1.1): one more callback before the link. */
 struct filter_plugin_3_2 {
     int event_type;
     int flags;
@@ -97,7 +97,7 @@ struct config_map_5_0_2 {
     struct list_link link;
 };
 
-/* Whole entry since 5.0.3: one pointer more, for the text before environment variables are put in. */
+/* Whole entry since 5.0.3: one more pointer, for the text before environment variables are expanded. */
 struct config_map_5_0_3 {
     struct config_map_head head;
     union {
@@ -134,7 +134,7 @@ enum {
 #define MAP_FLAG_MULT 1
 
 /*
- * The Go proxy, the door of outputs (5.1.1 flb_plugin_proxy.h, proxy/go/go.h, flb_api.h). 2.2.3 ends the definition after
+ * The Go proxy interface of outputs (5.1.1 flb_plugin_proxy.h, proxy/go/go.h, flb_api.h). 2.2.3 ends the definition after
  * description and the function table after output_log_check; the rest was appended, so one layout serves all.
  */
 #define PROXY_OUTPUT_PLUGIN 2
@@ -163,7 +163,7 @@ struct proxy_api {
 };
 
 struct proxy_context {
-    void *remote_context; /* set by the plugin in its init, handed to flush and exit */
+    void *remote_context; /* set by the plugin in its init, passed to flush and exit */
     void *proxy;
 };
 

@@ -3,8 +3,8 @@
  *
  *   main.c      options, order of start and end
  *   log.c       log lines, and the flb_* functions every plugin may call
- *   plugin.c    the native filter door
- *   output.c    the Go proxy output door, flush threads, resending
+ *   plugin.c    loading and calling native filters
+ *   output.c    outputs through the Go proxy, flush threads, retries
  *   pipeline.c  chunks through filter instances, printing, reload
  *   chunk.c     event chunks as in_syslog makes them
  *   input.c     lines of a file
@@ -28,14 +28,14 @@
 /* Exit statuses. */
 #define STATUS_OK 0
 #define STATUS_FAILED 1    /* loading, init, reading, listening */
-#define STATUS_MALFORMED 2 /* the filter returned a chunk that is none */
+#define STATUS_MALFORMED 2 /* the filter returned a malformed chunk */
 #define STATUS_UNDELIVERED 3
 #define STATUS_USAGE 64
 
 /* Levels of flb_log_print, unchanged from 2.1 to 5.1.1. */
 enum { LOG_ERROR = 1, LOG_WARN = 2, LOG_INFO = 3, LOG_DEBUG = 4 };
 
-/* Growing byte buffer; all zero is the empty one. data belongs to it and is malloc memory. */
+/* Growing byte buffer; all zero means empty. It owns data, which is malloc memory. */
 struct buffer {
     unsigned char *data;
     size_t len, cap;
@@ -82,13 +82,13 @@ char *env_translate(const char *value); /* ${NAME} and ${NAME:-default}; malloc 
 EXPORT void flb_log_print(int level, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* main.c: what ends the run early, and the status it ends with. Safe from every thread. */
+/* main.c: early end of the run, and its exit status. Safe from every thread. */
 void status_raise(int status); /* the first one wins */
 int status_now(void);
 void stop_request(void);   /* after an error: take no more messages */
 bool stop_at_once(void);   /* stop_request was called */
-bool stop_requested(void); /* also after a signal: read no more, but take what was read */
-bool grace_over(void);     /* time for deliveries after a signal is used up */
+bool stop_requested(void); /* also after a signal: stop reading, but process what was read */
+bool grace_over(void);     /* the time for deliveries after a signal has passed */
 int stop_fd(void);         /* becomes readable at the first signal */
 
 /* plugin.c */
@@ -112,7 +112,7 @@ struct output_stats {
 };
 struct output *output_load(const char *path, bool hot_reloading);
 bool output_start(struct output *o, const struct options *opt);
-void output_submit(struct output *o, unsigned char *data, size_t len); /* takes data over; waits for room */
+void output_submit(struct output *o, unsigned char *data, size_t len); /* takes ownership of data; waits for room */
 void output_drain(struct output *o);                                   /* until delivered or grace_over */
 void output_close(struct output *o, bool hot_reloading, struct output_stats *add_to);
 
@@ -123,12 +123,12 @@ struct chunk {
     uint64_t seq;
 };
 void chunk_add(struct chunk *c, const struct options *opt, const void *line, size_t len);
-void chunk_seal(struct chunk *c, const struct options *opt); /* to be called once, before it is filtered */
+void chunk_seal(struct chunk *c, const struct options *opt); /* call once, before filtering */
 
 /* pipeline.c */
 bool pipeline_load(const struct options *opt);
 bool pipeline_start(void);
-void pipeline_submit(struct chunk *c); /* takes the bytes over and leaves an empty chunk */
+void pipeline_submit(struct chunk *c); /* takes ownership of the bytes, leaves an empty chunk */
 void pipeline_finish(void);
 void pipeline_print_stats(void);
 
@@ -140,7 +140,7 @@ void syslog_run(const struct options *opt);
 
 /* json.c */
 struct rendered {
-    size_t records, markers, odd; /* log events, group markers, well-formed values that are no event */
+    size_t records, markers, odd; /* log events, group markers, well-formed values that are not events */
     size_t invalid_utf8;          /* strings in which bytes were replaced */
     bool malformed;
     size_t malformed_at; /* offset of the first event that cannot be read */

@@ -20,7 +20,7 @@ static int open_input(const char *path)
     return fd;
 }
 
-/* Appends what can be read next; 0 at the end, after an error, or when a signal asks to stop. */
+/* Appends the next bytes read; 0 at the end, after an error, or after a stop signal. */
 static ssize_t read_some(int fd, const char *path, struct buffer *b)
 {
     struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd(), .events = POLLIN}};
@@ -58,7 +58,7 @@ static void add_line(struct chunk *c, const struct options *opt, const void *lin
     }
 }
 
-/* Every line is a message, empty ones too, and what follows the last line end unless it is nothing. */
+/* Every line is a message, empty ones too; so is non-empty text after the last line end. */
 static void lines_of(int fd, const struct options *opt)
 {
     struct buffer in = {0};

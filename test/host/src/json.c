@@ -1,6 +1,6 @@
 /*
- * Msgpack chunks to JSON lines. The reader trusts nothing: every length is compared with
- * what is left, and values nest at most as deep as Fluent Bit's own reader follows them.
+ * Msgpack chunks to JSON lines. The reader checks every length against the bytes left and
+ * limits nesting to the depth that Fluent Bit's own reader accepts.
  */
 #include "host.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 32 /* containers in one another: MSGPACK_EMBED_STACK_SIZE of msgpack-c */
+#define MAX_DEPTH 32 /* nesting of containers: MSGPACK_EMBED_STACK_SIZE of msgpack-c */
 
 enum kind { NIL, BOOLEAN, UNSIGNED, SIGNED, FLOAT32, FLOAT64, STR, BIN, EXT, ARRAY, MAP };
 
@@ -17,7 +17,7 @@ struct reader {
     const unsigned char *at, *end;
 };
 
-/* One value, or the head of an array or map, whose members follow in the reader. */
+/* One value, or the head of an array or map; its members are read next. */
 struct item {
     enum kind kind;
     uint64_t u;
@@ -52,7 +52,7 @@ static bool take_data(struct reader *r, struct item *it, enum kind kind, uint64_
     return true;
 }
 
-/* Every member takes a byte at least, so a count beyond what is left is found at once. */
+/* Every member takes at least one byte, so a count beyond the bytes left is an error. */
 static bool take_container(const struct reader *r, struct item *it, enum kind kind, uint64_t count)
 {
     it->kind = kind;
@@ -179,8 +179,8 @@ static bool skip(struct reader *r, int depth)
 }
 
 /*
- * Length of the UTF-8 sequence at s, or 0 if there is none; *bad is then how many bytes one
- * replacement character stands for (the maximal subpart, Unicode 15 section 3.9).
+ * Length of the UTF-8 sequence at s, or 0 if it is invalid; *bad is then the number of bytes
+ * that one replacement character replaces (the maximal subpart, Unicode 15 section 3.9).
  */
 static size_t utf8_sequence(const unsigned char *s, size_t len, size_t *bad)
 {
@@ -228,7 +228,7 @@ static void put_control(struct buffer *out, unsigned char c)
 static void put_string(struct buffer *out, const unsigned char *s, size_t len, struct rendered *sum)
 {
     bool valid = true;
-    size_t plain = 0; /* start of the run that is copied as it is */
+    size_t plain = 0; /* start of the run that is copied unchanged */
 
     buffer_add(out, "\"", 1);
     for (size_t i = 0; i < len;) {
@@ -260,7 +260,7 @@ static void put_string(struct buffer *out, const unsigned char *s, size_t len, s
     sum->invalid_utf8 += !valid;
 }
 
-/* The fewest digits that read back as the same number; a point marks it as a float. */
+/* The fewest digits that parse to the same number, with a point to mark a float. */
 static void put_float(struct buffer *out, double f, bool single)
 {
     char text[40];
@@ -295,7 +295,7 @@ static void put_hex(struct buffer *out, const unsigned char *data, size_t len)
 
 static void put_value(struct buffer *out, struct reader *r, struct rendered *sum);
 
-/* Keys that are no text appear as the JSON text of their value, quoted. */
+/* Keys that are not text are printed as the quoted JSON of their value. */
 static void put_key(struct buffer *out, struct reader *r, struct rendered *sum)
 {
     struct reader ahead = *r;
@@ -312,7 +312,7 @@ static void put_key(struct buffer *out, struct reader *r, struct rendered *sum)
     buffer_free(&text);
 }
 
-/* Pairs of a map, each with a comma in front unless it is the first of its object; duplicates are kept. */
+/* Pairs of a map, separated by commas; duplicate keys are kept. */
 static void put_pairs(struct buffer *out, struct reader *r, size_t pairs, bool first, struct rendered *sum)
 {
     for (; pairs > 0; pairs--, first = false) {
@@ -323,7 +323,7 @@ static void put_pairs(struct buffer *out, struct reader *r, size_t pairs, bool f
     }
 }
 
-/* The value was walked by skip before, so it is known to be whole and of bounded depth. */
+/* skip has read the value before, so it is complete and of bounded depth. */
 static void put_value(struct buffer *out, struct reader *r, struct rendered *sum)
 {
     struct item it;
@@ -375,7 +375,7 @@ static void put_value(struct buffer *out, struct reader *r, struct rendered *sum
 struct event {
     uint64_t sec;
     uint32_t nsec;
-    bool marker; /* start or end of a group: no record */
+    bool marker; /* start or end of a group, not a record */
     struct reader record;
 };
 
@@ -408,7 +408,7 @@ static bool read_time(struct reader *r, struct event *e)
     return false;
 }
 
-/* Reads a whole, well-formed value as an event; false if it has another shape. */
+/* Reads a complete, well-formed value as an event; false if it is not an event. */
 static bool read_event(struct reader r, struct event *e)
 {
     struct item it;

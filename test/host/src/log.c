@@ -1,5 +1,5 @@
 /*
- * Log lines in Fluent Bit's shape on stderr, and the helper functions which the
+ * Log lines in Fluent Bit's format on stderr, and the helper functions which the
  * fluent-bit binary exports and a native filter may look up with dlsym.
  */
 #include "host.h"
@@ -53,7 +53,7 @@ void host_log(int level, const char *fmt, ...)
     va_end(args);
 }
 
-/* The level is not checked here: in Fluent Bit, too, that is up to the caller (5.1.1 flb_log.c). */
+/* The caller checks the level, as in Fluent Bit (5.1.1 flb_log.c). */
 EXPORT void flb_log_print(int level, const char *file, int line, const char *fmt, ...)
 {
     va_list args;
@@ -89,7 +89,7 @@ EXPORT int flb_utils_bool(const char *text)
     return -1;
 }
 
-/* "2h" and the like in seconds; a number alone is seconds. */
+/* "2h" and similar in seconds; a plain number is seconds. */
 EXPORT int flb_utils_time_to_seconds(const char *text);
 EXPORT int flb_utils_time_to_seconds(const char *text)
 {
@@ -108,7 +108,7 @@ EXPORT int flb_utils_time_to_seconds(const char *text)
     }
 }
 
-/* "5M", "5MB" and the like in bytes of thousands, as Fluent Bit counts; -1 if it is no size. */
+/* "5M", "5MB" and similar in bytes, with powers of 1000 as in Fluent Bit; -1 if invalid. */
 EXPORT int64_t flb_utils_size_to_bytes(const char *text);
 EXPORT int64_t flb_utils_size_to_bytes(const char *text)
 {

@@ -1,4 +1,4 @@
-/* Options, signals, and the order in which a run begins and ends. */
+/* Options, signals, and the order of start and end. */
 #include "host.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ static atomic_int signals;
 static atomic_llong grace_ends; /* ms of the monotonic clock; 0 until a signal was noticed */
 static long grace_seconds;
 static int stop_pipe[2];
-static pid_t child; /* --daemon: whom the attached parent hands signals on to */
+static pid_t child; /* --daemon: the process to which the attached parent forwards signals */
 
 void status_raise(int status)
 {
@@ -52,7 +52,7 @@ int stop_fd(void)
     return stop_pipe[0];
 }
 
-/* The clock starts when somebody first asks after a signal; a second signal ends the time at once. */
+/* The clock starts at the first call after a signal; a second signal ends the time at once. */
 bool grace_over(void)
 {
     struct timespec now;
@@ -76,15 +76,15 @@ static void on_signal(int number)
     } else {
         atomic_fetch_add(&signals, 1);
         if (write(stop_pipe[1], "", 1) < 0) {
-            /* the pipe is full of earlier signals: it is readable, which is all that counts */
+            /* the pipe is full of earlier signals: it is already readable */
         }
     }
     errno = saved;
 }
 
 /*
- * Before any object is opened, as in Fluent Bit. Unlike it with SA_ONSTACK, which a Go runtime
- * in the process needs for handlers that interrupt its threads.
+ * Called before any object is opened, as in Fluent Bit. Unlike Fluent Bit it sets SA_ONSTACK,
+ * which a Go runtime needs for handlers that interrupt its threads.
  */
 static bool install_signals(void)
 {
@@ -200,7 +200,7 @@ static bool parse_count(const struct option_row *row, const char *text, long *ou
     return true;
 }
 
-/* "1700000000.5" is half a second past; the two last values are group markers and no times. */
+/* "1700000000.5" is half a second past; the two last values are group markers, not times. */
 static bool parse_time(const char *text, struct options *opt)
 {
     char *copy = host_strdup(text), *dot = strchr(copy, '.');
@@ -292,7 +292,7 @@ static bool apply(const struct option_row *row, const char *text, struct options
     return false;
 }
 
-/* Finds the row of an argument; *value is the text behind a '=' in it, or NULL. */
+/* Finds the row of an argument; *value is the text after '=' in it, or NULL. */
 static const struct option_row *find_row(const char *argument, const char **value)
 {
     size_t len = strcspn(argument, "=");
@@ -360,8 +360,8 @@ static void parse_options(int argc, char **argv, struct options *opt)
 }
 
 /*
- * Threads that the opened objects have started stay behind in the parent, as with fluent-bit -d.
- * The parent waits for the child and ends as it does, so that this can be tested.
+ * Threads started by the opened objects remain in the parent, as with fluent-bit -d. For the
+ * tests the parent waits for the child and ends with its status.
  */
 static bool become_daemon(void)
 {
@@ -371,7 +371,7 @@ static bool become_daemon(void)
     sigemptyset(&both);
     sigaddset(&both, SIGINT);
     sigaddset(&both, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &both, &before); /* a signal before child is set would not be handed on */
+    pthread_sigmask(SIG_BLOCK, &both, &before); /* a signal before child is set would not be forwarded */
     pid_t pid = fork();
     if (pid < 0) {
         host_log(LOG_ERROR, "[host] fork: %m");

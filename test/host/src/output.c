@@ -1,5 +1,5 @@
 /*
- * The Go proxy door of outputs, in the order of calls of 5.1.1 flb_plugin_proxy.c and proxy/go/go.c:
+ * Outputs through the Go proxy, in the order of calls of 5.1.1 flb_plugin_proxy.c and proxy/go/go.c:
  * FLBPluginPreRegister, FLBPluginRegister, FLBPluginInit, FLBPluginOutputPreRun, FLBPluginFlushCtx ...,
  * FLBPluginOutputPreExit, FLBPluginExitCtx, FLBPluginUnregister. Flush threads take chunks from one
  * queue; a chunk that is to be retried stays with its thread until it is delivered.
@@ -14,12 +14,12 @@
 #include <strings.h>
 
 #define QUEUE_MAX 64 /* chunks waiting; beyond that the input waits */
-#define SLICE_MS 50  /* how late a waiting thread may notice that the grace time is over */
+#define SLICE_MS 50  /* longest delay until a waiting thread notices the end of the grace time */
 #define LONGEST_PAUSE_MS 30000
 
 struct flb_output_instance {
     char name[64];
-    struct properties props; /* without the ones the core keeps for itself */
+    struct properties props; /* without those that the core consumes */
     int log_level;
 };
 
@@ -42,7 +42,7 @@ struct output {
 
     pthread_t *threads;
     long thread_count;
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock; /* guards all fields below */
     pthread_cond_t changed;
     struct queued *first, **last;
     size_t waiting, busy;
@@ -69,7 +69,7 @@ EXPORT int flb_output_log_check(struct flb_output_instance *ins, int level)
     return level <= ins->log_level;
 }
 
-/* Functions of the table that an output has no use for: inputs, customs and metrics do not exist here. */
+/* Functions of the table that outputs do not use: this host has no inputs, customs or metrics. */
 static const char *no_input_property(const char *key, struct flb_input_instance *ins)
 {
     (void)key;
@@ -108,7 +108,7 @@ static int no_custom_log(void *ins, int level)
     return level <= LOG_INFO;
 }
 
-/* What 5.1.1 flb_output_set_property takes for itself: a Go plugin never sees it. */
+/* Properties that 5.1.1 flb_output_set_property consumes: a Go plugin never sees them. */
 static bool kept_by_core(const char *key)
 {
     static const char *const kept[] = {"match", "match_regex", "alias", "log_level", "log_suppress_interval",
@@ -123,7 +123,7 @@ static bool kept_by_core(const char *key)
     return strncasecmp(key, "net.", 4) == 0 || strncasecmp(key, "oauth2", 6) == 0 || strncasecmp(key, "tls.", 4) == 0;
 }
 
-/* ISO C has no conversion from void * to a function pointer; POSIX guarantees that the bytes serve. */
+/* ISO C has no conversion from void * to a function pointer; POSIX guarantees the same representation. */
 #define SYMBOL(o, name, variable)                           \
     do {                                                    \
         void *found_ = dlsym((o)->handle, name);            \
@@ -183,7 +183,7 @@ struct output *output_load(const char *path, bool hot_reloading)
     return NULL;
 }
 
-/* Waits a slice of time for a change; the lock is held. */
+/* Waits up to SLICE_MS for a change; call it with the lock held. */
 static void wait_slice(struct output *o)
 {
     struct timespec until;
@@ -214,7 +214,7 @@ static int flush_once(struct output *o, const struct queued *q)
     return answer;
 }
 
-/* Sends one chunk until the plugin takes it, refuses it, or the grace time is over; called without the lock. */
+/* Sends one chunk until it is accepted or refused, or the grace time is over; call it without the lock. */
 static void deliver(struct output *o, const struct queued *q)
 {
     long pause = o->retry_pause_ms;
@@ -339,7 +339,7 @@ void output_submit(struct output *o, unsigned char *data, size_t len)
     pthread_mutex_unlock(&o->lock);
 }
 
-/* Ends the plugin's instance, once. Flushes may be in flight: it is for the plugin to end those. */
+/* Ends the plugin's instance, once. Flushes may be in flight: the plugin must end them. */
 static void exit_plugin(struct output *o, bool hot_reloading)
 {
     void (*pre_exit)(int) = NULL;
@@ -360,15 +360,15 @@ static void exit_plugin(struct output *o, bool hot_reloading)
 }
 
 /*
- * Waits until nothing is left to deliver. Once the grace time is over the flush threads give up what
- * is left, and the plugin is told to exit so that a flush in flight ends, too.
+ * Waits until everything is delivered. When the grace time is over, the flush threads drop the
+ * remaining chunks, and the plugin's exit is called so that a flush in flight ends too.
  */
 void output_drain(struct output *o)
 {
     pthread_mutex_lock(&o->lock);
     while (o->waiting + o->busy > 0) {
         wait_slice(o);
-        /* Asking starts the clock after a signal, even if no thread is in a pause. */
+        /* The call starts the clock after a signal, even if no thread is waiting. */
         if (grace_over() && o->busy > 0 && !o->exited) {
             pthread_mutex_unlock(&o->lock);
             exit_plugin(o, false);

@@ -1,8 +1,8 @@
 /*
- * Chunks on their way: through filter instances, onto stdout, into the output. With one
- * thread the filter runs where the chunk was read, as filters of Fluent Bit run on its
- * engine thread; with more, every thread has instances of its own, as processors of
- * threaded inputs have, and results still leave in the order in which chunks came.
+ * The way of a chunk: through filter instances, to stdout, to the output. With one thread
+ * the filter runs on the reading thread, as filters of Fluent Bit run on its engine thread.
+ * With more, every thread has its own instances, like processors of threaded inputs; results
+ * keep the order of the chunks.
  */
 #include "host.h"
 
@@ -27,7 +27,7 @@ struct job {
     struct chunk chunk;
 };
 
-/* A chunk while filters work on it. owned is what data lies in, malloc memory. */
+/* A chunk while filters work on it. owned is the malloc memory that holds data. */
 struct work {
     unsigned char *data;
     size_t len;
@@ -44,7 +44,7 @@ static struct {
     long reloads_left;
     uint64_t next_in;
 
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock; /* guards all fields below */
     pthread_cond_t changed;
     struct job *first, **last;
     long waiting;
@@ -112,7 +112,7 @@ static void stop_instances(void)
 
 /*
  * A read-only copy of the chunk that ends where unreadable memory begins, so that a filter
- * which reads past the end or writes into its input is stopped at once. The mapping starts at *base.
+ * which reads past the end or writes into its input crashes at once. The mapping starts at *base.
  */
 static unsigned char *guarded_copy(const unsigned char *data, size_t len, unsigned char **base, size_t *size)
 {
@@ -142,7 +142,7 @@ static double thread_cpu(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* One call of cb_filter, with its answer taken as 5.1.1 flb_filter_do takes it. */
+/* One call of cb_filter; its result is handled as in 5.1.1 flb_filter_do. */
 static void filter_step(struct flb_filter_instance *ins, struct work *w)
 {
     unsigned char *base = NULL, *data = w->data;
@@ -218,7 +218,7 @@ static void add_stats(const struct chunk *c, const struct work *w, const struct 
     pl.sum.invalid_utf8 += sum->invalid_utf8;
 }
 
-/* True if the chunk may go on. What came in malformed and was not touched is not the filter's fault. */
+/* True if the chunk may continue. A chunk that was malformed before is not the filter's fault. */
 static bool judge(const struct work *w, const struct rendered *sum)
 {
     if (sum->odd > 0) {
@@ -237,7 +237,7 @@ static bool judge(const struct work *w, const struct rendered *sum)
     return false;
 }
 
-/* Prints, dumps and hands on the result when it is its turn. Takes the data of w over. */
+/* Prints, dumps and submits the result when it is its turn. Takes ownership of the data of w. */
 static void emit(const struct chunk *c, struct work *w)
 {
     struct buffer text = {0};
@@ -339,7 +339,7 @@ bool pipeline_start(void)
     return true;
 }
 
-/* Until every submitted chunk has left the filters. */
+/* Waits until every submitted chunk has left the filters. */
 static void wait_for_filters(void)
 {
     pthread_mutex_lock(&pl.lock);
@@ -351,7 +351,7 @@ static void wait_for_filters(void)
 
 /*
  * The order of 5.1.1 flb_reload.c: the new objects are opened, registered and their options checked
- * while the old instances still live; then these finish their work and exit; then the new ones start.
+ * while the old instances still run; then these finish their work and exit; then the new ones start.
  */
 static void reload(void)
 {
@@ -417,7 +417,7 @@ void pipeline_submit(struct chunk *c)
     }
 }
 
-/* Waits for deliveries, then lets everything exit in Fluent Bit's order: filters before outputs. */
+/* Waits for deliveries, then calls the exits in Fluent Bit's order: filters before outputs. */
 void pipeline_finish(void)
 {
     while (pl.workers != NULL && pl.reloads_left > 0 && !stop_requested()) {
@@ -466,7 +466,7 @@ void pipeline_print_stats(void)
             (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
                 (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6,
             use.ru_maxrss, pl.delivery.delivered, pl.delivery.resends, pl.delivery.dropped, pl.delivery.undelivered);
-    if (!pl.opt->quiet) { /* strings are only looked at when they are printed */
+    if (!pl.opt->quiet) { /* strings are only checked when they are printed */
         fprintf(stderr, " invalid_utf8=%zu", pl.sum.invalid_utf8);
     }
     fputc('\n', stderr);

@@ -1,6 +1,6 @@
 /*
- * The native filter door: an object whose file name starts with flb- is opened, its
- * registration structure is copied as the imitated release would copy it, and its
+ * Native filters: an object whose file name starts with flb- is opened, its
+ * registration structure is copied as the imitated release copies it, and its
  * options are checked against its config map (5.1.1 flb_plugin.c, flb_filter.c,
  * flb_config_map.c).
  */
@@ -19,7 +19,7 @@
 
 #define PREFIX "flb-"
 #define SUFFIX ".so"
-#define MAX_OPTIONS 512 /* a config map without end is a mistake, not a big one */
+#define MAX_OPTIONS 512 /* a longer config map has no end mark */
 
 struct filter_plugin {
     void *handle;
@@ -30,14 +30,14 @@ struct filter_plugin {
 struct flb_filter_instance {
     char name[64]; /* "fortiems.0" */
     char *alias;
-    struct properties props; /* without the ones the core keeps for itself */
+    struct properties props; /* without those that the core consumes */
     void *context;
     const struct filter_plugin *plugin;
 };
 
 /*
- * The configuration of the host. Plugins must treat it as opaque; zeroes keep one that
- * reads a little of it from crashing, which is all the help it gets.
+ * The configuration of the host. Plugins must treat it as opaque; zeroes keep a plugin
+ * that reads the first bytes from crashing.
  */
 static char opaque_config[8192];
 static char opaque_input[4096];
@@ -86,7 +86,7 @@ EXPORT const char *flb_filter_get_property(const char *key, struct flb_filter_in
     return properties_get(&ins->props, key);
 }
 
-/* The core keeps these for itself, so they never reach the plugin (5.1.1 flb_filter_set_property). */
+/* The core consumes these, so they never reach the plugin (5.1.1 flb_filter_set_property). */
 static bool kept_by_core(const char *key)
 {
     static const char *const kept[] = {"match", "match_regex", "log_level", "log_suppress_interval"};
@@ -157,8 +157,8 @@ static char *structure_name(const char *path)
 }
 
 /*
- * Copies as many bytes as the imitated release copies. The release cannot see how long the
- * plugin's structure is and would read whatever follows; here that is an error.
+ * Copies as many bytes as the imitated release copies. The release does not know the size of
+ * the plugin's structure and would read past its end; here that is an error.
  */
 static bool copy_structure(struct filter_plugin *p, const void *symbol, const char *name)
 {
@@ -225,7 +225,7 @@ static bool known_type(int type)
 /*
  * Entry i of the plugin's options with the stride of the imitated release, NULL after the last.
  * An entry whose type does not exist, or an end that is half an entry, means the plugin laid its array
- * out for another release: that is reported, not followed, because its pointers would be garbage.
+ * out for another release: it is reported and not read, because its pointers would be invalid.
  */
 static const struct config_map_head *option_at(const struct filter_plugin *p, size_t i)
 {

@@ -1,8 +1,8 @@
 /*
- * Listeners in place of in_syslog. A datagram is a message. A tcp stream is cut at line ends,
+ * Listeners in place of in_syslog. A datagram is a message. A tcp stream is split at line ends,
  * or by RFC 6587 octet counts if it starts with one. As in in_syslog a NUL ends a line too and
- * empty lines are no messages; unlike it, nothing is lost: not a last line without end, not a
- * line beyond any limit (it is cut), not the rest of a stream after a wrong count.
+ * empty lines are skipped. Unlike in_syslog it loses nothing: it keeps a last line without end,
+ * a line beyond the limit (which is cut), and the rest of a stream after a wrong count.
  */
 #include "host.h"
 
@@ -19,7 +19,7 @@
 #define READ_SIZE 65536
 #define MESSAGE_MAX (1024 * 1024)
 #define CONNECTIONS_MAX 1024
-#define HOLD_MS 100                   /* at most this long a record waits for others */
+#define HOLD_MS 100                   /* longest time that a record waits for others */
 #define CHUNK_BYTES_MAX (4 * 1024 * 1024)
 #define COUNT_DIGITS_MAX 9
 #define DRAIN_ROUNDS 256
@@ -30,7 +30,7 @@ struct connection {
     int fd;
     enum framing framing;
     struct buffer in;
-    size_t done;       /* bytes of in that are messages already */
+    size_t done;       /* bytes of in that are processed */
     size_t scanned;    /* bytes of in without a line end, from done on */
     bool in_frame;     /* COUNTED: the count was read */
     size_t frame_left; /* bytes still missing of this frame */
@@ -75,7 +75,7 @@ static void message(const unsigned char *data, size_t len)
     }
 }
 
-/* Length of an octet count with its space at the start of the text; 0 if there is none, -1 if more bytes must tell. */
+/* Length of an octet count with its space at the start of the text; 0 if there is none, -1 if more bytes are needed. */
 static int count_length(const unsigned char *text, size_t len, size_t *count)
 {
     size_t i = 0, n = 0;
@@ -94,8 +94,8 @@ static int count_length(const unsigned char *text, size_t len, size_t *count)
 }
 
 /*
- * A stream is octet counted if it begins with a count and a space: no line of a syslog sender
- * does, neither <PRI> nor a date nor a pair. False if more bytes are needed to tell.
+ * A stream is octet counted if it begins with a count and a space: lines of syslog
+ * senders begin with <PRI>, a date or a pair instead. False if more bytes are needed.
  */
 static bool find_framing(struct connection *c)
 {
@@ -139,7 +139,7 @@ static void take_counted(struct connection *c)
         size_t left = c->in.len - c->done;
 
         if (!c->in_frame) {
-            if (*at == '\n') { /* some senders end a counted frame with a line end as well */
+            if (*at == '\n') { /* some senders also end a counted frame with a line end */
                 c->done++;
                 continue;
             }
@@ -192,7 +192,7 @@ static void take_messages(struct connection *c, bool at_end)
     }
 }
 
-/* Reads once. False when the connection is over and its last message was taken. */
+/* Reads once. False when the connection is closed and its last message was processed. */
 static bool serve(struct connection *c)
 {
     buffer_reserve(&c->in, READ_SIZE);
@@ -223,7 +223,7 @@ static void read_datagrams(void)
 {
     static unsigned char datagram[READ_SIZE];
 
-    for (int i = 0; i < 1000; i++) { /* then connections get their turn */
+    for (int i = 0; i < 1000; i++) { /* then let connections proceed */
         ssize_t n = recv(ls.udp, datagram, sizeof datagram, MSG_DONTWAIT);
         if (n < 0) {
             return;
@@ -265,7 +265,7 @@ static bool split_address(const char *address, char **host, char **port)
     return true;
 }
 
-/* Prints the bound address: with port 0 nobody knows it before. */
+/* Prints the bound address: port 0 means any free port. */
 static void print_bound(const char *kind, int fd)
 {
     struct sockaddr_storage sa;
@@ -349,8 +349,8 @@ static bool readable(int fd)
 }
 
 /*
- * Takes what has arrived by now, cut lines included. The rounds cover what the kernel can hold, and
- * no more: a sender that never pauses must not keep the host from ending.
+ * Processes everything that has arrived, incomplete lines included. The number of rounds covers
+ * what the kernel can buffer: a sender that never pauses must not prevent the end.
  */
 static void drain(void)
 {
@@ -392,7 +392,7 @@ void syslog_run(const struct options *opt)
         if (fds[1].revents != 0) {
             read_datagrams();
         }
-        for (size_t i = count; i-- > 0;) { /* from the end: hanging up moves the last one */
+        for (size_t i = count; i-- > 0;) { /* from the end: closing a connection moves the last one */
             if (fds[3 + i].revents != 0 && !serve(ls.conns[i])) {
                 hang_up(i);
             }

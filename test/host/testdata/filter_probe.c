@@ -1,6 +1,6 @@
 /*
- * Filter for the tests of the stand-in host. It declares for itself what a plugin and the
- * host agree on, so that a mistake in the host's own declarations cannot hide.
+ * Filter for the tests of the stand-in host. It has its own declarations of the binary interface,
+ * so that a mistake in the declarations of the host is found.
  *
  *   mode=upper    raw line in capitals          mode=cut      result one byte short
  *   mode=drop     empty result                  mode=garbage  result that is no msgpack
@@ -23,7 +23,7 @@
 #define NAME filter_probe_plugin
 #endif
 #ifndef TRAIL
-#define TRAIL 4 /* pointers behind cb_exit: a notification callback, a list link, and one to spare */
+#define TRAIL 4 /* pointers after cb_exit: a notification callback, a list link, and one to spare */
 #endif
 
 struct entry_old {
@@ -99,7 +99,7 @@ static int init(void *ins, void *config, void *data)
     return 0;
 }
 
-/* Raises the letters of the raw line of every event of the host's usual shape; -1 if there is another. */
+/* Converts the raw line of every event to upper case; -1 for an event of another form. */
 static int upper(unsigned char *p, size_t len)
 {
     static const unsigned char key[] = {0x81, 0xa3, 'l', 'o', 'g'};

@@ -128,7 +128,7 @@ int FLBPluginFlushCtx(void *context, const void *data, size_t size, char *tag)
     int result, instance;
 
     pthread_mutex_lock(&lock);
-    instance = *(int *)context; /* gone after an exit */
+    instance = *(int *)context; /* invalid after an exit */
     wait_for_others();
     f = path[0] != '\0' ? fopen(path, "a") : NULL;
     if (f != NULL) {
@@ -142,7 +142,7 @@ int FLBPluginFlushCtx(void *context, const void *data, size_t size, char *tag)
     result = instance != instances ? 0 : retries > 0 ? 2 : answer;
     retries -= retries > 0;
     pthread_mutex_unlock(&lock);
-    tag[0] = 'X'; /* its own copy: the next flush must see the right tag again */
+    tag[0] = 'X'; /* a copy for this flush: the next one must get the right tag */
     return result;
 }
 
