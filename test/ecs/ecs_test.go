@@ -14,14 +14,14 @@ import (
 
 var update = flag.Bool("update", false, "write fields.json anew from ecs_flat.yml")
 
-// flat is ECS 9.4 as its repository generates it, when it lies beside the project.
+// flat is ECS 9.4 as its repository generates it, if it is next to the project.
 const flat = "../../../shared/ecs/ecs_flat.yml"
 
 // TestFieldsAreThoseOfECS compares fields.json with ecs_flat.yml.
 func TestFieldsAreThoseOfECS(t *testing.T) {
 	text, err := os.ReadFile(flat)
 	if err != nil {
-		t.Skip("not run: no ecs_flat.yml beside the project")
+		t.Skip("not run: no ecs_flat.yml next to the project")
 	}
 	var all map[string]struct {
 		Type      string   `yaml:"type"`

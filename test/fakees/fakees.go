@@ -1,8 +1,8 @@
 // Package fakees is a strict fake of the bulk endpoint of Elasticsearch and
 // OpenSearch for tests. It stores documents in memory, answers 409 to a create
-// whose id is there, notes everything in a request that a real server would not
-// take, and lets a test replace any answer, or break the connection, before or after
-// the documents are stored.
+// whose id exists, records everything in a request that a real server would reject,
+// and lets a test replace any response, or break the connection, before or after the
+// documents are stored.
 package fakees
 
 import (
@@ -37,35 +37,34 @@ type Request struct {
 	Filter string // filter_path
 }
 
-// Item is the answer to one document.
+// Item is the response for one document.
 type Item struct {
 	Index, ID    string
 	Status       int
 	Type, Reason string
-	// FailureStore is what Elasticsearch 9.1 and later say of the failure store of
-	// the data stream. "used" stores the document there, under an id of its own.
+	// FailureStore is the field failure_store of Elasticsearch 9.1 and later. With
+	// "used" the document is stored in the failure store, under a generated id.
 	FailureStore string
 }
 
-// FailureStore is the index behind the failure store of a data stream.
+// FailureStore is the backing index of the failure store of a data stream.
 func FailureStore(stream string) string { return ".fs-" + stream + "-000001" }
 
-// Reply replaces the normal answer to a bulk request. The zero value stores nothing
+// Reply replaces the normal response to a bulk request. The zero value stores nothing
 // and answers 200 with an empty body.
 type Reply struct {
-	Store  bool // the documents are stored first, as without a script
-	Status int  // 0 is 200
+	Store  bool // first store the documents, as without a script
+	Status int  // 0 means 200
 	Header map[string]string
 	Body   string
-	// Edit changes the answers to the documents instead of Status and Body. It
-	// implies Store for those that it leaves 201.
+	// Edit changes the items of the response, in place of Status and Body. Documents
+	// whose status remains 201 are stored.
 	Edit func(items []Item) []Item
-	// Cut ends the connection after so many bytes of the body; with 0 nothing is
-	// cut.
+	// Cut closes the connection after this many bytes of the body; 0 sends all.
 	Cut int
-	// Hangup ends the connection without an answer.
+	// Hangup closes the connection without a response.
 	Hangup bool
-	// Hang answers only when the client has gone or the server closes.
+	// Hang responds only when the client disconnects or the server closes.
 	Hang bool
 }
 
@@ -93,52 +92,52 @@ func New() *Server {
 	return s
 }
 
-// NewUnstarted makes a server that is not started, so that TLS can be set up.
+// NewUnstarted returns a server that is not started, so that TLS can be set up.
 func NewUnstarted() *Server {
 	s := &Server{docs: make(map[string]map[string]json.RawMessage), gone: make(chan struct{})}
 	s.Server = httptest.NewUnstartedServer(s)
 	return s
 }
 
-// Close ends the server and every request that hangs.
+// Close ends the server and every hanging request.
 func (s *Server) Close() {
 	close(s.gone)
 	s.CloseClientConnections()
 	s.Server.Close()
 }
 
-// Script sets what answers bulk requests; nil from it, or no script, is the normal
-// answer.
+// Script sets the function that answers bulk requests. Without one, or if it returns
+// nil, the response is the normal one.
 func (s *Server) Script(f func(r *Request) *Reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = f
 }
 
-// Answer sets what answers single documents that are not stored yet; nil from it, or
-// none, stores them. It is called with the server locked.
+// Answer sets the function that answers single documents that are not stored yet.
+// Without one, or if it returns nil, they are stored. It is called with the server locked.
 func (s *Server) Answer(f func(d *Doc) *Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.item = f
 }
 
-// Authorization makes the server want this header.
+// Authorization makes the server require this Authorization header.
 func (s *Server) Authorization(value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = value
 }
 
-// Other sets what answers requests that are no bulk request. Without one they are
-// faults.
+// Other sets the handler of requests that are not bulk requests. Without one they
+// are faults.
 func (s *Server) Other(h http.Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.other = h
 }
 
-// Stored returns all documents of an index in the order they came.
+// Stored returns all documents of an index in order of arrival.
 func (s *Server) Stored(index string) []Doc {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +150,7 @@ func (s *Server) Stored(index string) []Doc {
 	return list
 }
 
-// Indices returns how many documents each index holds.
+// Indices returns the number of documents per index.
 func (s *Server) Indices() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +168,7 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-// Faults returns what a real server would not have taken.
+// Faults returns everything that a real server would have rejected.
 func (s *Server) Faults() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -280,7 +279,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, req *Request, re
 	}
 }
 
-// filtered leaves out what the filter_path of the request does not name.
+// filtered keeps only what the filter_path of the request names.
 func (r *Request) filtered(items []Item) []Item {
 	if r.Filter != "" && !strings.Contains(r.Filter, "items.*.failure_store") {
 		for i := range items {
@@ -290,7 +289,7 @@ func (r *Request) filtered(items []Item) []Item {
 	return items
 }
 
-// plan says what store would answer, without storing.
+// plan returns the items that store would return, without storing.
 func (s *Server) plan(docs []Doc) []Item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,7 +300,7 @@ func (s *Server) plan(docs []Doc) []Item {
 	return items
 }
 
-// store stores documents and answers for each.
+// store stores documents and returns an item for each.
 func (s *Server) store(docs []Doc) []Item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -354,8 +353,8 @@ func writeItems(w io.Writer, items []Item) {
 	render(b, items)
 }
 
-// render writes a response as Elasticsearch 8 does without a filter_path, with
-// fields that a client need not know.
+// render writes a response as Elasticsearch 8 does without a filter_path, including
+// fields that clients ignore.
 func render(w io.Writer, items []Item) {
 	failed := false
 	for _, it := range items {
@@ -384,8 +383,8 @@ func render(w io.Writer, items []Item) {
 	fmt.Fprint(w, "]}")
 }
 
-// readBulk reads a request as strictly as a real server, and a little more: what
-// would be lost or changed on its way is an error as well.
+// readBulk reads a request as strictly as a real server, and rejects more: anything
+// that the server would silently drop or change is an error too.
 func readBulk(r *http.Request) (*Request, error) {
 	if r.Method != http.MethodPost {
 		return nil, fmt.Errorf("method %s", r.Method)
@@ -452,8 +451,8 @@ func Parse(text []byte) ([]Doc, error) {
 	return docs, nil
 }
 
-// checkDocument wants a JSON object without doubled keys and without names that
-// Elasticsearch refuses, with a time.
+// checkDocument checks for a JSON object with a valid @timestamp, no duplicate keys
+// and no field names that Elasticsearch rejects.
 func checkDocument(line string) error {
 	if !json.Valid([]byte(line)) {
 		return fmt.Errorf("no JSON")
@@ -487,7 +486,7 @@ func checkObject(d *json.Decoder, top bool) error {
 		}
 		key := tok.(string)
 		if seen[key] {
-			return fmt.Errorf("key %q is there twice", key)
+			return fmt.Errorf("duplicate key %q", key)
 		}
 		seen[key] = true
 		for _, part := range strings.Split(key, ".") {
@@ -525,8 +524,8 @@ func checkValue(d *json.Decoder) error {
 	return err
 }
 
-// bootstrap answers what an output asks before its first documents, as a server does
-// on which nothing is installed yet and that takes everything.
+// bootstrap answers the requests that an output sends before its first documents, as a
+// server with nothing installed that accepts everything.
 func bootstrap(w http.ResponseWriter, r *http.Request) bool {
 	resource := strings.HasPrefix(r.URL.Path, "/_index_template/") || strings.HasPrefix(r.URL.Path, "/_ilm/policy/")
 	switch {

@@ -1,6 +1,6 @@
-// Package hostile builds chunks that no honest sender makes out of the bytes of a
-// fuzzer: each byte is a choice, so that mutations move between whole constructs where
-// mutated MessagePack would mostly be broken at its first byte.
+// Package hostile builds hostile chunks from the bytes of a fuzzer. Each byte is a
+// choice, so that mutations move between whole constructs; mutated MessagePack would
+// mostly be invalid from its first byte.
 package hostile
 
 import (
@@ -10,14 +10,14 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// Chunk is what was built.
+// Chunk is a built chunk and the number of events in it.
 type Chunk struct {
 	Bytes  []byte
-	Events int  // as they were written, one top-level value each
-	Intact bool // nothing is cut and no length lies
+	Events int  // number of events written, one top-level value each
+	Intact bool // nothing is cut and every length is right
 }
 
-// texts are keys and lines: those the filter looks for, and what gets in its way.
+// texts are keys and lines: those that the filter looks for, and confusing ones.
 var texts = []string{
 	"log", "message", "", "event", "host", "source", "@timestamp", ".", "a.b", "..", "_id", "labels", "\xff\xfe", "\x00", "é",
 	`emsserial=FCTEMS1 type=event subtype=admin devid=FCT1 user="DOM\x" msg="offline"`,
@@ -32,14 +32,14 @@ const (
 	maxPairs  = 400
 )
 
-// builder takes choices from a program; when it is used up every choice is 0.
+// builder reads choices from a program; after its end every choice is 0.
 type builder struct {
 	program []byte
 	out     []byte
 	intact  bool
 }
 
-// Build makes a chunk of a program. The same program gives the same chunk.
+// Build makes a chunk from a program. The same program gives the same chunk.
 func Build(program []byte) Chunk {
 	b := &builder{program: program, intact: true}
 	c := Chunk{Events: 1 + b.choose(maxEvents)}
@@ -48,14 +48,14 @@ func Build(program []byte) Chunk {
 	}
 	if n := b.choose(8); n == 1 {
 		keep := b.number() % (len(b.out) + 1)
-		// A cut between two events would leave a whole chunk of fewer.
+		// A cut between two events would leave a valid chunk with fewer events.
 		b.out, b.intact = b.out[:keep], false
 	}
 	c.Bytes, c.Intact = b.out, b.intact
 	return c
 }
 
-// choose takes a choice between n.
+// choose returns a choice from 0 to n-1.
 func (b *builder) choose(n int) int {
 	if len(b.program) == 0 {
 		return 0
@@ -69,7 +69,7 @@ func (b *builder) number() int { return b.choose(256)<<8 | b.choose(256) }
 
 func (b *builder) put(bytes ...byte) { b.out = append(b.out, bytes...) }
 
-// event writes one of the forms of an event, or something that is none.
+// event writes one of the forms of an event, or a value that is not an event.
 func (b *builder) event() {
 	switch b.choose(10) {
 	case 0, 1, 2, 3, 4, 5:
@@ -96,14 +96,14 @@ func (b *builder) event() {
 	}
 }
 
-// time writes a time: Fluent Bit's ext, group markers, numbers, and none.
+// time writes a time: Fluent Bit's ext, group markers, numbers, or a value that is no time.
 func (b *builder) time() {
 	switch b.choose(8) {
 	case 0, 1:
 		b.put(0xd7, 0, 0x67, 0x51, 0x78, 0x20, 0, 0, 0, byte(b.choose(256)))
 	case 2: // the start or the end of a group
 		b.put(0xd7, 0, 0xff, 0xff, 0xff, byte(0xfe+b.choose(2)), 0, 0, 0, 0)
-	case 3: // nanoseconds beyond a second
+	case 3: // more nanoseconds than a second has
 		b.put(0xd7, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 	case 4:
 		b.put(0xc7, 8, 0, 0x67, 0x51, 0x78, 0x20, 0, 0, 0, 1)
@@ -148,7 +148,7 @@ func (b *builder) record() {
 	}
 }
 
-// pairs writes a map of n pairs, its header being at least 1 << wide bytes long.
+// pairs writes a map of n pairs with a header of at least 1 << wide bytes.
 func (b *builder) pairs(n, wide int) {
 	switch {
 	case wide == 0 && n < 16:
@@ -162,7 +162,7 @@ func (b *builder) pairs(n, wide int) {
 	}
 	for range n {
 		if b.choose(4) == 3 {
-			b.value() // a key that is no text
+			b.value() // a key that is not text
 		} else {
 			b.str(texts[b.choose(len(texts))])
 		}
@@ -170,7 +170,7 @@ func (b *builder) pairs(n, wide int) {
 	}
 }
 
-// str writes a text as str or bin, with any header that holds it.
+// str writes a text as str or bin, with any header that is wide enough.
 func (b *builder) str(s string) {
 	form := b.choose(6)
 	switch {
@@ -233,7 +233,7 @@ func (b *builder) value() {
 		for range n {
 			b.put(byte(b.choose(128)))
 		}
-	case 13: // a length that is a lie, or a byte that is none of MessagePack
+	case 13: // a wrong length, or a byte that MessagePack does not define
 		b.intact = false
 		b.put([][]byte{
 			{0xdb, 0xff, 0xff, 0xff, 0xff}, {0xdd, 0xff, 0xff, 0xff, 0xff}, {0xdf, 0xff, 0xff, 0xff, 0xff}, {0xc6, 0x7f, 0xff, 0xff, 0xff},
@@ -242,7 +242,7 @@ func (b *builder) value() {
 	}
 }
 
-// Seed hands out programs to begin with.
+// Seed adds initial programs to the fuzz corpus.
 func Seed(add func(args ...any)) {
 	add([]byte{})
 	add([]byte{1, 0, 0, 7, 0, 4, 0, 0, 15, 1, 1, 16})

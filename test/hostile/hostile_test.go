@@ -12,9 +12,9 @@ import (
 	"fluent-bit-fortiems/plugin/option"
 )
 
-// FuzzChunks builds chunks and has the filter read them. What is whole is read as what
-// was built, what is not is handed back as it came, and events without a line of
-// FortiEMS come out as they went in.
+// FuzzChunks builds chunks and filters them. Intact chunks give the events that were
+// built, broken ones are returned unchanged, and events without a FortiEMS line stay
+// unchanged.
 func FuzzChunks(f *testing.F) {
 	Seed(f.Add)
 	es := []*enrich.Enricher{
@@ -57,7 +57,7 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
-// countEvents reads a chunk to its end.
+// countEvents counts the events of a chunk.
 func countEvents(t *testing.T, chunk []byte) (n int, err error) {
 	t.Helper()
 	for rest := chunk; len(rest) > 0; n++ {
@@ -76,8 +76,7 @@ func countEvents(t *testing.T, chunk []byte) (n int, err error) {
 	return n, nil
 }
 
-// TestBuiltChunks makes sure that the builder builds what the fuzzers are to try: whole
-// chunks and broken ones, deep ones and large ones.
+// TestBuiltChunks checks that the builder makes intact, broken, deep and large chunks.
 func TestBuiltChunks(t *testing.T) {
 	intact, broken, deep, large := 0, 0, 0, 0
 	for i := range 5000 {

@@ -16,7 +16,7 @@ var Root = func() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }()
 
-// What make build makes. They are there after Build.
+// The files that make build creates. They exist after Build.
 var (
 	Object     = filepath.Join(Root, "build/out/flb-filter_fortiems.so")
 	OutputLink = filepath.Join(Root, "build/out/out_fortiems_es.so")
@@ -57,8 +57,8 @@ func Compiler() string {
 }
 
 // FluentBits returns every real Fluent Bit to test with: the binaries that
-// FLUENT_BIT names, separated by colons, else the one of PATH or of the official
-// packages. A test is skipped where there is none.
+// FLUENT_BIT names, separated by colons, or else the one in PATH or of the official
+// packages. It skips the test if there is none.
 func FluentBits(t testing.TB) []string {
 	t.Helper()
 	list := FindFluentBits()
@@ -68,13 +68,13 @@ func FluentBits(t testing.TB) []string {
 	return list
 }
 
-// FluentBit returns the first of FluentBits, the one that make run would start.
+// FluentBit returns the first of FluentBits, the one that make run starts.
 func FluentBit(t testing.TB) string {
 	t.Helper()
 	return FluentBits(t)[0]
 }
 
-// FindFluentBits is FluentBits for programs that are no test.
+// FindFluentBits is FluentBits for programs that are not tests.
 func FindFluentBits() []string {
 	if list := os.Getenv("FLUENT_BIT"); list != "" {
 		return filepath.SplitList(list)

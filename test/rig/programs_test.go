@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestFindFluentBits holds the order that test/demo/find.sh has as well.
+// TestFindFluentBits checks the search order, which test/demo/find.sh must share.
 func TestFindFluentBits(t *testing.T) {
 	dir := t.TempDir()
 	inPath := filepath.Join(dir, "fluent-bit")
@@ -32,7 +32,7 @@ func TestFindFluentBits(t *testing.T) {
 	for _, place := range []string{"${FLUENT_BIT:-}", "command -v fluent-bit", "/opt/fluent-bit/bin/fluent-bit"} {
 		at := strings.Index(string(script), place)
 		if at <= last {
-			t.Errorf("find.sh looks for %s at another place", place)
+			t.Errorf("find.sh searches for %s in another place", place)
 		}
 		last = at
 	}

@@ -29,8 +29,8 @@ func (o *Output) String() string {
 	return o.text.String()
 }
 
-// FreePort returns a port of 127.0.0.1 that is free for udp and tcp. Somebody else
-// may take it before it is used.
+// FreePort returns a port of 127.0.0.1 that is free for udp and tcp. Another
+// program may take it before it is used.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 50 {

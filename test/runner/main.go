@@ -1,5 +1,5 @@
-// Command runner runs every Go test of the project, names what could not run for
-// want of a tool, and closes with "N passed, N failed".
+// Command runner runs every Go test of the project, lists the tests that could not run
+// because a tool is missing, and ends with "N passed, N failed".
 package main
 
 import (
@@ -82,7 +82,7 @@ func main() {
 	}
 }
 
-// reason returns the line in which a test says why it did not run.
+// reason returns the line with the reason why a test was skipped.
 func reason(b *strings.Builder) string {
 	if b == nil {
 		return "no reason given"

@@ -43,7 +43,7 @@ public final class Server extends Node {
         System.out.println("ready " + port);
         System.out.flush();
         while (System.in.read() >= 0) {
-            // Nothing is ever sent; the end is what matters.
+            // Nothing is ever sent; only the end of the stream matters.
         }
         node.close();
         System.exit(0);

@@ -1,9 +1,9 @@
 // Package servers starts real search servers from Maven Central for tests: one
-// Java process each, on a free port of 127.0.0.1, with its data in a directory of
-// its own. The class path is resolved once per version and kept in build/out.
+// Java process each, on a free port of 127.0.0.1, with its own data
+// directory. The class path is resolved once per version and kept in build/out.
 //
-// A server ends with Close, and by itself when the process that started it does,
-// however that ends: it reads its standard input, which is a pipe of ours.
+// A server ends with Close. It also ends when the process that started it ends, in any
+// way: it reads its standard input, which is a pipe from that process.
 package servers
 
 import (
@@ -32,13 +32,13 @@ var recipes embed.FS
 // Kind is a server that can be started.
 type Kind string
 
-// The servers. Their versions stand in <kind>/pom.xml.
+// The servers. Their versions are in <kind>/pom.xml.
 const (
 	OpenSearch    Kind = "opensearch"    // 2.19.1, core modules: no security, no ISM
 	Elasticsearch Kind = "elasticsearch" // 7.17.29, core only: no data streams, no ILM
 )
 
-// ErrNoTool means that a JDK or Maven is missing. The text says how to get them.
+// ErrNoTool means that a JDK or Maven is missing. Its text says how to install them.
 var ErrNoTool = errors.New("needs a JDK and Maven (Debian: apt-get install default-jdk-headless maven)")
 
 const (
@@ -50,10 +50,10 @@ const (
 
 // Options of a server. The zero value is a free port and default settings.
 type Options struct {
-	Dir      string    // home of the server, kept; empty: a temporary one, removed by Close
-	Port     int       // HTTP port; 0 takes a free one, which restarts keep
+	Dir      string    // home of the server, kept; "": a temporary one, removed by Close
+	Port     int       // HTTP port; 0 means a free one, kept across restarts
 	Settings []string  // of the server, as key=value
-	Log      io.Writer // what the server prints; nil keeps the last lines for errors
+	Log      io.Writer // output of the server; nil keeps the last lines for errors
 }
 
 // Server is a running server. Its methods are not for concurrent use, apart from URL.
@@ -101,7 +101,7 @@ func Start(ctx context.Context, kind Kind, o Options) (*Server, error) {
 // URL is the address of the server, the same after a restart.
 func (s *Server) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.opts.Port) }
 
-// Set replaces the settings that the server is started with the next time.
+// Set replaces the settings for the next start.
 func (s *Server) Set(settings ...string) { s.opts.Settings = settings }
 
 // Start starts a stopped server again with its data and its port.
@@ -115,7 +115,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.cmd = exec.Command("java", append(args, s.opts.Settings...)...)
 	s.cmd.Dir = s.dir
-	// A group of its own, so that Ctrl-C on a terminal reaches only us.
+	// A separate process group, so that Ctrl-C on a terminal reaches only this process.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.tail = &tail{also: s.opts.Log}
 	s.cmd.Stderr = s.tail
@@ -142,7 +142,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return s.wait(ctx, ready)
 }
 
-// readOutput passes on what the server prints and picks the port out of it.
+// readOutput forwards the output of the server and extracts the port from it.
 func (s *Server) readOutput(out io.ReadCloser, ready chan<- int) {
 	defer out.Close()
 	lines := bufio.NewScanner(out)
@@ -156,7 +156,7 @@ func (s *Server) readOutput(out io.ReadCloser, ready chan<- int) {
 	}
 }
 
-// wait returns when the server has said its port and answers on it.
+// wait returns when the server has printed its port and answers on it.
 func (s *Server) wait(ctx context.Context, ready <-chan int) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -188,8 +188,8 @@ func (s *Server) wait(ctx context.Context, ready <-chan int) error {
 	}
 }
 
-// Stop ends the server as an operator would, and by force when that takes too
-// long. Its data stay.
+// Stop ends the server as an operator would, and kills it when that takes too long.
+// Its data are kept.
 func (s *Server) Stop() error {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return nil
@@ -205,18 +205,18 @@ func (s *Server) Stop() error {
 	}
 }
 
-// Kill ends the server like a crash (SIGKILL). Its data stay.
+// Kill ends the server like a crash (SIGKILL). Its data are kept.
 func (s *Server) Kill() {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended by itself
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // it may have ended already
 	<-s.done
 	s.stdin.Close()
 	s.cmd = nil
 }
 
-// Close ends the server and removes its directory if Start made it.
+// Close ends the server and removes its directory if Start created it.
 func (s *Server) Close() error {
 	s.Kill()
 	if s.tempDir {
@@ -225,8 +225,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// resolve returns the directory with the recipe of kind, and its class path.
-// Several test processes may ask at the same time.
+// resolve returns the directory with the pom.xml of kind, and its class path.
+// Several test processes may call it at the same time.
 func resolve(ctx context.Context, kind Kind) (launcher, path string, err error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..", "build", "out", "servers")
@@ -283,7 +283,7 @@ func allExist(path string) bool {
 	return path != ""
 }
 
-// tail keeps the end of what a server printed.
+// tail keeps the end of the output of a server.
 type tail struct {
 	also io.Writer
 

@@ -35,7 +35,7 @@ func ForTest(t testing.TB, kind Kind, settings ...string) *Server {
 	return s
 }
 
-// Do sends body, if any, as JSON or NDJSON and returns status and answer.
+// Do sends body, if any, as JSON or NDJSON and returns status and response body.
 func (s *Server) Do(t testing.TB, method, path, body string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequest(method, s.URL()+path, bytes.NewReader([]byte(body)))
@@ -57,8 +57,8 @@ func (s *Server) Do(t testing.TB, method, path, body string) (int, []byte) {
 	return resp.StatusCode, answer
 }
 
-// Must is Do for what has to succeed; the answer is decoded into into unless that
-// is nil.
+// Must is like Do but fails the test on an error status. It decodes the response into
+// into, unless that is nil.
 func (s *Server) Must(t testing.TB, method, path, body string, into any) {
 	t.Helper()
 	status, answer := s.Do(t, method, path, body)

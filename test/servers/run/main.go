@@ -28,7 +28,7 @@ func run(args []string) error {
 	if len(args) > 1 {
 		port, err := strconv.Atoi(args[1])
 		if err != nil {
-			return fmt.Errorf("port %q is no number", args[1])
+			return fmt.Errorf("port %q is not a number", args[1])
 		}
 		o.Port, o.Settings = port, args[2:]
 	}
