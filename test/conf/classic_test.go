@@ -45,7 +45,7 @@ func classicText(t *testing.T, file, text string) map[string][]section {
 	return c
 }
 
-// TestClassicSaysWhatYAMLSays: the two forms of a configuration are the same one.
+// TestClassicSaysWhatYAMLSays checks that both forms of a configuration are equal.
 func TestClassicSaysWhatYAMLSays(t *testing.T) {
 	files, err := filepath.Glob("../../conf/fluent-bit*.conf")
 	if err != nil || len(files) != 4 {

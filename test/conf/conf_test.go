@@ -88,8 +88,8 @@ func TestYAMLNamesOnlyOptionsThatExist(t *testing.T) {
 }
 
 // TestEveryConfigurationHasGraceAndWorkers reads every configuration that Fluent Bit
-// loads: what is on its way at a stop has time to arrive, and no output runs on the
-// thread of the inputs.
+// loads: data in flight at a stop has time to arrive, and no output runs on the thread
+// of the inputs.
 func TestEveryConfigurationHasGraceAndWorkers(t *testing.T) {
 	read := 0
 	check := func(file, grace string, outputs []section) {
@@ -146,7 +146,7 @@ func TestEveryConfigurationHasGraceAndWorkers(t *testing.T) {
 	}
 }
 
-// checkOutput wants options that exist and what the guarantees of the output need.
+// checkOutput checks that options exist and have the values that delivery needs.
 func checkOutput(t *testing.T, file string, o map[string]any) {
 	t.Helper()
 	if o["workers"] != 2 || o["retry_limit"] != "no_limits" {
@@ -225,7 +225,7 @@ func start(t *testing.T, file, from string, port int) *rig.Output {
 	return startWith(t, bin, file, from, port, "-e", object)
 }
 
-// startWith is start with the arguments that load our plugins.
+// startWith is like start, with the given arguments to load the plugins.
 func startWith(t *testing.T, bin, file, from string, port int, load ...string) *rig.Output {
 	t.Helper()
 	dir := t.TempDir()
@@ -238,7 +238,7 @@ func startWith(t *testing.T, bin, file, from string, port int, load ...string) *
 		text = bytes.ReplaceAll(text, []byte("/var/lib/fluent-bit"), []byte(dir))
 		text = bytes.ReplaceAll(text, []byte("workers: 2"), []byte("workers: 2\n      bootstrap: off"))
 		text = bytes.ReplaceAll(text, []byte("Workers     2"), []byte("Workers     2\n    bootstrap off"))
-		// A short wait at the end suits a test.
+		// A short grace time is enough for a test.
 		text = bytes.ReplaceAll(text, []byte("grace: 40"), []byte("grace: 1"))
 		text = bytes.ReplaceAll(text, []byte("Grace           40"), []byte("Grace           1"))
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
@@ -269,7 +269,7 @@ func run(t *testing.T, bin string, args ...string) *rig.Output {
 	return &out
 }
 
-// eventually sends until the output holds n records of the line.
+// eventually sends the line until the output holds n of its records.
 func eventually(t *testing.T, out *rig.Output, n int, send func() error) {
 	t.Helper()
 	var last error
@@ -302,10 +302,10 @@ func TestUDPAndTCPBecomeRecords(t *testing.T) {
 			eventually(t, out, 1, sendTo("tcp", port, net.Dial))
 			before := strings.Count(out.String(), `"action":"vpn-connect"`)
 			if file == "full.yaml" {
-				return // has tcp alone
+				return // has only tcp
 			}
 			eventually(t, out, before+1, sendTo("udp", port, net.Dial))
-			// TLS bytes on the plain port harm nobody.
+			// TLS bytes on the plain port do no harm.
 			c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
 			if err != nil {
 				t.Fatal(err)
@@ -350,7 +350,7 @@ func TestFullYAMLHasEveryOptionAtItsDefault(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate for localhost and names it in the environment.
+// certificate creates a certificate for localhost and sets its path in the environment.
 func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -32,7 +32,7 @@ const topologies = "../../conf/topologies/"
 // endpointLine names an endpoint and a severity; line does not.
 const endpointLine = `<190>Oct  1 22:17:30 h x: type=event subtype=ems-client level=warning devid=FCT8000000000001 hostname="PC-0001" emsserial=FCTEMS0000000001 msg="Endpoint quarantined"`
 
-// TestTopologiesAreSafe checks what every one of them must have.
+// TestTopologiesAreSafe checks the settings that every topology must have.
 func TestTopologiesAreSafe(t *testing.T) {
 	files, err := filepath.Glob(topologies + "*.yaml")
 	if err != nil || len(files) != 9 {
@@ -86,8 +86,8 @@ func TestTopologiesAreSafe(t *testing.T) {
 	}
 }
 
-// startTopology writes a file of conf/topologies with the replacements made, and the
-// parsers where it looks for them, and starts it with both plugins.
+// startTopology writes a file of conf/topologies with replacements, and the parsers file
+// next to it, and starts Fluent Bit with both plugins.
 func startTopology(t *testing.T, file string, replace ...string) *rig.Output {
 	t.Helper()
 	text, err := os.ReadFile(topologies + file)
@@ -105,7 +105,7 @@ func startText(t *testing.T, name, text string, replace ...string) *rig.Output {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A short wait at the end suits a test; the bootstrap is tested elsewhere.
+	// A short grace time is enough for a test; the bootstrap is tested elsewhere.
 	replace = append(replace, "grace: 40", "grace: 1", "Grace           40", "Grace           1", "/var/lib/fluent-bit", dir,
 		"hosts: ${ES_HOSTS}", "hosts: ${ES_HOSTS}\n      bootstrap: off", "hosts       ${ES_HOSTS}", "hosts       ${ES_HOSTS}\n    bootstrap   off")
 	text = strings.NewReplacer(replace...).Replace(text)
@@ -200,7 +200,7 @@ func TestEdgeForwardsToAggregator(t *testing.T) {
 	}
 }
 
-// listen accepts TCP connections and hands over what ends with the byte end.
+// listen accepts TCP connections and delivers messages, which end with the byte end.
 func listen(t *testing.T, end byte) (port int, got chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -234,7 +234,7 @@ func listen(t *testing.T, end byte) (port int, got chan string) {
 	return l.Addr().(*net.TCPAddr).Port, got
 }
 
-// take returns the next JSON object, or nil if there is none now.
+// take returns the next JSON object, or nil if none has arrived.
 func take(t *testing.T, got chan string) map[string]any {
 	t.Helper()
 	select {
@@ -342,7 +342,7 @@ func TestWazuhManagerGetsJSONLines(t *testing.T) {
 		out := startTopology(t, "wazuh-manager-file.yaml", "5514", fmt.Sprint(in), "/var/log/fortiems", dir)
 		var text []byte
 		until(t, []*rig.Output{out}, sendLine(in, endpointLine), func() bool {
-			text, _ = os.ReadFile(dir + "/fortiems.json") // made with the first record
+			text, _ = os.ReadFile(dir + "/fortiems.json") // created with the first record
 			return bytes.IndexByte(text, '\n') > 0
 		})
 		var o map[string]any
@@ -354,8 +354,8 @@ func TestWazuhManagerGetsJSONLines(t *testing.T) {
 	})
 }
 
-// TestWazuhRules reads the example rules: well-formed, ids unique, parents there, and
-// fields that our records have.
+// TestWazuhRules checks the example rules: well-formed, with unique ids, existing parents,
+// and fields that our records have.
 func TestWazuhRules(t *testing.T) {
 	text, err := os.ReadFile(topologies + "wazuh-rules.xml")
 	if err != nil {
@@ -433,7 +433,7 @@ func TestKubernetesValues(t *testing.T) {
 	if len(v.ExtraPorts) != 1 || !strings.Contains(config, fmt.Sprintf("Port              %d", v.ExtraPorts[0].Port)) {
 		t.Errorf("ports %v", v.ExtraPorts)
 	}
-	// The service shows Fluent Bit's HTTP server, too.
+	// The service also exposes Fluent Bit's HTTP server.
 	if v.Service.Type != "LoadBalancer" || len(v.Service.Ranges) == 0 || slices.Contains(v.Service.Ranges, "0.0.0.0/0") {
 		t.Errorf("service %v", v.Service)
 	}
@@ -442,7 +442,7 @@ func TestKubernetesValues(t *testing.T) {
 			t.Errorf("%s is not mounted", dir)
 		}
 	}
-	// The chart takes these texts for templates.
+	// The chart evaluates these texts as templates.
 	if strings.Contains(config+v.Config.CustomParsers, "{{") {
 		t.Error("template marks in the configuration")
 	}

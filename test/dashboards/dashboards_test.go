@@ -109,7 +109,7 @@ func readMapping(t *testing.T, file string) mapping {
 }
 
 // TestFieldsExist checks the fields of every panel and filter against the index
-// templates, and that what makes buckets can make buckets.
+// templates, and that fields used for buckets can be aggregated.
 func TestFieldsExist(t *testing.T) {
 	d := mustRead(t)
 	for _, product := range []string{"elasticsearch", "opensearch"} {
@@ -145,9 +145,9 @@ func TestFieldsExist(t *testing.T) {
 	}
 }
 
-// TestPatternsMeetTheDataStreams: the views see their data streams and not each
-// other's.
-func TestPatternsMeetTheDataStreams(t *testing.T) {
+// TestPatternsMatchTheDataStreams checks that each view matches only its own data
+// streams.
+func TestPatternsMatchTheDataStreams(t *testing.T) {
 	streams := map[string]string{"events": "logs-fortinet.fortiems-default", "dead_letters": "logs-fortinet.fortiems.dead_letter-default"}
 	for name, v := range mustRead(t).Views {
 		for other, stream := range streams {
@@ -158,7 +158,7 @@ func TestPatternsMeetTheDataStreams(t *testing.T) {
 	}
 }
 
-// TestPanelsDoNotOverlap looks at the grids that came out.
+// TestPanelsDoNotOverlap checks the generated grids.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	type box struct{ X, Y, W, H int }
 	check := func(name string, boxes []box, width int) {
@@ -198,8 +198,8 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// TestReferencesResolve: every name that an object uses is among its references, and
-// every reference is an object of the same file.
+// TestReferencesResolve checks that every name that an object uses is among its
+// references, and that every reference is an object of the same file.
 func TestReferencesResolve(t *testing.T) {
 	for _, file := range []string{"kibana.ndjson", "opensearch-dashboards.ndjson"} {
 		objects := imported(t, file)
@@ -232,7 +232,7 @@ func TestReferencesResolve(t *testing.T) {
 	}
 }
 
-// savedObject is what the tests read of an object.
+// savedObject has the parts of an object that the tests read.
 type savedObject struct {
 	Type, ID   string
 	References []reference
@@ -264,7 +264,7 @@ func imported(t *testing.T, file string) map[string]savedObject {
 	return objects
 }
 
-// grafanaFile is what the tests read of a dashboard of Grafana.
+// grafanaFile has the parts of a Grafana dashboard that the tests read.
 type grafanaFile struct {
 	UID        string
 	Templating struct{ List []struct{ Name string } }

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// description is the YAML file; its head says what the fields mean.
+// description is the YAML file; comments at its top describe the fields.
 type description struct {
 	Views   map[string]view `yaml:"views"`
 	Filters []filter        `yaml:"filters"`
@@ -153,7 +153,7 @@ func (p *panel) fields() []string {
 }
 
 // lucene returns the condition of the panel in the query language that all three
-// front ends know; empty means everything.
+// front ends support; empty means everything.
 func (p *panel) lucene() string {
 	var terms []string
 	for _, field := range slices.Sorted(maps.Keys(p.Where)) {
@@ -197,7 +197,7 @@ func place(panels []panel) [][2]int {
 	return at
 }
 
-// slug makes a title part of an id.
+// slug converts a title to a part of an id.
 func slug(title string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {

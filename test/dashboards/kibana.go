@@ -16,7 +16,7 @@ const (
 
 type object = map[string]any
 
-// reference is how a saved object names another.
+// reference is a reference of a saved object to another.
 type reference struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -25,7 +25,7 @@ type reference struct {
 
 const indexRef = "kibanaSavedObjectMeta.searchSourceJSON.index"
 
-// savedObjects returns the objects to import, those that others refer to first.
+// savedObjects returns the objects to import, referenced ones first.
 func savedObjects(d *description, to product) (list []object) {
 	for _, name := range []string{"events", "dead_letters"} {
 		list = append(list, object{
@@ -119,7 +119,7 @@ func visState(p page, pan panel) object {
 	return object{"title": title(p, pan), "type": kind, "aggs": aggs, "params": params}
 }
 
-// visParams returns the type of a visualization and how it looks.
+// visParams returns the type of a visualization and its display parameters.
 func visParams(pan panel) (string, object) {
 	switch pan.Kind {
 	case kindNumber:
@@ -139,7 +139,7 @@ func visParams(pan panel) (string, object) {
 	return "histogram", axes("bottom", "left")
 }
 
-// axes are the parameters of bars; category and value say where the axes are.
+// axes are the parameters of bars; category and value are the positions of the axes.
 func axes(category, value string) object {
 	return object{
 		"type": "histogram", "grid": object{"categoryLines": false},
@@ -161,7 +161,7 @@ const filterBarID = "fortiems-filters"
 // filterBarHeight is the height of the filters on top of each page, in grid rows.
 const filterBarHeight = 5
 
-// filterBar is how OpenSearch Dashboards offers filters: a visualization.
+// filterBar is the filters of OpenSearch Dashboards: a visualization.
 func filterBar(d *description) object {
 	controls, refs := []object{}, []reference{}
 	for i, f := range d.Filters {
@@ -214,7 +214,7 @@ func dashboard(d *description, p page, to product) object {
 		"attributes": attributes, "references": refs}
 }
 
-// controlGroup is how Kibana since 8.3 offers filters: a part of the dashboard.
+// controlGroup is the filters of Kibana since 8.3: a part of the dashboard.
 func controlGroup(d *description) (object, []reference) {
 	controls, refs := object{}, []reference{}
 	for i, f := range d.Filters {

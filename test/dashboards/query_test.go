@@ -99,7 +99,7 @@ func indexed(fields map[string][]string, m mapping) document {
 	return fields
 }
 
-// matches is the condition of a panel, straight from the description.
+// matches evaluates the condition of a panel directly from the description.
 func (p *panel) matches(d document) bool {
 	hasAny := func(field string, wanted values) bool {
 		return slices.ContainsFunc(d[field], func(v string) bool { return slices.Contains(wanted, v) })
@@ -127,14 +127,14 @@ func (p *panel) matches(d document) bool {
 	return true
 }
 
-// level is one aggregation of a question: terms of a field, or days.
+// level is one aggregation of a query: terms of a field, or days.
 type level struct {
 	field string
 	top   int
 	days  bool
 }
 
-// question is what a front end asks for a panel.
+// question is the query that a front end sends for a panel.
 type question struct {
 	index  string
 	query  string
@@ -173,7 +173,7 @@ func (q question) body(t *testing.T) string {
 	return string(text)
 }
 
-// fromSavedObject reads the question out of an object of a file to import.
+// fromSavedObject reads the query from an object of an import file.
 func fromSavedObject(t *testing.T, objects map[string]savedObject, id string) (q question) {
 	t.Helper()
 	o := objects[id]
@@ -216,7 +216,7 @@ func fromSavedObject(t *testing.T, objects map[string]savedObject, id string) (q
 	return q
 }
 
-// fromGrafana reads the question out of a target.
+// fromGrafana reads the query from a target.
 func fromGrafana(t *testing.T, d *description, target grafanaTarget) (q question) {
 	t.Helper()
 	v, ok := d.Views[strings.Trim(target.Datasource.UID, "${}")]
@@ -241,7 +241,7 @@ func fromGrafana(t *testing.T, d *description, target grafanaTarget) (q question
 	return q
 }
 
-// bucket is one of an answer.
+// bucket is one bucket of a response.
 type bucket struct {
 	Key         any
 	KeyAsString string `json:"key_as_string"`
@@ -306,7 +306,7 @@ func compare(got []bucket, docs []document, q question) error {
 	return nil
 }
 
-// newest returns the last time of documents in milliseconds.
+// newest returns the latest time of documents in milliseconds.
 func newest(docs []document) (last int64) {
 	for _, d := range docs {
 		at, err := time.Parse(time.RFC3339Nano, d["@timestamp"][0])
@@ -318,7 +318,7 @@ func newest(docs []document) (last int64) {
 }
 
 // TestEveryPanelReturnsWhatTheCorpusHolds loads the golden records into a real
-// OpenSearch, asks what each front end would ask, and compares with the records.
+// OpenSearch, sends the query of each front end, and compares with the records.
 func TestEveryPanelReturnsWhatTheCorpusHolds(t *testing.T) {
 	s := servers.ForTest(t, servers.OpenSearch)
 	d := mustRead(t)

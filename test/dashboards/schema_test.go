@@ -10,8 +10,8 @@ import (
 	_ "github.com/grafana/grafana-foundation-sdk/go/elasticsearch" // the queries of our panels
 )
 
-// TestGrafanaReadsThePages reads the pages with Grafana's own library, which refuses
-// what it does not know and asks for what its schema requires.
+// TestGrafanaReadsThePages reads the pages with Grafana's own library, which rejects
+// unknown fields and reports missing required ones.
 func TestGrafanaReadsThePages(t *testing.T) {
 	files, err := filepath.Glob(dir + "/grafana/*.json")
 	if err != nil || len(files) != len(mustRead(t).Pages) {
@@ -37,7 +37,7 @@ func TestGrafanaReadsThePages(t *testing.T) {
 			//lint:ignore SA1019 the form of Grafana 11, which the stack runs; the successor is another schema
 			var d sdk.Dashboard
 			for _, err := range []error{d.UnmarshalJSONStrict(text), d.Validate()} {
-				if err != nil { // a list, empty where nothing is wrong
+				if err != nil { // a list, empty without errors
 					faults += err.Error()
 				}
 			}

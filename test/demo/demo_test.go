@@ -51,7 +51,7 @@ func withoutFluentBit(t *testing.T) string {
 }
 
 // eachProgram runs a test with the stand-in host and with every real Fluent Bit. env
-// is what makes the scripts use it, says what they say then.
+// makes the scripts use it, and says is the text that they then print.
 func eachProgram(t *testing.T, test func(t *testing.T, env []string, says string)) {
 	rig.Build(t)
 	t.Run("stand-in", func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestDemo(t *testing.T) {
 	})
 }
 
-// wantTable checks that the rows add up, and that every category has one.
+// wantTable checks that the rows add up and that every category has a row.
 func wantTable(t *testing.T, table string, lines int) {
 	t.Helper()
 	var categories []string
@@ -190,7 +190,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// until polls for a condition.
+// until polls until a condition holds.
 func until(t *testing.T, what string, log *rig.Output, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 )
 
-// record is what the table needs of a record.
+// record has the fields of a record that the table shows.
 type record struct {
 	Fortinet struct {
 		EMS struct {

@@ -43,7 +43,7 @@ func all(t *testing.T) (rules map[string]*rule, byFile map[string][]string) {
 	return rules, byFile
 }
 
-// TestForm is what the specification of Sigma 2 asks of a rule, and what we ask.
+// TestForm checks the form of each rule against Sigma 2 and the rules of this project.
 func TestForm(t *testing.T) {
 	patterns := map[string]*regexp.Regexp{
 		"uuid": regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`),
@@ -149,7 +149,7 @@ func TestFieldsExist(t *testing.T) {
 	}
 }
 
-// corpusEvent is a golden record with where it stands.
+// corpusEvent is a golden record with its position in the corpus.
 type corpusEvent struct {
 	record
 	where, message string
@@ -207,8 +207,8 @@ func flatten(into map[string][]string, name string, v any) {
 	}
 }
 
-// found are messages of the corpus that a rule must find, and near ones that it must
-// not, and the categories that its hits may have.
+// found are messages of the corpus that a rule must match, similar ones that it must
+// not match, and the categories that its matches may have.
 var found = map[string]struct {
 	must, not []string
 	within    []string
@@ -371,12 +371,12 @@ func TestCorrelations(t *testing.T) {
 	}
 	for name, r := range rules {
 		if r.Correlation != nil && !told[name] {
-			t.Errorf("no story in which %s alerts", name)
+			t.Errorf("no sequence of events in which %s alerts", name)
 		}
 	}
 }
 
-// convert is run by the Python that has pySigma: it loads the file as a Sigma engine
+// convert is a Python program that uses pySigma: it loads the file as a Sigma engine
 // does, with all its checks, and prints queries as JSON.
 const convert = `
 import json, sys, yaml
@@ -398,8 +398,8 @@ for name in sys.argv[1:]:
 json.dump(out, sys.stdout)
 `
 
-// TestSigmaEngineFindsTheSame converts the rules with pySigma, asks a real OpenSearch
-// that holds the corpus, and compares with the evaluator of this package.
+// TestSigmaEngineFindsTheSame converts the rules with pySigma, queries a real
+// OpenSearch that holds the corpus, and compares with the evaluator of this package.
 func TestSigmaEngineFindsTheSame(t *testing.T) {
 	python := os.Getenv("SIGMA_PYTHON")
 	if python == "" {
@@ -462,7 +462,7 @@ func TestSigmaEngineFindsTheSame(t *testing.T) {
 	}
 }
 
-// store puts the corpus into a data stream; the id of a document is where it stands.
+// store puts the corpus into a data stream; the id of a document is its position.
 func store(t *testing.T, s *servers.Server, events []corpusEvent) {
 	t.Helper()
 	template, err := os.ReadFile("../../conf/opensearch/index-template.json")

@@ -52,7 +52,7 @@ func TestSigmaSchema(t *testing.T) {
 	}
 }
 
-// documents are the documents of a YAML file as JSON knows them; a date is text.
+// documents returns the documents of a YAML file as JSON values; dates are text.
 func documents(t *testing.T, file string) (docs []map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -84,7 +84,7 @@ func documents(t *testing.T, file string) (docs []map[string]any) {
 	}
 }
 
-// plainDates makes text of what YAML takes for a time.
+// plainDates converts values that YAML reads as times to text.
 func plainDates(n *yaml.Node) {
 	if n.Tag == "!!timestamp" {
 		n.Tag = "!!str"

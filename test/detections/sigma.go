@@ -81,7 +81,7 @@ func (r *rule) match(ev record) (bool, error) {
 	p := &condition{rule: r, ev: ev, tokens: strings.Fields(strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text))}
 	ok, err := p.or()
 	if err == nil && len(p.tokens) > 0 {
-		err = fmt.Errorf("condition %q: %q is left", text, p.tokens)
+		err = fmt.Errorf("condition %q: unexpected %q", text, p.tokens)
 	}
 	return ok, err
 }
@@ -164,7 +164,7 @@ func (c *condition) of(quantity, pattern string) (bool, error) {
 		}
 	}
 	if found == 0 {
-		return false, fmt.Errorf("condition: nothing is called %s", pattern)
+		return false, fmt.Errorf("condition: no selection matches %s", pattern)
 	}
 	return hits == found || quantity == "1" && hits > 0, nil
 }
@@ -210,8 +210,8 @@ type alert struct {
 	value string // of the field that value_count counts
 }
 
-// alerts returns what the rule of a name finds in events, which are in order of time.
-// group and count are the fields of the correlation that asks.
+// alerts returns the alerts of the named rule for events in order of time. group and
+// count are the fields of the correlation that refers to it.
 func alerts(rules map[string]*rule, name string, events []record, group []string, count string) ([]alert, error) {
 	r := rules[name]
 	if r == nil {
@@ -259,8 +259,8 @@ func key(ev record, fields []string) string {
 	return b.String()
 }
 
-// counted holds whenever the span that ends with an alert has enough of them, or
-// enough different values.
+// counted returns an alert wherever the timespan ending with an event has enough events,
+// or enough different values.
 func counted(c *correlation, from []alert, span time.Duration) (found []alert) {
 	for _, last := range from {
 		n, seen := 0, map[string]bool{}
@@ -280,7 +280,7 @@ func counted(c *correlation, from []alert, span time.Duration) (found []alert) {
 	return found
 }
 
-// ordered holds for every alert of the last rule that the others precede in order.
+// ordered returns the alerts of the last rule that the other rules precede in order.
 func ordered(parts [][]alert, span time.Duration) (found []alert) {
 	for _, last := range parts[len(parts)-1] {
 		at, ok := last.at, true

@@ -26,8 +26,8 @@ func instructions(t *testing.T) (list [][2]string) {
 	return list
 }
 
-// TestImageStages copies what the Dockerfile copies into an empty folder, runs what it
-// runs there, and looks for what the image starts with.
+// TestImageStages follows the Dockerfile in an empty folder: it copies the same files,
+// runs the same commands, and looks for the files that the image starts with.
 func TestImageStages(t *testing.T) {
 	need(t, "building the shared object", "make", "gcc")
 	src := t.TempDir()
@@ -94,7 +94,7 @@ func TestImageStages(t *testing.T) {
 	}
 }
 
-// copyInto copies a file into the folder to, or what is in a folder, as COPY does.
+// copyInto copies a file, or the contents of a folder, into the folder to, as COPY does.
 func copyInto(t *testing.T, from, to string) {
 	t.Helper()
 	info, err := os.Stat(from)
@@ -144,7 +144,7 @@ func TestPins(t *testing.T) {
 	for _, top := range []string{"README.md", "build", "conf", "test/docker-compose.yml"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(name string, d fs.DirEntry, err error) error {
 			if os.IsNotExist(err) {
-				return nil // not there yet
+				return nil // not created yet
 			}
 			if err != nil || d.IsDir() && d.Name() == "out" {
 				return fs.SkipDir

@@ -1,6 +1,6 @@
-// Package package_test makes the packages, looks into them, installs one into an
+// Package package_test builds the packages, checks their contents, installs one into an
 // empty root and loads the object from there. The image cannot be built without a
-// container engine; what its Dockerfile copies and runs is done here without one.
+// container engine, so the steps of its Dockerfile are run here without one.
 package package_test
 
 import (
@@ -71,7 +71,7 @@ func TestVersionOfPackages(t *testing.T) {
 	}
 }
 
-// made makes the packages once and returns why it could not, if so.
+// made builds the packages once. It returns the reason if it could not.
 var made = sync.OnceValues(func() (skip string, err error) {
 	for _, tool := range []string{"make", "python3", "git"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -108,7 +108,7 @@ func packages(t *testing.T) (version string) {
 	return strings.TrimSpace(run(t, "build/version.sh"))
 }
 
-// files are what a package has to bring, with what a link points to.
+// files are the files that a package must contain, with the targets of links.
 func files(t *testing.T) map[string]string {
 	t.Helper()
 	want := map[string]string{
@@ -148,7 +148,7 @@ func files(t *testing.T) map[string]string {
 	return want
 }
 
-// wantFiles compares the files below dir with what a package has to bring.
+// wantFiles compares the files below dir with those that a package must contain.
 func wantFiles(t *testing.T, dir string) {
 	t.Helper()
 	want := files(t)
@@ -160,7 +160,7 @@ func wantFiles(t *testing.T, dir string) {
 			rel := "/" + strings.TrimPrefix(name, dir+"/")
 			to, ok := want[rel]
 			if !ok {
-				t.Errorf("brings %s", rel)
+				t.Errorf("unexpected file %s", rel)
 			}
 			delete(want, rel)
 			if link, _ := os.Readlink(name); link != to {
@@ -248,7 +248,7 @@ func licences(t *testing.T, object string) {
 	}
 }
 
-// record filters a line with the object in dir and checks what comes out. host is
+// record filters a line with the object in dir and checks the record. host is
 // the command that runs the stand-in host.
 func record(t *testing.T, dir string, host ...string) {
 	t.Helper()
@@ -314,7 +314,7 @@ func TestDebInAnEmptyRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The empty root has no libc6 to depend on.
+	// The empty root has no libc6, on which the package depends.
 	run(t, "dpkg", "--root="+clean, "--force-depends", "--install", deb)
 	wantFiles(t, clean)
 	record(t, clean, host)
@@ -324,7 +324,7 @@ func TestDebInAnEmptyRoot(t *testing.T) {
 			t.Errorf("%s: is a configuration file, or is none", name)
 		}
 	}
-	// What an administrator changed outlives the removal, but not the purge.
+	// A configuration file that an administrator changed survives removal, but not purge.
 	conf := filepath.Join(clean, "etc/fluent-bit/fortiems/fluent-bit.yaml")
 	if err := os.WriteFile(conf, []byte("changed\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -378,7 +378,7 @@ func TestRPM(t *testing.T) {
 	}
 }
 
-// plugins.conf of the packages names what they install.
+// plugins.conf of the packages names the files that they install.
 func TestPluginsFile(t *testing.T) {
 	var paths []string
 	for _, m := range regexp.MustCompile(`(?m)^\s+Path\s+(\S+)$`).FindAllStringSubmatch(read(t, root+"/build/plugins.conf"), -1) {
