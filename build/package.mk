@@ -33,7 +33,7 @@ package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm f
 	  SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
 	  go run $(NFPM) package -f build/nfpm.yaml -p $$kind -t $(OUT); done; done
 
-package-tools: $(ZIG_VENV)/.installed # what a package needs from the net
+package-tools: $(ZIG_VENV)/.installed # the tools that packages need, downloaded
 	go run $(NFPM) --version >/dev/null
 
 $(ZIG_VENV)/.installed:
@@ -42,13 +42,13 @@ $(ZIG_VENV)/.installed:
 	$(ZIG_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: ziglang==$(ZIG_VERSION)
 	touch $@
 
-# The same object as $(OBJECT) but for another C library.
+# The same object as $(OBJECT), linked against another C library.
 $(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
 	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
 	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT)
 
-# Changes with the version alone, so that no package tells the one before.
+# Changes only with the version, so that no package has the previous one.
 $(PACKAGE_OUT)/version: .FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Prints the version for packages, made from what git describe says (or $1, and the
-# number of commits $2). Every result sorts as dpkg and rpm should see it: a
-# pre-release before its release, commits behind a release after it.
+# Prints the version for packages, from the output of git describe (or $1) and the
+# number of commits (or $2). dpkg and rpm sort the results correctly: a pre-release
+# before its release, commits after a release after it.
 #
 #   v1.2.3                  1.2.3
 #   v1.2.3-rc.1             1.2.3~rc.1

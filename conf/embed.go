@@ -1,6 +1,5 @@
-// Package conf carries the index templates and lifecycle policies of this
-// directory, so that the output can install what a user can read and install by
-// hand. The JSON files are generated; see plugin/bootstrap/templategen.
+// Package conf embeds the index templates and lifecycle policies of this directory.
+// The output installs the same files that a user can read and install by hand. The JSON files are generated; see plugin/bootstrap/templategen.
 package conf
 
 import "embed"

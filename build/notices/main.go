@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// licence matches the names under which licences and notices lie in a module.
+// licence matches the file names of licences and notices in a module.
 var licence = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice)([.-].*)?$`)
 
 func main() {
@@ -30,7 +30,7 @@ func run() error {
 	const form = `{{if and .Module (not .Standard)}}{{if not .Module.Main}}{{.Module.Path}} {{.Module.Version}}{{"\t"}}{{.Module.Dir}}{{"\t"}}{{.Dir}}{{end}}{{end}}`
 	list, err := exec.Command("go", "list", "-deps", "-f", form, "./plugin").Output()
 	if err != nil {
-		return fmt.Errorf("listing what is linked: %w", err)
+		return fmt.Errorf("listing linked packages: %w", err)
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -1,8 +1,8 @@
 #!/bin/sh
-# make run: receive syslog, filter, print records. A real Fluent Bit if there is
-# one, else the stand-in host. With ES_HOSTS the records are shipped as well;
+# make run: receive syslog, filter, print records. Uses a real Fluent Bit if
+# there is one, otherwise the stand-in host. With ES_HOSTS the records are shipped as well;
 # ES_USERNAME with ES_PASSWORD, or ES_API_KEY, log in, and ES_CA_FILE names the
-# authority of the servers. FORTIEMS_PORT is another port than 5514.
+# authority of the servers. FORTIEMS_PORT replaces port 5514.
 set -eu
 cd "$(dirname "$0")/../.."
 . test/demo/find.sh
@@ -17,8 +17,8 @@ if [ "$port" != 5514 ]; then
   config=build/out/run-$port/fluent-bit.yaml
 fi
 
-# The options of the output become the arguments. Secrets go by the name of their
-# variable, which is looked up later: everybody on the machine can read arguments.
+# Build the arguments of the output. Secrets are passed as the names of their
+# variables, because every user of the machine can read arguments.
 flag=-p
 [ -n "$fluent_bit" ] || flag=--output-prop
 set --
