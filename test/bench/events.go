@@ -14,17 +14,17 @@ import (
 	"fluent-bit-fortiems/plugin/event"
 )
 
-// Case is one kind of event to measure with.
+// Case is one kind of event to measure.
 type Case struct {
 	Name  string
 	About string
 	key   string
 	lines []string // folders of the corpus; their first lines in turn
-	// UserRules is how many rules of a user run before the built-in ones.
+	// UserRules is the number of user rules that run before the built-in ones.
 	UserRules int
 }
 
-// Cases are what instructions and times are given for.
+// Cases are the cases for which instructions and times are reported.
 var Cases = []Case{
 	{Name: "ems", About: "EMS line of 358 bytes", key: "log", lines: []string{"real-wazuh-26094"}},
 	{Name: "forticlient", About: "FortiClient traffic line of 911 bytes", key: "log", lines: []string{"real-sekoia-forticlient"}},
@@ -38,7 +38,7 @@ var Cases = []Case{
 	{Name: "forticlient-rules", About: "FortiClient line, 100 rules of a user", key: "log", lines: []string{"real-sekoia-forticlient"}, UserRules: 100},
 }
 
-// Find returns the case of a name.
+// Find returns the case with a name.
 func Find(name string) (Case, error) {
 	known := []string{}
 	for _, c := range Cases {

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// Usage is what a process took.
+// Usage is the resource usage of a process.
 type Usage struct {
 	CPU      time.Duration // user and system
-	Resident int64         // most resident memory that was seen, bytes
+	Resident int64         // highest sampled resident memory, bytes
 	Log      []byte        // standard error
 }
 
-// Finish runs cmd to its end. watch, unless it is nil, is called again and again with
-// the resident memory of the time. (What the system tells at the end is of no use: it
-// counts the memory of the process that started cmd as well.)
+// Finish runs cmd to its end. watch, unless it is nil, is called repeatedly with
+// the current resident memory. (The maximum from the kernel is useless here: it includes
+// the memory of the process that started cmd.)
 func Finish(cmd *exec.Cmd, watch func(resident int64)) (u Usage, err error) {
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -69,7 +69,7 @@ func resident(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// MedianCPU returns the median of what several runs of one thing took.
+// MedianCPU returns the median CPU time of several runs.
 func MedianCPU(runs []Usage) time.Duration {
 	all := make([]time.Duration, len(runs))
 	for i, u := range runs {

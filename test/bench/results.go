@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Results are figures by name, as one measurement leaves them for another program.
+// Results are figures by name, which one program writes for another.
 type Results map[string]float64
 
-// Write writes the results to file; "" is no file.
+// Write writes the results to file; "" writes none.
 func (r Results) Write(file string) error {
 	if file == "" {
 		return nil

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// userRules are the ways in which users write rules (conf/rules-example.yaml), %d
-// standing for a number. None of them holds for the lines of Cases, so that every one
-// has to be ruled out.
+// userRules are typical user rules (conf/rules-example.yaml); %d is replaced by a number.
+// None matches a line of Cases, so every one is evaluated.
 var userRules = []string{
 	`when: {writer: ems, words: ["site phrase %d"]}, set: {category: ems-adconnector, action: ad-sync}`,
 	`when: {category: [ems-client, fct-security], words: ["site state %d"]}, set: {severity: 2}`,

@@ -46,8 +46,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		"no kind":      "[{title: a, kind: pie, size: [1, 1]}]",
 		"no view":      "[{title: a, kind: number, size: [1, 1], view: x}]",
 		"does not fit": "[{title: a, kind: number, size: [49, 1]}]",
-		"wants by":     "[{title: a, kind: donut, size: [1, 1]}]",
-		"wants colum":  "[{title: a, kind: events, size: [1, 1]}]",
+		"needs by":     "[{title: a, kind: donut, size: [1, 1]}]",
+		"needs colum":  "[{title: a, kind: events, size: [1, 1]}]",
 		"not found":    "[{title: a, kind: number, size: [1, 1], colour: red}]",
 	} {
 		file := filepath.Join(t.TempDir(), "d.yaml")

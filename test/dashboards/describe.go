@@ -129,7 +129,7 @@ func (p *panel) check(views map[string]view) error {
 		}
 	case kindDonut, kindBars, kindTable:
 		if len(p.By) == 0 {
-			return errors.New("wants by")
+			return errors.New("needs by")
 		}
 	case kindTime:
 		if len(p.By) > 1 {
@@ -137,7 +137,7 @@ func (p *panel) check(views map[string]view) error {
 		}
 	case kindEvents:
 		if len(p.Columns) == 0 {
-			return errors.New("wants columns")
+			return errors.New("needs columns")
 		}
 	default:
 		return fmt.Errorf("no kind %q", p.Kind)

@@ -69,7 +69,7 @@ func TestReadOnlyBlock(t *testing.T) {
 	run(t, s.URL(), "--input", numbered(t, 1), "--tag", "first").wait(t)
 	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":true}`, nil)
 	p := run(t, s.URL(), "--input", numbered(t, n), "--tag", "second")
-	until(t, "the block is told", func() bool { return strings.Contains(p.log.String(), "403") })
+	until(t, "the block is logged", func() bool { return strings.Contains(p.log.String(), "403") })
 	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":null}`, nil)
 	p.wait(t)
 	seen := numbers(t, s, stream)

@@ -12,7 +12,7 @@ import (
 	"fluent-bit-fortiems/parser/ecs"
 )
 
-var update = flag.Bool("update", false, "write fields.json anew from ecs_flat.yml")
+var update = flag.Bool("update", false, "update fields.json from ecs_flat.yml")
 
 // flat is ECS 9.4 as its repository generates it, if it is next to the project.
 const flat = "../../../shared/ecs/ecs_flat.yml"

@@ -90,7 +90,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestCases: a chunk of every case is whole, and of as many events as asked for.
+// TestCases checks that a chunk of every case is complete and has the requested number of
+// events.
 func TestCases(t *testing.T) {
 	for _, c := range bench.Cases {
 		one, err := c.Chunk("../../..", 12)

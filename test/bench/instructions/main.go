@@ -1,7 +1,7 @@
 // Command instructions counts the instructions of the filter per event under
 // valgrind's callgrind, and compares them with those of baseline.tsv. The count does
-// not depend on how busy the machine is, so that it shows a change of a few per cent
-// where a clock shows nothing.
+// not depend on the load of the machine, so it shows changes of a few per cent that
+// a clock does not.
 //
 //	go run ./test/bench/instructions [-update] [-functions CASE [-inclusive]]
 package main
@@ -20,11 +20,11 @@ import (
 	"fluent-bit-fortiems/test/bench"
 )
 
-// function is what is counted, with all that it calls.
+// function is the counted function; the count includes its callees.
 const function = "fluent-bit-fortiems/plugin/enrich.(*Enricher).Run"
 
-// Two runs of each case; what the second one does more is what counts. The first
-// one has made the memory that later chunks use again.
+// Two runs of each case; only their difference counts. The first chunks allocate the
+// memory that later ones reuse.
 const fewTimes, manyTimes = 5, 15
 
 const baselineFile = "test/bench/instructions/baseline.tsv"
@@ -32,9 +32,9 @@ const baselineFile = "test/bench/instructions/baseline.tsv"
 var errAbove = errors.New("more instructions than the baseline allows")
 
 func main() {
-	update := flag.Bool("update", false, "write the baseline anew")
-	functions := flag.String("functions", "", "tell where the instructions of this case go, and compare nothing")
-	inclusive := flag.Bool("inclusive", false, "with what the functions call")
+	update := flag.Bool("update", false, "update the baseline")
+	functions := flag.String("functions", "", "print the instructions of this case by function, without a comparison")
+	inclusive := flag.Bool("inclusive", false, "include callees")
 	flag.Parse()
 	if err := run(*update, *functions, *inclusive); err != nil {
 		fmt.Fprintln(os.Stderr, "instructions:", err)
@@ -115,11 +115,11 @@ func (c *counter) build() error {
 	return nil
 }
 
-// run runs a case under callgrind and returns the events and what they took.
+// run runs a case under callgrind and returns the numbers of events and instructions.
 func (c *counter) run(name string, times int, file string) (events, instructions int64, err error) {
 	cmd := exec.Command("valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect="+function,
 		"--callgrind-out-file="+file, c.program, name, fmt.Sprint(times))
-	// One thread that nothing interrupts: what is counted begins and ends in it.
+	// One uninterrupted thread: the counted function starts and ends in it.
 	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1", "GOMAXPROCS=1")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -128,7 +128,7 @@ func (c *counter) run(name string, times int, file string) (events, instructions
 		return 0, 0, fmt.Errorf("%w\n%s", err, log.String())
 	}
 	if _, err := fmt.Sscan(string(out), &events); err != nil {
-		return 0, 0, fmt.Errorf("the program said %q: %w", out, err)
+		return 0, 0, fmt.Errorf("the program printed %q: %w", out, err)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -195,8 +195,8 @@ type share struct {
 	file, function string
 }
 
-// shares reads the table of callgrind_annotate. Code that was inlined is told with
-// the file it comes from.
+// shares reads the table of callgrind_annotate. Inlined code is listed with its source
+// file.
 func shares(text string) (rows []share) {
 	for line := range strings.Lines(text) {
 		var r share

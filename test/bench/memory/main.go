@@ -1,6 +1,6 @@
 // Command memory measures what the filter adds to the resident memory of a pipeline,
-// whether that stays the same over many lines, what share of the processor time Go's
-// garbage collector takes, and what the output adds. In Fluent Bit the input pauses while chunks wait
+// whether it grows over many lines, the share of CPU time of Go's garbage collector,
+// and what the output adds. In Fluent Bit the input pauses while chunks wait
 // (mem_buf_limit), so that both pipelines hold the same amount of records; without a
 // real Fluent Bit it runs the stand-in host.
 //
@@ -27,7 +27,7 @@ type measurement struct {
 	lines                      int
 }
 
-// what of ours a pipeline has.
+// parts of this project in a pipeline.
 type parts int
 
 const (
@@ -113,8 +113,8 @@ func (m *measurement) run(results string) (err error) {
 
 func (m *measurement) input() string { return filepath.Join(m.dir, "input.log") }
 
-// perFile is how many lines the input of the stand-in host holds, which reads it
-// again and again.
+// perFile is the number of lines in the input of the stand-in host, which reads it
+// repeatedly.
 const perFile = 100_000
 
 func (m *measurement) inputLines() int {
@@ -133,7 +133,7 @@ func (m *measurement) watch(p parts) (seen []int64, u bench.Usage, err error) {
 	cmd.Env = append(os.Environ(), "GODEBUG=gctrace=1")
 	u, err = bench.Finish(cmd, func(n int64) { seen = append(seen, n) })
 	if err == nil && len(seen) < 10 {
-		err = fmt.Errorf("only %d looks at the memory, more lines are needed", len(seen))
+		err = fmt.Errorf("only %d samples of the memory, more lines are needed", len(seen))
 	}
 	return seen, u, err
 }
@@ -173,7 +173,7 @@ pipeline:
 	return exec.Command(m.program, append(args, "-c", file)...), nil
 }
 
-// part returns a fifth of what was seen.
+// part returns a fifth of the samples.
 func part(seen []int64, i int) []int64 {
 	return seen[len(seen)*i/5 : len(seen)*(i+1)/5]
 }
@@ -185,7 +185,7 @@ func median(list []int64) int64 {
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
-// garbage is what Go's collector did.
+// garbage has the statistics of Go's garbage collector.
 type garbage struct {
 	cycles int
 	cpu    time.Duration
@@ -193,7 +193,7 @@ type garbage struct {
 }
 
 // collector sums up the lines of GODEBUG=gctrace=1, in which the processor time of a
-// cycle stands as "0.05+0.3/1.2/3.0+0.2 ms cpu".
+// cycle is written as "0.05+0.3/1.2/3.0+0.2 ms cpu".
 func collector(log []byte) (g garbage, err error) {
 	for line := range bytes.Lines(log) {
 		if !bytes.HasPrefix(line, []byte("gc ")) {

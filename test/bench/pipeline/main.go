@@ -27,8 +27,8 @@ type variant struct {
 	inHost   []string
 }
 
-// variants; the first one is the pipeline without a filter. COPY and OBJECT stand for
-// shared objects; the stand-in host runs those that have options for it.
+// variants; the first one is the pipeline without a filter. COPY and OBJECT are
+// replaced by shared objects; the stand-in host runs those that have options for it.
 var variants = []variant{
 	{id: "none", name: "none", inHost: []string{}},
 	{"copy", "copies the buffer (C)", "    - {name: copy, match: '*'}\n", []string{"--filter", "COPY"}},
@@ -40,10 +40,10 @@ var variants = []variant{
 	{"lua", "lua, categorises", "    - {name: lua, match: '*', script: categorise.lua, call: categorise}\n", nil},
 }
 
-// targets are how many times the cost of another filter fortiems may take.
+// targets are the maximum costs of fortiems as multiples of the cost of other filters.
 var targets = map[string]float64{"logfmt": 0.5, "regex": 0.25, "lua": 0.08}
 
-// regex is what a user would write for the line of the benchmark.
+// regex is a regular expression as a user would write it for the benchmark line.
 const regex = `^(?<header>.*?)dtime="(?<dtime>[^"]*)" type=(?<type>\S*) subtype=(?<subtype>\S*) devid=(?<devid>\S*) uid=(?<uid>\S*) ` +
 	`hostname="(?<hostname>[^"]*)" user="(?<user>[^"]*)" deviceip=(?<deviceip>\S*) devicemac=(?<devicemac>\S*) emsserial=(?<emsserial>\S*) ` +
 	`os="(?<os>[^"]*)" msg="(?<msg>[^"]*)" usingpolicy="(?<usingpolicy>[^"]*)" emshostname="(?<emshostname>[^"]*)" vd="(?<vd>[^"]*)"`
@@ -81,7 +81,7 @@ func (b *pipeline) run(results string) (err error) {
 	}
 	list := variants
 	if b.program == "" {
-		fmt.Println("not run: the comparison inside Fluent Bit (set $FLUENT_BIT); the stand-in host instead, which has no filters of its own")
+		fmt.Println("not run: the comparison inside Fluent Bit (set $FLUENT_BIT); measured in the stand-in host instead, which has no built-in filters")
 		list = slices.DeleteFunc(slices.Clone(list), func(v variant) bool { return v.inHost == nil })
 	} else {
 		version, err := exec.Command(b.program, "--version").Output()
@@ -140,7 +140,7 @@ func (b *pipeline) prepare() error {
 }
 
 // measureAll returns the runs of each variant. Runs of one round are next to each
-// other in time, so that a slow minute of the machine falls on all filters alike.
+// other in time, so that a slow phase of the machine affects all filters alike.
 func (b *pipeline) measureAll(list []variant) ([][]bench.Usage, error) {
 	costs := make([][]bench.Usage, len(list))
 	for range b.runs {
@@ -159,7 +159,7 @@ func (b *pipeline) measureAll(list []variant) ([][]bench.Usage, error) {
 	return costs, nil
 }
 
-// command is one pipeline that ends by itself.
+// command is one pipeline that ends after its input.
 func (b *pipeline) command(v variant) (*exec.Cmd, error) {
 	if b.program == "" {
 		args := []string{"--input", filepath.Join(b.dir, "input.log"), "--quiet"}
@@ -194,7 +194,7 @@ pipeline:
 	return cmd, nil
 }
 
-// table prints the figures, and what fortiems takes of each other filter.
+// table prints the figures, and the cost of fortiems relative to each other filter.
 func (b *pipeline) table(list []variant, costs [][]bench.Usage, r bench.Results) error {
 	info, err := os.Stat(filepath.Join(b.dir, "input.log"))
 	if err != nil {

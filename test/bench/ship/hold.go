@@ -21,7 +21,7 @@ import (
 // patience bounds the wait for the last line to be read.
 const patience = 5 * time.Minute
 
-// hold measures what Fluent Bit holds with the settings of conf/fluent-bit-elasticsearch.yaml:
+// hold measures the resources that Fluent Bit holds with the settings of conf/fluent-bit-elasticsearch.yaml:
 // the most memory of the process while it ships and while the server is away, and the
 // disk space of the chunks that wait for it.
 func hold(program, dir, port string, lines int) error {
@@ -91,7 +91,7 @@ pipeline:
 	if err == nil {
 		memory, err = peakMemory(cmd.Process.Pid)
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
 	case <-ended:
 	case <-time.After(time.Minute):
@@ -101,8 +101,8 @@ pipeline:
 	return memory, disk, err
 }
 
-// peakMemory is the most memory that a process had, mapped chunks included. What
-// getrusage says begins with the size of the parent.
+// peakMemory is the peak memory of a process, mapped chunks included. The value of
+// getrusage starts at the size of the parent.
 func peakMemory(pid int) (bytes int64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -115,7 +115,7 @@ func peakMemory(pid int) (bytes int64, err error) {
 	return bytes * 1024, nil
 }
 
-// awaitCounter waits until a counter has the value want.
+// awaitCounter waits until a counter reaches want.
 func awaitCounter(url, name string, want int, ended chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -147,7 +147,7 @@ func awaitCounter(url, name string, want int, ended chan error) error {
 	}
 }
 
-// diskUse is the space that the files below dir take on the disk.
+// diskUse is the disk space of the files below dir.
 func diskUse(dir string) (bytes int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -25,7 +25,7 @@ import (
 )
 
 // variants are the outputs, the first one being the pipeline without any. PORT
-// stands for the port of the server.
+// is replaced by the port of the server.
 var variants = []struct{ name, output string }{
 	{"null", `{name: "null", match: '*'}`},
 	{"es", "{name: es, match: '*', host: 127.0.0.1, port: PORT, index: bench, suppress_type_name: on, generate_id: on, workers: 2}"},
@@ -64,8 +64,8 @@ func run(lines, runs int, results string) error {
 		return err
 	}
 	costs, took := make([][]bench.Usage, len(variants)), make([][]time.Duration, len(variants))
-	// Runs of one round are next to each other in time, so that a slow minute of the
-	// machine falls on all alike.
+	// Runs of one round are next to each other in time, so that a slow phase of the
+	// machine affects all alike.
 	for range runs {
 		for i, v := range variants {
 			s.Reset()

@@ -1,5 +1,5 @@
-// Command targets measures everything that the project has set itself a target for
-// and prints one table: target, measured, met or not. It runs the other measurements
+// Command targets measures everything for which the project has a target and prints
+// one table: target, measured, met or not. It runs the other measurements
 // (pipeline, memory, ship) for their figures and takes the rest in its own process,
 // which has to be built with the object's profile:
 //
@@ -58,7 +58,7 @@ func number(v float64) string {
 
 func main() {
 	lines := flag.Int("lines", 1_000_000, "lines of a run inside Fluent Bit")
-	memoryLines := flag.Int("memory-lines", 2_000_000, "lines of the run that looks at the memory")
+	memoryLines := flag.Int("memory-lines", 2_000_000, "lines of the run that measures memory")
 	shipLines := flag.Int("ship-lines", 200_000, "lines of a run of an output")
 	runs := flag.Int("runs", 3, "runs, of which the median counts")
 	flag.Parse()
@@ -92,7 +92,7 @@ func run(lines, memoryLines, shipLines, runs int) error {
 }
 
 // measure runs another measurement, whose own tables go to standard output, and
-// returns its figures; none when it could not run for want of Fluent Bit.
+// returns its figures; none when Fluent Bit is missing.
 func measure(name string, args ...string) (bench.Results, error) {
 	dir, err := os.MkdirTemp("", "fortiems-bench")
 	if err != nil {
@@ -129,7 +129,7 @@ func insideFluentBit(r bench.Results) (rows []row) {
 	return rows
 }
 
-// flat is by how much resident memory may grow and still be called flat.
+// flat is the growth of resident memory up to which it counts as flat.
 const flat = 2
 
 func resident(r bench.Results) []row {

@@ -19,23 +19,23 @@ import (
 
 const (
 	chunkEvents = 1200 // a multiple of the lines of every case
-	// Many short rounds, so that some are without a neighbour on the same processor.
+	// Many short rounds, so that some run without other load on the same CPU.
 	rounds    = 200
 	roundTime = 10 * time.Millisecond
 )
 
-// work is something to be measured.
+// work is one thing to measure.
 type work struct {
 	run    func() error
 	chunk  []byte
 	events int
-	times  int // so many runs make a round
+	times  int // runs per round
 }
 
-// threadTime is the processor time of this thread. Unlike the time on the wall it does
-// not grow when other programs want the processor.
+// threadTime is the CPU time of this thread. Unlike wall time it does not grow when other
+// programs use the CPU.
 func threadTime() (time.Duration, error) {
-	// Not getrusage: it tells how many ticks of the kernel, 1 to 10 ms each, fell into it.
+	// Not getrusage: its resolution is a kernel tick, 1 to 10 ms.
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
 		return 0, err
@@ -43,8 +43,8 @@ func threadTime() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// round runs w once round and returns the time per event. The caches are those of
-// other work, so it is run once before that.
+// round measures one round of w and returns the time per event. One run before it fills
+// the CPU caches.
 func (w *work) round() (perEvent time.Duration, err error) {
 	if err := w.run(); err != nil {
 		return 0, err
@@ -62,17 +62,17 @@ func (w *work) round() (perEvent time.Duration, err error) {
 	return (end - start) / time.Duration(w.events*w.times), err
 }
 
-// timing is nanoseconds per event: of the round in the middle, and of the fastest one, which
-// is what the processor takes when nothing else slows it.
+// timing is nanoseconds per event: of the median round, and of the fastest one, which is
+// the cost without other load.
 type timing struct{ median, fastest float64 }
 
-// compare measures each of list in rounds that are run in turns, so that a slow second
-// falls on all alike.
+// compare measures each of list in rounds that are run in turns, so that a slow phase
+// affects all alike.
 func compare(list ...*work) ([]timing, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, w := range list {
-		if err := w.run(); err != nil { // makes the memory that is used again
+		if err := w.run(); err != nil { // allocates the memory that later runs reuse
 			return nil, err
 		}
 		w.times = 1
@@ -130,7 +130,7 @@ func enrichingCase(name string) (*work, error) {
 	return enriching(chunk, chunkEvents, rules), nil
 }
 
-// userRules loads n rules of a user.
+// userRules loads n user rules.
 func userRules(n int) (rules *rule.Rules, err error) {
 	err = bench.WithUserRules(n, func(file string) error {
 		rules, err = rule.Load(file)
@@ -140,7 +140,7 @@ func userRules(n int) (rules *rule.Rules, err error) {
 }
 
 // decoding is what Go plugins usually do first, and that alone: the chunk into maps.
-// It tells how fast the machine is at the time.
+// It shows the current speed of the machine.
 func decoding() (*work, error) {
 	c, err := bench.Find("ems")
 	if err != nil {
@@ -163,8 +163,8 @@ func decoding() (*work, error) {
 	}}, nil
 }
 
-// copying moves the bytes of a chunk and of what the filter makes of it, and does
-// nothing else: no filter can be faster that writes the same record.
+// copying only copies the bytes of a chunk and of its result: a filter that writes the
+// same records cannot be faster.
 func copying(chunk []byte) (w *work, in, out int, err error) {
 	made, st, err := enrich.New(enrich.Options{EventTime: true}).Run(nil, chunk)
 	if err != nil {
@@ -178,11 +178,11 @@ func copying(chunk []byte) (w *work, in, out int, err error) {
 	}}, len(chunk) / events, len(made) / events, nil
 }
 
-// allocations returns how many allocations an event takes.
+// allocations returns the number of allocations per event.
 func allocations(w *work) (float64, error) {
 	const times = 20
 	var before, after runtime.MemStats
-	if err := w.run(); err != nil { // scratch memory is made here
+	if err := w.run(); err != nil { // allocates scratch memory
 		return 0, err
 	}
 	runtime.ReadMemStats(&before)
@@ -195,8 +195,8 @@ func allocations(w *work) (float64, error) {
 	return float64((after.Mallocs-before.Mallocs)/times) / float64(w.events), nil
 }
 
-// growth is how much more a unit may cost when there are many of them, for the cost
-// to be called linear: caches end somewhere.
+// growth is the factor by which the cost per unit may grow with many units and still
+// count as linear: caches are limited.
 const growth = 1.3
 
 // inProcess measures the filter without Fluent Bit.
@@ -280,8 +280,7 @@ func growthInLines() (float64, error) {
 	return took[1].median / took[0].median, nil
 }
 
-// growthInLength returns how much more a byte of a line of 64 KiB costs than one of a
-// line of 4 KiB.
+// growthInLength returns the cost per byte of a 64 KiB line relative to a 4 KiB line.
 func growthInLength(pairs bool) (float64, error) {
 	var list []*work
 	var sizes []float64

@@ -52,7 +52,7 @@ func TestTableCounts(t *testing.T) {
 	}
 }
 
-// TestCompare: in one run, ten times the work takes more than three times the time.
+// TestCompare checks that ten times the work takes more than three times the time.
 func TestCompare(t *testing.T) {
 	sum := uint64(0)
 	spin := func(n int) *work {

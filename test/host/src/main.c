@@ -121,7 +121,7 @@ static const struct option_row rows[] = {
     {"--input", "FILE|-", TEXT, AT(input), 0, 0, "one line = one message, empty lines too, in order"},
     {"--syslog-udp", "ADDR", TEXT, AT(syslog_udp), 0, 0, "host:port to receive datagrams on; port 0 picks one"},
     {"--syslog-tcp", "ADDR", TEXT, AT(syslog_tcp), 0, 0, "host:port to receive streams on; port 0 picks one"},
-    {"--octet-counting", NULL, FLAG, AT(octet_counting), 0, 0, "tcp: always RFC 6587 counts, else told by the first bytes"},
+    {"--octet-counting", NULL, FLAG, AT(octet_counting), 0, 0, "tcp: always RFC 6587 counts; default: detected from the first bytes"},
     {"--raw-chunk", "FILE", TEXT, AT(raw_chunk), 0, 0, "feed the file's bytes, untouched, as one chunk"},
     {"--dump-chunk", "FILE", TEXT, AT(dump_chunk), 0, 0, "write the bytes of all resulting chunks"},
     {"--chunk", "N", COUNT, AT(chunk), 1, 10000000, "messages per filter call (1000)"},

@@ -1,6 +1,6 @@
-// Command events enriches one chunk a number of times and does nothing else: what
-// callgrind counts. The number of instructions of two runs, divided by what the
-// second does more, is free of what a process takes to start.
+// Command events enriches one chunk a number of times, for callgrind to count. The
+// difference between two runs, divided by their difference in events, excludes the cost
+// of starting a process.
 //
 //	events CASE TIMES
 package main

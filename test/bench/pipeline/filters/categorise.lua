@@ -1,6 +1,6 @@
--- What a lua filter has to do for the same categories: split the pairs, put them into
+-- What a Lua filter has to do for the same categories: split the pairs, put them into
 -- ECS, find category, action and outcome. It knows fewer quirks, fields and rules than
--- the filter fortiems, so it does less than the work it is compared with.
+-- the filter fortiems, so it does less work than the filter it is compared with.
 local tokens = {
     ["ems-adconnector"] = true, ["ems-addaemonworker"] = true, ["ems-update"] = true, ["ems-event"] = true,
     ["ems-error"] = true, ["ems-client"] = true, ["ems-vpn"] = true, ["ems-authentication"] = true,

@@ -1,4 +1,4 @@
--- The usual way with lua: split the pairs, keep them at the top of the record.
+-- The usual way in Lua: split the pairs, keep them at the top of the record.
 function split(tag, timestamp, record)
     local line = record["log"]
     local out = {}
