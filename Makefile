@@ -94,7 +94,7 @@ clean: ## remove build/out
 
 # Neither servers (-short) nor Fluent Bit nor the built object.
 check: lint ## lint and unit tests, in under two minutes: run it before every commit
-	go test -short $(PURE) ./plugin ./test/docs ./test/ecs ./test/golden ./test/redact
+	go test -short $(PURE) ./plugin ./test/docs ./test/ecs ./test/golden ./test/redact ./test/reference
 
 lint: ## format, vet, staticcheck, actionlint
 	@test -z "$$(gofmt -l parser plugin test conf build)" || { gofmt -l parser plugin test conf build; exit 1; }
@@ -102,8 +102,8 @@ lint: ## format, vet, staticcheck, actionlint
 	go run $(STATICCHECK) ./...
 	go run $(ACTIONLINT)
 
-golden: ## write the golden files of the corpus
-	go test ./test/golden -update
+golden: ## write the golden files of the corpus, the table of rules and the worked example of parser/README.md
+	go test ./parser ./parser/rules ./test/golden -update
 
 generate: ## write generated files and the tables of the documentation
 	go generate ./...

@@ -24,7 +24,7 @@ func TestExamplesAreDecidedByTheirRules(t *testing.T) {
 		case got == nil:
 			t.Errorf("%s:%d: no rule decides the example of %s: %s", r.File, r.Line, r.Name, r.Example)
 		case got != r:
-			t.Errorf("%s:%d: %s decides the example of %s, not that rule: %s", r.File, r.Line, got.Name, r.Name, r.Example)
+			t.Errorf("%s:%d: the example of %s is decided by %s (line %d): put the more special rule first: %s", r.File, r.Line, r.Name, got.Name, got.Line, r.Example)
 		}
 	}
 }

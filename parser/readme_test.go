@@ -70,7 +70,7 @@ func TestReadmeExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const begin, end = "<!-- worked example: go test ./parser -update -->\n```text\n", "```\n"
+	const begin, end = "<!-- worked example: make golden -->\n```text\n", "```\n"
 	before, rest, ok := strings.Cut(string(text), begin)
 	_, after, ok2 := strings.Cut(rest, "\n"+end)
 	if !ok || !ok2 {
@@ -81,7 +81,7 @@ func TestReadmeExample(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatal("the worked example is out of date: go test ./parser -update")
+		t.Fatal("the worked example is out of date: make golden writes it")
 	}
 	if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
 		t.Fatal(err)

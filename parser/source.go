@@ -73,7 +73,7 @@ func isGateID(id []byte) bool {
 // for a bare token, as in subtype=vpn, which counts only in subtype and type of a line that
 // EMS wrote and does not make a line one of FortiEMS.
 func findToken(l *line.Line, by dict.Source) (t dict.Token, prefixed bool) {
-	t = dict.NoToken
+	t = dict.NoToken // NoToken < AnyToken < categories, so max keeps the best
 	for _, k := range tokenKeys {
 		if v := l.Pairs.Value(k); v != nil {
 			if t = max(t, dict.FindToken(v)); t >= 0 {

@@ -9,8 +9,8 @@ import (
 	"fluent-bit-fortiems/parser/line"
 )
 
-// A field that has a value already keeps it: the conversion then returns false, unless the
-// value is the same.
+// Conversions set fields with setIfUnset, setIntIfUnset and setConstIfUnset only: a field that
+// has a value keeps it, and the conversion returns false unless the value is the same.
 
 func asText(r *Record, to Field, v []byte) bool { return r.setIfUnset(to, v) }
 
@@ -179,7 +179,7 @@ func asTransport(r *Record, to Field, v []byte) bool {
 		return false
 	}
 	if name := transports[n]; name != nil {
-		r.SetConst(NetworkTransport, name)
+		r.setConstIfUnset(NetworkTransport, name)
 	}
 	return true
 }
@@ -196,13 +196,9 @@ var directions = []struct {
 
 // asDirection keeps a word that it translates as sent, too.
 func asDirection(r *Record, to Field, v []byte) bool {
-	if r.Set.Has(to) {
-		return false
-	}
 	for i := range directions {
 		if d := &directions[i]; ascii.EqualFold(v, d.word) {
-			r.SetConst(to, d.ecs)
-			return d.ecs.Texts[0] == string(v)
+			return r.setConstIfUnset(to, d.ecs) && d.ecs.Texts[0] == string(v)
 		}
 	}
 	return false

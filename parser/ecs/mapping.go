@@ -46,8 +46,9 @@ type mapping struct {
 	note    string // for the documentation
 }
 
-// elsewhere marks the rows whose field depends on other pairs of the line, too: Fill or
-// ReadTimes sets it, not the table.
+// elsewhere is the conversion of rows that are there for the documentation: their field
+// depends on other pairs of the line, too, and Fill or SetTime sets it. It is nil, which Fill
+// skips like a key without a row.
 var elsewhere conversion
 
 // fieldTable maps raw keys to ECS fields, one row per key and meaning. Keys without a row,

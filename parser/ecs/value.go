@@ -122,8 +122,22 @@ func (r *Record) setIfUnset(f Field, v []byte) bool {
 		r.SetText(f, v)
 		return true
 	}
-	have := &r.Values[f]
-	return have.Kind == Text && string(have.Text) == string(v)
+	switch have := &r.Values[f]; have.Kind {
+	case Text:
+		return string(have.Text) == string(v)
+	case Const:
+		return !have.Const.IsList && have.Const.Texts[0] == string(v)
+	}
+	return false
+}
+
+// setConstIfUnset is setIfUnset for a constant text.
+func (r *Record) setConstIfUnset(f Field, c *Constant) bool {
+	if !r.Set.Has(f) {
+		r.SetConst(f, c)
+		return true
+	}
+	return r.setIfUnset(f, []byte(c.Texts[0]))
 }
 
 // setIntIfUnset is setIfUnset for an integer.

@@ -37,9 +37,10 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 	key, _ := knownKey((*[16]byte)(all[k.start:]))
 	for key != dict.NoKey {
 		start := k.end + 1
-		// A byte ends the value if it is 0 after the XOR, or below limit without one.
+		// Eight bytes at a time: a byte ends the value if it is below limit after the XOR
+		// with flip. Unquoted: a space or below. Quoted: the quote, which the XOR makes 0.
 		flip, limit := uint64(0), uint64(' '+1)*ones
-		gap := 1
+		gap := 1 // bytes from the end of the value to the next key: the space, and a quote
 		switch all[start] {
 		case '<':
 			return k

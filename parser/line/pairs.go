@@ -19,7 +19,7 @@ type Pair struct {
 	state pairState
 }
 
-// pairState is why a pair is not written under fortinet.ems; 0 if it is written.
+// pairState is why a pair is not written under fortinet.ems. 0 means that it is: unmapped.
 type pairState uint8
 
 const (

@@ -370,7 +370,8 @@ func TestNoPairIsLost(t *testing.T) {
 					continue
 				}
 				if !found(have, value) {
-					t.Errorf("%s line %d: %s=%q is lost", c.name, i+1, key, value)
+					t.Errorf("%s/lines.tsv:%d: %s=%q is lost: a conversion must return false if the fields do not hold the whole value; "+
+						"if it splits values at another character, add that to found", c.name, i+1, key, value)
 				}
 			}
 		}
