@@ -1,10 +1,10 @@
 // Package conf embeds the index templates and lifecycle policies of this directory.
-// The output installs the same files that a user can read and install by hand. The JSON files are generated; see plugin/bootstrap/templategen.
+// The output installs the same files that a user can read and install by hand. The JSON files are generated; see test/templates.
 package conf
 
 import "embed"
 
-//go:generate go run ../plugin/bootstrap/templategen -dir .
+//go:generate go run ../test/templates -dir .
 
 // Files holds elasticsearch/*.json and opensearch/*.json.
 //

@@ -1,4 +1,4 @@
-// Command templategen writes the index templates and lifecycle policies under
+// Command templates writes the index templates and lifecycle policies under
 // conf/ from the field table of the parser and the types of ECS, so that what is
 // emitted and what is mapped cannot disagree.
 package main
@@ -313,7 +313,7 @@ func ilm() object {
 }
 
 // ism is the same for OpenSearch. Policies have no _meta there; the description
-// tells whose it is and which version.
+// names the owner and the version.
 func ism() object {
 	return object{"policy": object{
 		"description":   fmt.Sprintf("managed_by %s version %d: rolls the data streams over; deletes nothing", managedBy, policyVersion),

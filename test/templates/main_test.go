@@ -10,7 +10,7 @@ import (
 	"fluent-bit-fortiems/test/ecs"
 )
 
-const confDir = "../../../conf"
+const confDir = "../../conf"
 
 func TestFilesAreUpToDate(t *testing.T) {
 	want, err := files()
