@@ -1,6 +1,6 @@
 package line
 
-import "unsafe"
+import "hash/maphash"
 
 // maxNameLen is the longest written key, in bytes.
 const maxNameLen = 64
@@ -36,42 +36,85 @@ func AppendName(dst, key []byte) []byte {
 	return dst
 }
 
-// nameIndex finds the first pair of a key that is not in the dictionary. The zero value is
-// ready.
+// nameIndex finds the first pair of a key that is not in the dictionary in one event. Keys come from
+// the network, so the hash is seeded and the table grows: a line of thousands of
+// distinct keys stays linear. The zero value is ready; not for concurrent use.
 type nameIndex struct {
-	// The keys share memory with the names of the pairs: they are valid until reset, which
-	// comes before that memory is used again.
-	first map[string]int32
+	slots []nameSlot
+	round uint32 // slots of an earlier round are free
+	used  int
 }
 
-// largeIndex is how many keys an index keeps room for. Clearing takes time for all the room
-// that a map ever had, and one hostile line must not slow down the others.
-const largeIndex = 1024
+type nameSlot struct {
+	round uint32
+	pair  int32
+	hash  uint64
+}
+
+var nameSeed = maphash.MakeSeed()
 
 func (x *nameIndex) reset() {
-	if len(x.first) > largeIndex {
-		x.first = nil
+	x.used = 0
+	if x.round++; x.round == 0 {
+		clear(x.slots)
+		x.round = 1
 	}
-	clear(x.first)
 }
 
 // find returns the index of the first pair with this key, or -1.
-func (x *nameIndex) find(name []byte) int {
-	if n, ok := x.first[string(name)]; ok {
-		return int(n)
+func (x *nameIndex) find(pairs []Pair, key []byte) int {
+	if x.used == 0 {
+		return -1
 	}
+	i, ok := x.locate(pairs, key, maphash.Bytes(nameSeed, key))
+	if !ok {
+		return -1
+	}
+	return int(x.slots[i].pair)
+}
+
+// add enters pair n under key and returns -1, or the index of the first pair
+// that already has this key.
+func (x *nameIndex) add(pairs []Pair, key []byte, n int) int {
+	if 2*x.used >= len(x.slots) {
+		x.grow()
+	}
+	h := maphash.Bytes(nameSeed, key)
+	i, ok := x.locate(pairs, key, h)
+	if ok {
+		return int(x.slots[i].pair)
+	}
+	x.slots[i] = nameSlot{x.round, int32(n), h}
+	x.used++
 	return -1
 }
 
-// add enters pair n and returns -1, or the index of the first pair that has this key
-// already. name must not change until reset.
-func (x *nameIndex) add(name []byte, n int) int {
-	if first := x.find(name); first >= 0 {
-		return first
+func (x *nameIndex) locate(pairs []Pair, key []byte, h uint64) (int, bool) {
+	mask := len(x.slots) - 1
+	for i := int(h) & mask; ; i = (i + 1) & mask {
+		s := &x.slots[i]
+		if s.round != x.round {
+			return i, false
+		}
+		if s.hash == h && string(pairs[s.pair].name) == string(key) {
+			return i, true
+		}
 	}
-	if x.first == nil {
-		x.first = map[string]int32{}
+}
+
+func (x *nameIndex) grow() {
+	old, round := x.slots, x.round
+	x.slots = make([]nameSlot, max(64, 2*len(old)))
+	x.round = 1
+	mask := len(x.slots) - 1
+	for _, s := range old {
+		if s.round != round {
+			continue
+		}
+		i := int(s.hash) & mask
+		for x.slots[i].round == 1 {
+			i = (i + 1) & mask
+		}
+		x.slots[i] = nameSlot{1, s.pair, s.hash}
 	}
-	x.first[unsafe.String(unsafe.SliceData(name), len(name))] = int32(n)
-	return -1
 }

@@ -130,7 +130,7 @@ func (p *Pairs) Lookup(name []byte, k dict.Key) (v []byte, ok bool) {
 		v = p.Value(k)
 		return v, v != nil
 	}
-	n := p.others.find(name)
+	n := p.others.find(p.List, name)
 	if n < 0 || p.List[n].state == null {
 		return nil, false
 	}
@@ -187,7 +187,7 @@ func (p *Pairs) AddName(name, value []byte) {
 	if isNull(value) {
 		state = null
 	}
-	if first := p.others.add(name, len(p.List)); first >= 0 {
+	if first := p.others.add(p.List, name, len(p.List)); first >= 0 {
 		p.addRepeated(first, Pair{Value: value, name: name, state: state})
 		return
 	}
