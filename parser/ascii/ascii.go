@@ -32,16 +32,6 @@ func Lower(c byte) byte {
 	return c
 }
 
-// HasUpper reports whether v has an upper-case ASCII letter.
-func HasUpper(v []byte) bool {
-	for _, c := range v {
-		if c >= 'A' && c <= 'Z' {
-			return true
-		}
-	}
-	return false
-}
-
 // EqualFold reports whether v equals lower, ignoring the case of ASCII letters in v.
 // lower must be in lower case.
 func EqualFold(v []byte, lower string) bool {

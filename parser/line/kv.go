@@ -14,9 +14,7 @@ type keySpan struct {
 
 func (k keySpan) found() bool { return k.end >= 0 }
 
-// isKeyByte reports whether c may be part of a key.
-func isKeyByte(c byte) bool { return keyBytes[c] }
-
+// keyBytes has the bytes that may be part of a key.
 var keyBytes = func() (t [256]bool) {
 	for c := range t {
 		t[c] = ascii.IsLetter(byte(c)) || ascii.IsDigit(byte(c)) || c == '_' || c == '-' || c == '.'

@@ -102,7 +102,7 @@ func gluedKey(s []byte, i int) keySpan {
 	word := s[i : i+ascii.WordEnd(s[i:])]
 	eq := bytes.IndexByte(word, '=')
 	k := eq
-	for k > 0 && isKeyByte(word[k-1]) {
+	for k > 0 && keyBytes[word[k-1]] {
 		k--
 	}
 	if k > 0 && k < eq && (word[k-1] == '>' || word[k-1] == ']' || word[k-1] == '|') {

@@ -17,9 +17,9 @@ func isPlainName(key []byte) bool {
 
 func isPlainByte(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' }
 
-// AppendName appends the written form of a key: lower case, every byte that is not a
+// appendName appends the written form of a key: lower case, every byte that is not a
 // letter, digit or underscore replaced by "_", at most maxNameLen bytes.
-func AppendName(dst, key []byte) []byte {
+func appendName(dst, key []byte) []byte {
 	if len(key) == 0 {
 		return append(dst, '_')
 	}

@@ -151,7 +151,7 @@ func (p *Pairs) AppendValues(dst [][]byte, first *Pair) [][]byte {
 func (p *Pairs) Add(key, value []byte) {
 	k := dict.Lookup(key)
 	if k == dict.NoKey && !isPlainName(key) {
-		key = p.arena.Keep(AppendName(p.arena.Start(min(len(key), maxNameLen)+1), key))
+		key = p.arena.Keep(appendName(p.arena.Start(min(len(key), maxNameLen)+1), key))
 		k = dict.Lookup(key)
 	}
 	if k != dict.NoKey {
