@@ -37,9 +37,9 @@ func identify(l *line.Line) (s Source, matched bool) {
 	default:
 		s.By = dict.EMS
 	}
-	var prefixed bool
-	s.Token, prefixed = findToken(l, s.By)
-	return s, prefixed || gateID || l.CEF.Endpoint || l.Pairs.HasAny(&fortiEMSKeys) ||
+	var proved bool
+	s.Token, proved = findToken(l, s.By)
+	return s, proved || gateID || l.CEF.Endpoint || l.Pairs.HasAny(&fortiEMSKeys) ||
 		clientID && (s.ID[1] == '6' || s.ID[1] == '8') ||
 		ascii.HasPrefixFold(device, "fct") || ascii.HasPrefixFold(l.Pairs.Value(dict.KeyDevname), "fct")
 }
@@ -69,30 +69,33 @@ func isGateID(id []byte) bool {
 }
 
 // findToken returns the ems- token of the line: from subtype, type, a logtype or module
-// key, the syslog app name, or the name of a CEF header, in this order. prefixed is false
-// for a bare token, as in subtype=vpn, which counts only in subtype and type of a line that
-// EMS wrote and does not make a line one of FortiEMS.
-func findToken(l *line.Line, by dict.Source) (t dict.Token, prefixed bool) {
-	t = dict.NoToken // NoToken < AnyToken < categories, so max keeps the best
+// key, the syslog app name, or the name of a CEF header, in this order; else a name without
+// prefix of a line that EMS wrote: in subtype or type, or a service as the app name.
+// proves reports whether the token alone makes the line one of FortiEMS.
+func findToken(l *line.Line, by dict.Source) (t dict.Token, proves bool) {
+	t = dict.NoToken
 	for _, k := range tokenKeys {
 		if v := l.Pairs.Value(k); v != nil {
-			if t = max(t, dict.FindToken(v)); t >= 0 {
+			if t = max(t, dict.FindToken(v)); t > dict.AnyToken {
 				return t, true
 			}
 		}
 	}
 	for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name} {
-		if t = max(t, dict.FindToken(v)); t >= 0 {
+		if t = max(t, dict.FindToken(v)); t > dict.AnyToken {
 			return t, true
 		}
 	}
-	prefixed = t != dict.NoToken
+	proves = t != dict.NoToken
 	if by == dict.EMS {
 		for _, k := range tokenKeys[:2] {
 			if bare := dict.BareToken(l.Pairs.Value(k)); bare != dict.NoToken {
-				return bare, prefixed
+				return bare, proves
 			}
 		}
+		if service, own := dict.ServiceToken(l.Header.AppName); own || l.Header.ProcID != nil {
+			return max(t, service), proves || own
+		}
 	}
-	return t, prefixed
+	return t, proves
 }

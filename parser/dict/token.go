@@ -2,14 +2,15 @@ package dict
 
 import "fluent-bit-fortiems/parser/ascii"
 
-// Token is what an ems- token in a line says: the Category that it names, AnyToken or
-// NoToken.
+// Token is what an ems- token in a line says: the Category that it names, or one of the
+// values below. A larger Token says more.
 type Token int8
 
 // Tokens that name no category.
 const (
-	NoToken  Token = -2 // no text of the form ems-x or ems_x
-	AnyToken Token = -1 // ems-x with an x that is none of the ten log types
+	NoToken      Token = -3 // no token
+	AnyToken     Token = -2 // ems-x with an x that is no log type and no service, or one of which nothing is known
+	ContactToken Token = -1 // a service that speaks with endpoints: rules tell its two categories apart
 )
 
 // Category returns the category that the token names, and whether it names one.
@@ -20,72 +21,65 @@ func (t Token) Category() (Category, bool) {
 	return Category(t), true
 }
 
-const tokenPrefix = "ems-"
-
-// FindToken looks for ems-x or ems_x in any case, delimited by bytes that are not letters
-// or digits. The first token that names a category wins over others.
+// FindToken looks for ems-x, ems_x, fcems-x or fcems_x in any case, delimited by bytes that
+// are not letters or digits. The first token whose x is a log type or a service wins over
+// others.
 func FindToken(v []byte) Token {
 	found := NoToken
-	for i := 0; i+len(tokenPrefix) < len(v); i++ {
-		if i > 0 && IsWordByte(v[i-1]) || !hasTokenPrefix(v[i:]) {
+	for i := 0; i < len(v); i++ {
+		n := prefixLength(v[i:])
+		if n == 0 || i > 0 && IsWordByte(v[i-1]) {
 			continue
 		}
-		name := v[i+len(tokenPrefix):]
-		n := 0
-		for n < len(name) && IsWordByte(name[n]) {
-			n++
+		rest := v[i+n:]
+		end := 0
+		for end < len(rest) && IsWordByte(rest[end]) {
+			end++
 		}
-		if c := named(name[:n]); c != NoToken {
-			return c
+		if name, ok := findName(rest[:end]); ok && name.token > AnyToken {
+			return name.token
 		}
-		if n > 0 {
+		if end > 0 {
 			found = AnyToken
 		}
 	}
 	return found
 }
 
-// IsToken reports whether w as a whole is the token of a category: "ems-vpn", not
+// IsToken reports whether w as a whole is the token of a log type or a service: "ems-vpn", not
 // "ems-vpn-01", which is a host.
 func IsToken(w []byte) bool {
-	return hasTokenPrefix(w) && named(w[len(tokenPrefix):]) != NoToken
-}
-
-// BareToken returns the token that v as a whole is without its prefix. The words event,
-// error and client have other meanings and are none.
-func BareToken(v []byte) Token {
-	t := named(v)
-	switch c, _ := t.Category(); c {
-	case SystemEvent, SystemError, Client:
-		return NoToken
+	n := prefixLength(w)
+	if n == 0 {
+		return false
 	}
-	return t
+	_, ok := findName(w[n:])
+	return ok
 }
 
-func hasTokenPrefix(v []byte) bool {
-	return len(v) > len(tokenPrefix) && (v[3] == '-' || v[3] == '_') && ascii.HasPrefixFold(v, tokenPrefix[:3])
-}
-
-// named returns the log type of FortiEMS whose name without "ems-" is v.
-func named(v []byte) Token {
-	if len(v) < len(byLength) {
-		for _, c := range byLength[len(v)] {
-			if ascii.EqualFold(v, categoryNames[c][len(tokenPrefix):]) {
-				return Token(c)
-			}
-		}
+// BareToken returns the token that v as a whole is without its prefix, for type and subtype of
+// a line that EMS wrote. Words that have other meanings there are none: event, error, client,
+// and the names of most services.
+func BareToken(v []byte) Token {
+	if n, ok := findName(v); ok && n.bare {
+		return n.token
 	}
 	return NoToken
 }
 
-// byLength holds the log types of FortiEMS by the length of their names without "ems-".
-var byLength = func() (t [16][]Category) {
-	for c := ADConnector; c <= Network; c++ {
-		n := len(categoryNames[c]) - len(tokenPrefix)
-		t[n] = append(t[n], c)
+// prefixLength returns the length of "ems-" or "fcems-" at the start of v, with "-" or "_" and
+// in any case; 0 without one or with nothing behind it.
+func prefixLength(v []byte) int {
+	prefix := "ems"
+	if len(v) > 0 && ascii.Lower(v[0]) == 'f' {
+		prefix = "fcems"
 	}
-	return t
-}()
+	n := len(prefix)
+	if len(v) <= n+1 || v[n] != '-' && v[n] != '_' || !ascii.HasPrefixFold(v, prefix) {
+		return 0
+	}
+	return n + 1
+}
 
 // IsWordByte reports whether c is a letter or a digit; bytes above 0x7F count as letters.
 func IsWordByte(c byte) bool { return ascii.IsLetter(c) || ascii.IsDigit(c) || c >= 0x80 }

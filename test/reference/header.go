@@ -32,11 +32,18 @@ var (
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
-	typeToken   = regexp.MustCompile(`(?i)^ems[-_](?:adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
+	typeToken   = regexp.MustCompile(`(?i)^(?:fc)?ems[-_](?:` + logTypes + `|` + services + `)$`)
 	sdElement   = regexp.MustCompile(`(?s)^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]`)
 	sdParam     = regexp.MustCompile(`(?s)^([^=]*)="((?:[^"\\]|\\.|\\$)*)(?:"|$)`)
 	sdEscapes   = strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\]`, `]`)
-	emsToken    = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
+	emsToken    = regexp.MustCompile(`(?:^|[^0-9A-Za-z\x{80}-\x{10FFFF}])(?:[fF][cC])?[eE][mM][sS][-_]([0-9A-Za-z\x{80}-\x{10FFFF}]+)`)
+)
+
+// Names behind "ems-": the log types and the services of EMS.
+const (
+	logTypes = `(?:adconnector|addaemon|update|event|error|client|vpn|authentication|policy|network)(?:worker)?`
+	services = `(?:adtask|adevtsrv|upgrade|deploy|installer|ftntdbimporter|monitor|task|das|dbop|pgbouncer|wspgbouncer|` +
+		`licenseso|upload|apache2|reg|ka|probe|ecsocksrv|notify|tag|ztna|chromebook|mdmproxy|scep|forensics|sip|emsworkers)(?:worker)?`
 )
 
 // stamp is a time as written.

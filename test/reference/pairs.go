@@ -253,6 +253,10 @@ var (
 	clientID = regexp.MustCompile(`^9[0-9]{4}$`)
 	emsID    = regexp.MustCompile(`^(?:9[68][0-9]{3}|(?:0107|0112)[0-9]{6})$`)
 	fct      = regexp.MustCompile(`^[fF][cC][tT]`)
+	fg       = regexp.MustCompile(`^[fF][gG]`)
+	// Programs of EMS whose names no other product has.
+	emsProgram = regexp.MustCompile(`(?i)^(?:(?:adconnector|addaemon|adtask|adevtsrv|ftntdbimporter|wspgbouncer|licenseso|ecsocksrv|mdmproxy|emsworkers)(?:worker)?|` +
+		`(?:update|event|reg|ka|tag)worker)$`)
 )
 
 // isFortiEMS reports whether the line has a sign of FortiEMS.
@@ -267,13 +271,18 @@ func (r *Reading) isFortiEMS() bool {
 			return true
 		}
 	}
+	ofClient := false
 	// A relay may add an id of its own: the first one of FortiClient or FortiGate counts.
 	for _, k := range []string{"id", "logid", "log_id"} {
 		if v := r.first(k); emsID.MatchString(v) {
 			return true
 		} else if clientID.MatchString(v) {
+			ofClient = true
 			break
 		}
+	}
+	if !ofClient && !fg.MatchString(r.first("devid", "device_id")) && emsProgram.MatchString(r.AppName) {
+		return true
 	}
 	return r.CEFEndpoint || fct.MatchString(r.first("devid", "device_id")) || fct.MatchString(r.first("devname"))
 }
