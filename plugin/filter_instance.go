@@ -39,6 +39,7 @@ type filter struct {
 	counts  count.Atomic    // since the start of the instance
 	growth  atomic.Uint32   // bytes that growthUnit bytes of a chunk become; 0 before the first result
 	metrics *metrics.Server // nil if metrics_listen is not set
+	scraped *metrics.Filter // counts, for metrics; nil as well
 }
 
 // newFilter decodes and checks the options and prepares the instance called name.
@@ -75,7 +76,7 @@ func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*
 		if f.metrics, err = metrics.Listen(c.MetricsListen, buildVersion(), log); err != nil {
 			return nil, err
 		}
-		f.metrics.Filter(name, f.counts.Load)
+		f.scraped = f.metrics.Filter(name)
 	}
 	log.Printf(hostlog.Info, "version %s, %s", buildVersion(), option.Effective(option.Filter(), get))
 	if f.metrics != nil {
@@ -89,11 +90,11 @@ func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*
 func (f *filter) run(dst, chunk []byte) (out []byte, v verdict) {
 	out, st, err := f.enrich.Run(dst, chunk)
 	if err != nil {
-		f.counts[count.Corrupt].Add(1)
+		f.count(&count.Counts{count.Corrupt: 1})
 		f.log.Limited(hostlog.Error, "corrupt", time.Now(), "chunk of %d bytes passed untouched: %v", len(chunk), err)
 		return nil, untouched
 	}
-	f.counts.Add(&st.Counts)
+	f.count(&st.Counts)
 	if ahead := st.Counts[count.Ahead]; ahead > 0 && f.log.Enabled(hostlog.Warn) {
 		f.log.Limited(hostlog.Warn, "ahead", time.Now(),
 			"event time of %d records is more than 10 minutes ahead of their receipt; is the timezone option right?", ahead)
@@ -110,10 +111,16 @@ func (f *filter) run(dst, chunk []byte) (out []byte, v verdict) {
 	}
 	// An empty result although not every record was dropped. Handing it to the host
 	// would delete the chunk.
-	f.counts[count.Corrupt].Add(1)
+	f.count(&count.Counts{count.Corrupt: 1})
 	f.log.Limited(hostlog.Error, "empty", time.Now(), "chunk of %d bytes passed untouched: empty result for %d records, %d of them dropped",
 		len(chunk), records, removed)
 	return nil, untouched
+}
+
+// count adds d to the counters of the instance and to those that are scraped.
+func (f *filter) count(d *count.Counts) {
+	f.counts.Add(d)
+	f.scraped.Add(d)
 }
 
 const (
@@ -143,7 +150,7 @@ func (f *filter) learn(out, chunk int) {
 func (f *filter) panicked(text string, now time.Time) {
 	log := orphan
 	if f != nil {
-		f.counts[count.Panics].Add(1)
+		f.count(&count.Counts{count.Panics: 1})
 		log = f.log
 	}
 	log.Limited(hostlog.Error, "panic", now, "internal error, chunk passed untouched: %s", text)
@@ -151,7 +158,7 @@ func (f *filter) panicked(text string, now time.Time) {
 
 // outOfMemory counts and logs a result of n bytes that could not be handed over.
 func (f *filter) outOfMemory(n int, now time.Time) {
-	f.counts[count.Memory].Add(1)
+	f.count(&count.Counts{count.Memory: 1})
 	f.log.Limited(hostlog.Error, "memory", now, "chunk passed untouched: no memory for %d bytes", n)
 }
 

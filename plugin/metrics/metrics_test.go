@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,8 +79,8 @@ func want(t *testing.T, series map[string]string, wanted map[string]string) {
 	}
 }
 
-func counts(n uint64) count.Counts {
-	c := count.Counts{
+func counts(n uint64) *count.Counts {
+	c := &count.Counts{
 		count.Records: 10 * n, count.Matched: 6 * n, count.Unmatched: 3 * n, count.Marked: 2 * n, count.Dropped: n,
 		count.Passed: n, count.Ahead: n, count.Corrupt: n, count.Memory: 2 * n, count.Panics: 3 * n,
 	}
@@ -92,7 +91,7 @@ func counts(n uint64) count.Counts {
 
 func TestFilterIsScraped(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
-	s.Filter("fortiems.0", func() count.Counts { return counts(1) })
+	s.Filter("fortiems.0").Add(counts(1))
 	got := scrape(t, s)
 	want(t, got, map[string]string{
 		`fortiems_filter_records_total{name="fortiems.0"}`:                                     "10",
@@ -182,6 +181,8 @@ func TestNilOutputCountsNothing(t *testing.T) {
 	o.RequestEnd(200, time.Second, 1, 1)
 	o.FlushBegin()
 	o.FlushEnd(true)
+	var f *Filter
+	f.Add(counts(1))
 	var s *Server
 	s.Close()
 }
@@ -191,11 +192,10 @@ func TestNilOutputCountsNothing(t *testing.T) {
 func TestInstancesOfOneNameAreSummed(t *testing.T) {
 	hold := listen(t, "127.0.0.1:0")
 	old, young := listen(t, hold.port()), listen(t, hold.port())
-	var live atomic.Uint64
-	live.Store(1)
-	old.Filter("f", func() count.Counts { return counts(live.Load()) })
-	young.Filter("f", func() count.Counts { return counts(100) })
-	young.Filter("other", func() count.Counts { return counts(7) })
+	f := old.Filter("f")
+	f.Add(counts(1))
+	young.Filter("f").Add(counts(100))
+	young.Filter("other").Add(counts(7))
 	old.Output("es").Documents(Stored, 1)
 	young.Output("es").Documents(Stored, 10)
 	check := func(f, other string) {
@@ -208,10 +208,9 @@ func TestInstancesOfOneNameAreSummed(t *testing.T) {
 		})
 	}
 	check("1010", "70")
-	live.Store(5) // counted between the scrapes, and read once more at the end
+	f.Add(counts(4))
 	old.Close()
 	old.Close()
-	live.Store(1000)
 	check("1050", "70")
 	young.Close()
 	check("1050", "70")
@@ -312,13 +311,10 @@ func TestPages(t *testing.T) {
 // families gathers everything that a server with one filter and one output shows.
 func families(t *testing.T) (*prometheus.Registry, []*dto.MetricFamily) {
 	t.Helper()
-	filters, outputs := newFilterCollector(), newOutputMetrics()
-	filters.add("f", func() count.Counts { return counts(1) })
-	outputs.instance("es")
-	registry, err := newRegistry("1.2.3", filters, outputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	registry := prometheus.NewRegistry()
+	s := &Server{shared: &shared{metrics: newSet(registry, "1.2.3")}}
+	s.Filter("f").Add(counts(1))
+	s.Output("es")
 	all, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -375,8 +371,8 @@ func TestRowsAreWhatIsShown(t *testing.T) {
 
 func TestNamesThatAreNoText(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
-	s.Filter("bad \xff \"quote\"\n", func() count.Counts { return counts(1) })
-	s.Filter("", func() count.Counts { return counts(2) })
+	s.Filter("bad \xff \"quote\"\n").Add(counts(1))
+	s.Filter("").Add(counts(2))
 	s.Output("\xff").Retried(1)
 	want(t, scrape(t, s), map[string]string{
 		"fortiems_filter_records_total{name=\"bad \uFFFD \\\"quote\\\"\\n\"}": "10",
@@ -433,7 +429,7 @@ func TestManyReloads(t *testing.T) {
 	first.Close()
 	for i := range 50 {
 		filter, output := listen(t, addr), listen(t, addr)
-		filter.Filter("f", func() count.Counts { return counts(1) })
+		filter.Filter("f").Add(counts(1))
 		output.Output("es").Retried(1)
 		want(t, scrape(t, filter), map[string]string{
 			`fortiems_filter_records_total{name="f"}`:            "10",
@@ -462,7 +458,7 @@ func TestManyAtOnce(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				s.Filter("f", func() count.Counts { return counts(1) })
+				s.Filter("f").Add(counts(1))
 				s.Output("es").FlushBegin()
 				s.Output("es").FlushEnd(true)
 				s.Close()

@@ -34,26 +34,6 @@ func (r Result) Summary() string { return resultRows[r].summary }
 // final one, so it counts as none.
 var classes = [...]string{"none", "2xx", "3xx", "4xx", "5xx"}
 
-var (
-	documentsRow   = Row{"fortiems_output_documents_total", counter, "result", "Documents that are done with: stored, duplicate (the server had it: 409), dead_lettered (failure store included), dropped (dead_letter off)."}
-	retriedRow     = Row{"fortiems_output_retried_documents_total", counter, "", "Documents that had to be sent again, once for every time."}
-	requestsRow    = Row{"fortiems_output_bulk_requests_total", counter, "status", "Bulk requests by class of their status: 2xx, 3xx, 4xx, 5xx; none without a usable answer."}
-	durationRow    = Row{"fortiems_output_bulk_duration_seconds", histogram, "", "Time from sending a bulk request to the end of its answer, or of the wait for one."}
-	bytesRow       = Row{"fortiems_output_uncompressed_bytes_total", counter, "", "Bytes of bulk requests before compression."}
-	sentRow        = Row{"fortiems_output_sent_bytes_total", counter, "", "Bytes of bulk requests as they were sent."}
-	flushesRow     = Row{"fortiems_output_flushes_total", counter, "result", "Chunks that came from Fluent Bit and were answered: ok, or retry (Fluent Bit brings the chunk again)."}
-	flushesNowRow  = Row{"fortiems_output_flushes_in_flight", gauge, "", "Chunks that are being delivered now."}
-	requestsNowRow = Row{"fortiems_output_bulk_requests_in_flight", gauge, "", "Bulk requests that wait for their answer now."}
-)
-
-func outputRows() []Row {
-	return []Row{documentsRow, retriedRow, requestsRow, durationRow, bytesRow, sentRow, flushesRow, flushesNowRow, requestsNowRow}
-}
-
-// latencies are the upper bounds of the histogram in seconds. flush_timeout, 30 s
-// by default, ends every request.
-var latencies = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
-
 // Output counts what one output instance does. Instances of one name on one server share
 // their counters. A nil *Output counts nothing, so callers need not check whether there is
 // a server. All methods are safe for concurrent use. They cost some atomic operations: call
@@ -129,68 +109,29 @@ func (o *Output) FlushEnd(ok bool) {
 	}
 }
 
-// outputMetrics are the metrics of all output instances of a server.
-type outputMetrics struct {
-	documents, retried, requests, bytes, sent, flushes *prometheus.CounterVec
-	duration                                           *prometheus.HistogramVec
-	flushesNow, requestsNow                            *prometheus.GaugeVec
-	all                                                []prometheus.Collector
-}
-
-func newOutputMetrics() *outputMetrics {
-	m := &outputMetrics{}
-	counter := func(r Row) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: r.Name, Help: r.Help}, r.Labels())
-		m.all = append(m.all, v)
-		return v
+// Output returns the counters of the output instance called name. All series exist from the
+// start, at 0: Prometheus sees no increase in a series that begins above 0. The counters may
+// be used after Close, without effect on any server.
+func (s *Server) Output(name string) *Output {
+	m := s.shared.metrics
+	count := func(metric string, labels ...string) prometheus.Counter {
+		return m.counters[metric].WithLabelValues(append([]string{cleanName(name)}, labels...)...)
 	}
-	gauge := func(r Row) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: r.Name, Help: r.Help}, r.Labels())
-		m.all = append(m.all, v)
-		return v
-	}
-	m.documents, m.retried, m.requests = counter(documentsRow), counter(retriedRow), counter(requestsRow)
-	m.bytes, m.sent, m.flushes = counter(bytesRow), counter(sentRow), counter(flushesRow)
-	m.flushesNow, m.requestsNow = gauge(flushesNowRow), gauge(requestsNowRow)
-	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: durationRow.Name, Help: durationRow.Help, Buckets: latencies,
-	}, durationRow.Labels())
-	m.all = append(m.all, m.duration)
-	return m
-}
-
-// Describe implements prometheus.Collector.
-func (m *outputMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, c := range m.all {
-		c.Describe(to)
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (m *outputMetrics) Collect(to chan<- prometheus.Metric) {
-	for _, c := range m.all {
-		c.Collect(to)
-	}
-}
-
-// instance returns the counters of name. All series exist from the start, at 0: Prometheus
-// sees no increase in a series that begins above 0.
-func (m *outputMetrics) instance(name string) *Output {
 	o := &Output{
-		retried:     m.retried.WithLabelValues(name),
-		duration:    m.duration.WithLabelValues(name),
-		bytes:       m.bytes.WithLabelValues(name),
-		sent:        m.sent.WithLabelValues(name),
-		ok:          m.flushes.WithLabelValues(name, "ok"),
-		retry:       m.flushes.WithLabelValues(name, "retry"),
-		flushesNow:  m.flushesNow.WithLabelValues(name),
-		requestsNow: m.requestsNow.WithLabelValues(name),
+		retried:     count(retried),
+		duration:    m.histograms[duration].WithLabelValues(cleanName(name)),
+		bytes:       count(uncompressed),
+		sent:        count(sent),
+		ok:          count(flushes, "ok"),
+		retry:       count(flushes, "retry"),
+		flushesNow:  m.gauges[flushesNow].WithLabelValues(cleanName(name)),
+		requestsNow: m.gauges[requestsNow].WithLabelValues(cleanName(name)),
 	}
 	for i := range o.results {
-		o.results[i] = m.documents.WithLabelValues(name, resultRows[i].label)
+		o.results[i] = count(documents, resultRows[i].label)
 	}
 	for i := range o.classes {
-		o.classes[i] = m.requests.WithLabelValues(name, classes[i])
+		o.classes[i] = count(requests, classes[i])
 	}
 	return o
 }

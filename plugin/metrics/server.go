@@ -23,22 +23,17 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/hostlog"
 )
 
 const (
-	// lookupTimeout bounds the lookup of a host name at the start.
-	lookupTimeout = 5 * time.Second
 	// drainTimeout bounds how long the last Close waits for running scrapes.
 	drainTimeout = time.Second
 	// maxScrapes is how many scrapes may run at once; more are answered 503.
@@ -49,8 +44,6 @@ const (
 type Server struct {
 	shared *shared
 	close  sync.Once
-	mu     sync.Mutex
-	leave  []func() // ends what the instance registered
 }
 
 // shared is what all instances of an address have in common.
@@ -60,8 +53,7 @@ type shared struct {
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{} // closed when http has stopped accepting
-	filters  *filterCollector
-	outputs  *outputMetrics
+	metrics  *set
 }
 
 // servers are the running servers of this process by address. A shared object is
@@ -85,21 +77,16 @@ func Listen(addr, version string, log *hostlog.Logger) (*Server, error) {
 	s := servers.byKey[at]
 	if s == nil {
 		if s, err = start(at, version, log); err != nil {
-			return nil, fmt.Errorf("metrics_listen: cannot listen on %q: %w", addr, reason(err))
+			var op *net.OpError // names the address again
+			if errors.As(err, &op) {
+				err = op.Err
+			}
+			return nil, fmt.Errorf("metrics_listen: cannot listen on %q: %w", addr, err)
 		}
 		servers.byKey[s.key] = s
 	}
 	s.holds++
 	return &Server{shared: s}, nil
-}
-
-// reason removes the operation and the address, which the caller names, from err.
-func reason(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		return op.Err
-	}
-	return err
 }
 
 // resolve returns addr in the one form in which servers are looked up: an IP
@@ -109,36 +96,14 @@ func resolve(addr string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	ip, err := netip.ParseAddr(host)
+	at, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port))
 	if err != nil {
-		if ip, err = lookup(host); err != nil {
-			return "", err
-		}
+		return "", err
 	}
-	ip = ip.Unmap()
-	if ip.IsUnspecified() {
+	if at.IP.IsUnspecified() {
 		return net.JoinHostPort("", port), nil
 	}
-	return net.JoinHostPort(ip.String(), port), nil
-}
-
-// lookup prefers IPv4, as net.Listen does.
-func lookup(host string) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	for _, ip := range found {
-		if ip.Unmap().Is4() {
-			return ip, nil
-		}
-	}
-	return found[0], nil
+	return netip.AddrPortFrom(at.AddrPort().Addr().Unmap(), at.AddrPort().Port()).String(), nil
 }
 
 func start(at, version string, log *hostlog.Logger) (*shared, error) {
@@ -146,13 +111,10 @@ func start(at, version string, log *hostlog.Logger) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{key: at, listener: listener, done: make(chan struct{}), filters: newFilterCollector(), outputs: newOutputMetrics()}
+	registry := prometheus.NewRegistry()
+	s := &shared{key: at, listener: listener, done: make(chan struct{}), metrics: newSet(registry, version)}
 	if strings.HasSuffix(at, ":0") {
 		s.key = listener.Addr().String() // no other instance can know the port yet
-	}
-	registry, err := newRegistry(version, s.filters, s.outputs)
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
 	}
 	s.http = &http.Server{
 		Handler:           handler(registry, log),
@@ -165,28 +127,11 @@ func start(at, version string, log *hostlog.Logger) (*shared, error) {
 	}
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Printf(hostlog.Error, "metrics_listen: the server on %s has ended: %v", s.listener.Addr(), err)
 		}
 	}()
 	return s, nil
-}
-
-// newRegistry returns a registry with everything that a server exposes.
-func newRegistry(version string, own ...prometheus.Collector) (*prometheus.Registry, error) {
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        buildRow.Name,
-		Help:        buildRow.Help,
-		ConstLabels: prometheus.Labels{"version": strings.ToValidUTF8(version, "?"), "goversion": runtime.Version()},
-	})
-	build.Set(1)
-	registry := prometheus.NewRegistry()
-	for _, c := range append(own, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})) {
-		if err := registry.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return registry, nil
 }
 
 func handler(registry *prometheus.Registry, log *hostlog.Logger) http.Handler {
@@ -221,56 +166,28 @@ func (s *Server) URL() string {
 	return "http://" + s.shared.listener.Addr().String() + "/metrics"
 }
 
-// Filter adds the filter instance called name until Close. read is called for
-// every scrape, by any goroutine, and a last time during Close; it must not block.
-func (s *Server) Filter(name string, read func() count.Counts) {
-	leave := s.shared.filters.add(cleanName(name), read)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leave = append(s.leave, leave)
-}
-
-// Output returns the counters of the output instance called name, at 0 if the name is new.
-// They may be used after Close, without effect on any server.
-func (s *Server) Output(name string) *Output {
-	return s.shared.outputs.instance(cleanName(name))
-}
-
 // cleanName returns name as the value of a label, which must be UTF-8.
 func cleanName(name string) string {
 	return strings.ToValidUTF8(cmp.Or(name, "-"), "\uFFFD")
 }
 
-// Close removes the instance from the server and ends the server with the last one: the
-// port is free when Close returns, and a scrape that still runs is cut off after a second.
-// Closing a nil Server or a closed one does nothing.
+// Close ends the share of the instance, and the server with the last one: the port is free
+// when Close returns, and a scrape that still runs is cut off after a second. Closing a nil
+// Server or a closed one does nothing.
 func (s *Server) Close() {
-	if s == nil {
-		return
+	if s != nil {
+		s.close.Do(s.shared.release)
 	}
-	s.close.Do(func() {
-		s.mu.Lock()
-		leave := s.leave
-		s.mu.Unlock()
-		for _, f := range leave {
-			f()
-		}
-		s.shared.release()
-	})
 }
 
-// release ends the server if the instance was the last one.
+// release ends the server if the instance was the last one. Until then no other can start.
 func (s *shared) release() {
 	servers.mu.Lock()
-	s.holds--
-	if s.holds > 0 {
-		servers.mu.Unlock()
+	defer servers.mu.Unlock()
+	if s.holds--; s.holds > 0 {
 		return
 	}
 	delete(servers.byKey, s.key)
-	// Under the lock, so that the next Listen finds the port free.
-	_ = s.listener.Close() // http.Server.Shutdown closes it again and ignores the error, too
-	servers.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
