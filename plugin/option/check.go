@@ -7,6 +7,8 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,22 +24,23 @@ const (
 	validAddr = "host:port with a port from 1 to 65535, e.g. 127.0.0.1:2112"
 )
 
-// parseBool accepts what Fluent Bit accepts for its own options, and 1 and 0.
-func parseBool(s string) (value, ok bool) {
-	switch strings.ToLower(s) {
-	case "on", "true", "yes", "1":
-		return true, true
-	case "off", "false", "no", "0":
-		return false, true
+// checkBy returns the check of values that parse reads.
+func checkBy[T any](parse func(string) (T, error)) func(string) error {
+	return func(s string) error {
+		_, err := parse(s)
+		return err
 	}
-	return false, false
 }
 
-func checkBool(s string) error {
-	if _, ok := parseBool(s); !ok {
-		return errNotValid
+// parseBool accepts what Fluent Bit accepts for its own options, and 1 and 0.
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "on", "true", "yes", "1":
+		return true, nil
+	case "off", "false", "no", "0":
+		return false, nil
 	}
-	return nil
+	return false, errNotValid
 }
 
 // oneOf returns a check for one of words, in upper or lower case.
@@ -56,23 +59,16 @@ func oneOf(words ...string) func(string) error {
 // a typing mistake. Repeated entries count once.
 func parseList(s string) ([]string, error) {
 	var list []string
-	seen := make(map[string]bool)
 	for entry := range strings.SplitSeq(s, ",") {
 		entry = strings.TrimSpace(entry)
 		if entry == "" {
 			return nil, errors.New("an entry is empty")
 		}
-		if !seen[entry] {
-			seen[entry] = true
+		if !slices.Contains(list, entry) {
 			list = append(list, entry)
 		}
 	}
 	return list, nil
-}
-
-func checkList(s string) error {
-	_, err := parseList(s)
-	return err
 }
 
 // parseZone accepts an IANA name or a fixed offset. "Local" is refused: it would
@@ -94,31 +90,14 @@ func parseZone(s string) (*time.Location, error) {
 	return zone, nil
 }
 
-// parseOffset accepts exactly ±hh:mm; s is not empty.
+// parseOffset accepts exactly ±hh:mm.
 func parseOffset(s string) (*time.Location, error) {
-	if len(s) != len("+hh:mm") || s[3] != ':' {
+	t, err := time.Parse("-07:00", s)
+	_, seconds := t.Zone()
+	if err != nil || seconds > 14*3600 || seconds < -14*3600 || s[4] == '6' { // Parse lets 60 minutes pass
 		return nil, errNotValid
-	}
-	for _, i := range []int{1, 2, 4, 5} {
-		if s[i] < '0' || s[i] > '9' {
-			return nil, errNotValid
-		}
-	}
-	hours := int(s[1]-'0')*10 + int(s[2]-'0')
-	minutes := int(s[4]-'0')*10 + int(s[5]-'0')
-	seconds := hours*3600 + minutes*60
-	if minutes > 59 || seconds > 14*3600 {
-		return nil, errNotValid
-	}
-	if s[0] == '-' {
-		seconds = -seconds
 	}
 	return time.FixedZone(s, seconds), nil
-}
-
-func checkZone(s string) error {
-	_, err := parseZone(s)
-	return err
 }
 
 func checkAddr(s string) error {
@@ -150,33 +129,24 @@ func parseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
-func checkSize(s string) error {
-	_, err := parseSize(s)
-	return err
-}
-
-func checkCount(s string) error {
-	if n, err := strconv.ParseInt(s, 10, 32); err != nil || n <= 0 {
-		return errNotValid
+func parseCount(s string) (int, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n <= 0 {
+		return 0, errNotValid
 	}
-	return nil
+	return int(n), nil
 }
 
 // parseTime reads a Go duration, or whole seconds when there is no unit.
 func parseTime(s string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil && n > 0 && n <= 24*60*60 {
-		return time.Duration(n) * time.Second, nil
+	if _, err := strconv.Atoi(s); err == nil {
+		s += "s"
 	}
 	d, err := time.ParseDuration(strings.ToLower(s))
 	if err != nil || d < time.Second || d > 24*time.Hour {
 		return 0, errNotValid
 	}
 	return d, nil
-}
-
-func checkTime(s string) error {
-	_, err := parseTime(s)
-	return err
 }
 
 // checkURLs accepts absolute http and https URLs without credentials, which would appear
@@ -198,20 +168,10 @@ func checkURLs(s string) error {
 	return nil
 }
 
+var login = regexp.MustCompile(`(?s)^(https?://)?.*@`)
+
 // withoutLogin hides everything before the last @ but the scheme: it may hold a password.
-func withoutLogin(s string) string {
-	at := strings.LastIndexByte(s, '@')
-	if at < 0 {
-		return s
-	}
-	scheme := ""
-	for _, p := range []string{"http://", "https://"} {
-		if strings.HasPrefix(s, p) {
-			scheme = p
-		}
-	}
-	return scheme + "***" + s[at:]
-}
+func withoutLogin(s string) string { return login.ReplaceAllString(s, "${1}***@") }
 
 // checkFingerprint accepts a SHA-256 sum in hex, with or without colons.
 func checkFingerprint(s string) error {

@@ -39,53 +39,23 @@ type FilterConfig struct {
 }
 
 var filterTable = []Option{
-	{
-		Key: "key_name", Type: List, Default: "log,message",
-		Text:  "Record keys tried in this order for the raw line, which may be str or bin.",
+	{Key: "key_name", Type: List, Default: "log,message", check: checkBy(parseList),
 		Valid: "record keys separated by commas, none of them empty",
-		check: checkList,
-	},
-	{
-		Key: "schema", Type: Text, Default: "ecs",
-		Text:  "Shape of the records: ecs writes nested maps, flat the same names joined by _ with arrays as comma-joined text.",
-		Valid: "ecs, flat",
-		check: oneOf("ecs", "flat"),
-	},
-	{
-		Key: "timezone", Type: Text, Default: "UTC",
-		Text:  "Zone of times that carry none: an IANA name or an offset such as +02:00.",
-		Valid: validZone,
-		check: checkZone,
-	},
-	{
-		Key: "event_time", Type: Bool, Default: "on",
-		Text:  "Put the event's own time into the record timestamp; off keeps the time of receipt.",
-		Valid: validBool,
-		check: checkBool,
-	},
-	{
-		Key: "preserve_original", Type: Bool, Default: "off",
-		Text:  "Keep the raw line in event.original.",
-		Valid: validBool,
-		check: checkBool,
-	},
-	{
-		Key: "rules_file", Type: Text, Default: "",
-		Text:  "YAML file with rules that run before the built-in ones and have the same format.",
-		Valid: "the path of a readable YAML rules file",
-	},
-	{
-		Key: "unmatched", Type: Text, Default: "pass",
-		Text:  "What happens to a line that is not FortiEMS: pass leaves it byte for byte, mark turns it into a pipeline_error event, drop removes it.",
-		Valid: "pass, mark, drop",
-		check: oneOf("pass", "mark", "drop"),
-	},
-	{
-		Key: "metrics_listen", Type: Text, Default: "",
-		Text:  "Address to serve Prometheus metrics on, e.g. 127.0.0.1:2112; unset serves none. Plugins that name the same address share it.",
-		Valid: validAddr,
-		check: checkAddr,
-	},
+		Text:  "Record keys tried in this order for the raw line, which may be str or bin."},
+	{Key: "schema", Type: Text, Default: "ecs", check: oneOf("ecs", "flat"), Valid: "ecs, flat",
+		Text: "Shape of the records: ecs writes nested maps, flat the same names joined by _ with arrays as comma-joined text."},
+	{Key: "timezone", Type: Text, Default: "UTC", check: checkBy(parseZone), Valid: validZone,
+		Text: "Zone of times that carry none: an IANA name or an offset such as +02:00."},
+	{Key: "event_time", Type: Bool, Default: "on", check: checkBy(parseBool), Valid: validBool,
+		Text: "Put the event's own time into the record timestamp; off keeps the time of receipt."},
+	{Key: "preserve_original", Type: Bool, Default: "off", check: checkBy(parseBool), Valid: validBool,
+		Text: "Keep the raw line in event.original."},
+	{Key: "rules_file", Type: Text, Valid: "the path of a readable YAML rules file",
+		Text: "YAML file with rules that run before the built-in ones and have the same format."},
+	{Key: "unmatched", Type: Text, Default: "pass", check: oneOf("pass", "mark", "drop"), Valid: "pass, mark, drop",
+		Text: "What happens to a line that is not FortiEMS: pass leaves it byte for byte, mark turns it into a pipeline_error event, drop removes it."},
+	{Key: "metrics_listen", Type: Text, check: checkAddr, Valid: validAddr,
+		Text: "Address to serve Prometheus metrics on, e.g. 127.0.0.1:2112; unset serves none. Plugins that name the same address share it."},
 }
 
 // Filter returns the options of the filter in the order of the documentation.

@@ -31,22 +31,17 @@ const (
 	Time              // seconds, or a number with s, m, h
 )
 
-func (t Type) String() string {
-	switch t {
-	case Bool:
-		return "boolean"
-	case List:
-		return "list"
-	case Count:
-		return "number"
-	case Size:
-		return "size"
-	case Time:
-		return "time"
-	default:
-		return "text"
-	}
+// types holds the name of each type, and the name that plugin/abi.h gives it for the host.
+var types = [...]struct{ name, c string }{
+	Text:  {"text", "FTNT_OPT_STR"},
+	Bool:  {"boolean", "FTNT_OPT_BOOL"},
+	List:  {"list", "FTNT_OPT_CLIST"},
+	Count: {"number", "FTNT_OPT_INT"},
+	Size:  {"size", "FTNT_OPT_SIZE"},
+	Time:  {"time", "FTNT_OPT_TIME"},
 }
+
+func (t Type) String() string { return types[t].name }
 
 // Option is one row of a table.
 type Option struct {

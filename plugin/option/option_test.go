@@ -319,15 +319,13 @@ func TestGeneratedHeaderIsCurrent(t *testing.T) {
 	}
 }
 
-func TestCStrings(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":     `"plain"`,
-		`a"b\c`:     `"a\"b\\c"`,
-		"±1":        `"\302\2611"`,
-		"two\nline": `"two\012line"`,
-	} {
-		if got := cString(in); got != want {
-			t.Errorf("%q: got %s, want %s", in, got, want)
+// Header quotes texts as Go does, which C reads the same way as long as they are printable.
+func TestTextsForCArePrintable(t *testing.T) {
+	for _, o := range Filter() {
+		for _, text := range []string{o.Key, o.Default, o.Text} {
+			if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Errorf("%s: %q", o.Key, text)
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package option
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -28,125 +27,51 @@ type OutputConfig struct {
 }
 
 var outputTable = []Option{
-	{
-		Key: "hosts", Type: List, Default: "http://127.0.0.1:9200",
-		Text:  "Servers, used in turn; one that fails is rested.",
+	{Key: "hosts", Type: List, Default: "http://127.0.0.1:9200", check: checkURLs, show: withoutLogin,
 		Valid: "http:// or https:// URLs separated by commas",
-		check: checkURLs, show: withoutLogin,
-	},
-	{
-		Key: "cloud_id", Type: Text,
-		Text:  "Elastic Cloud deployment to ship to instead of hosts.",
-		Valid: "the cloud id as the Elastic console shows it",
-	},
-	{
-		Key: "api_key", Type: Text, Secret: true,
-		Text:  "API key, base64 as Elasticsearch hands it out; ${ENV} is expanded and the value never appears in a log.",
-		Valid: "an API key",
-	},
-	{
-		Key: "username", Type: Text,
-		Text:  "User for basic authentication.",
-		Valid: "a user name",
-	},
-	{
-		Key: "password", Type: Text, Secret: true,
-		Text:  "Password for basic authentication; ${ENV} is expanded and the value never appears in a log.",
-		Valid: "a password",
-	},
-	{
-		Key: "ca_file", Type: Text,
-		Text:  "PEM file with the certificate authorities the servers are checked against.",
-		Valid: "the path of a readable PEM file",
-	},
-	{
-		Key: "ca_fingerprint", Type: Text,
-		Text:  "SHA-256 fingerprint of the authority that signed the servers' certificates.",
-		Valid: "64 hexadecimal digits, with or without colons",
-		check: checkFingerprint,
-	},
-	{
-		Key: "client_cert_file", Type: Text,
-		Text:  "PEM file with the client certificate; needs client_key_file.",
-		Valid: "the path of a readable PEM file",
-	},
-	{
-		Key: "client_key_file", Type: Text,
-		Text:  "PEM file with the key of the client certificate.",
-		Valid: "the path of a readable PEM file",
-	},
-	{
-		Key: "tls_verify", Type: Bool, Default: "on",
-		Text:  "Check the servers' certificates.",
-		Valid: validBool,
-		check: checkBool,
-	},
-	{
-		Key: "data_stream", Type: Text, Default: "logs-fortinet.fortiems-default",
-		Text:  "Data stream to write to.",
-		Valid: "a data stream name",
-		check: checkTarget,
-	},
-	{
-		Key: "index", Type: Text,
-		Text:  "Index to write to instead of a data stream, with strftime (fortiems-%Y.%m.%d) and {field.path}.",
-		Valid: "an index name",
-		check: checkTarget,
-	},
-	{
-		Key: "generate_id", Type: Bool, Default: "on",
-		Text:  "Give every document a deterministic _id, so that a chunk sent again overwrites itself instead of duplicating.",
-		Valid: validBool,
-		check: checkBool,
-	},
-	{
-		Key: "bulk_max_bytes", Type: Size, Default: "5M",
-		Text:  "Most bytes of one bulk request before compression.",
-		Valid: "a size such as 5M, at most 2147483647 bytes",
-		check: checkSize,
-	},
-	{
-		Key: "bulk_max_docs", Type: Count, Default: "5000",
-		Text:  "Most documents of one bulk request.",
-		Valid: "a whole number above 0",
-		check: checkCount,
-	},
-	{
-		Key: "compress", Type: Text, Default: "gzip",
-		Text:  "Compression of requests.",
-		Valid: "gzip, off",
-		check: oneOf("gzip", "off"),
-	},
-	{
-		Key: "flush_timeout", Type: Time, Default: "30s",
-		Text:  "Everything in one flush ends by then; what is undelivered is handed back for another try.",
-		Valid: "a time such as 30s, from 1s to 24h",
-		check: checkTime,
-	},
-	{
-		Key: "dead_letter", Type: Text, Default: "index:logs-fortinet.fortiems.dead_letter-default",
-		Text:  "Where permanently rejected documents go: index:NAME, file:PATH (NDJSON, rotated), or off (counted, logged, dropped).",
+		Text:  "Servers, used in turn; one that fails is rested."},
+	{Key: "cloud_id", Type: Text, Valid: "the cloud id as the Elastic console shows it",
+		Text: "Elastic Cloud deployment to ship to instead of hosts."},
+	{Key: "api_key", Type: Text, Secret: true, Valid: "an API key",
+		Text: "API key, base64 as Elasticsearch hands it out; ${ENV} is expanded and the value never appears in a log."},
+	{Key: "username", Type: Text, Valid: "a user name",
+		Text: "User for basic authentication."},
+	{Key: "password", Type: Text, Secret: true, Valid: "a password",
+		Text: "Password for basic authentication; ${ENV} is expanded and the value never appears in a log."},
+	{Key: "ca_file", Type: Text, Valid: "the path of a readable PEM file",
+		Text: "PEM file with the certificate authorities the servers are checked against."},
+	{Key: "ca_fingerprint", Type: Text, check: checkFingerprint, Valid: "64 hexadecimal digits, with or without colons",
+		Text: "SHA-256 fingerprint of the authority that signed the servers' certificates."},
+	{Key: "client_cert_file", Type: Text, Valid: "the path of a readable PEM file",
+		Text: "PEM file with the client certificate; needs client_key_file."},
+	{Key: "client_key_file", Type: Text, Valid: "the path of a readable PEM file",
+		Text: "PEM file with the key of the client certificate."},
+	{Key: "tls_verify", Type: Bool, Default: "on", check: checkBy(parseBool), Valid: validBool,
+		Text: "Check the servers' certificates."},
+	{Key: "data_stream", Type: Text, Default: "logs-fortinet.fortiems-default", check: checkTarget, Valid: "a data stream name",
+		Text: "Data stream to write to."},
+	{Key: "index", Type: Text, check: checkTarget, Valid: "an index name",
+		Text: "Index to write to instead of a data stream, with strftime (fortiems-%Y.%m.%d) and {field.path}."},
+	{Key: "generate_id", Type: Bool, Default: "on", check: checkBy(parseBool), Valid: validBool,
+		Text: "Give every document a deterministic _id, so that a chunk sent again overwrites itself instead of duplicating."},
+	{Key: "bulk_max_bytes", Type: Size, Default: "5M", check: checkBy(parseSize), Valid: "a size such as 5M, at most 2147483647 bytes",
+		Text: "Most bytes of one bulk request before compression."},
+	{Key: "bulk_max_docs", Type: Count, Default: "5000", check: checkBy(parseCount), Valid: "a whole number above 0",
+		Text: "Most documents of one bulk request."},
+	{Key: "compress", Type: Text, Default: "gzip", check: oneOf("gzip", "off"), Valid: "gzip, off",
+		Text: "Compression of requests."},
+	{Key: "flush_timeout", Type: Time, Default: "30s", check: checkBy(parseTime), Valid: "a time such as 30s, from 1s to 24h",
+		Text: "Everything in one flush ends by then; what is undelivered is handed back for another try."},
+	{Key: "dead_letter", Type: Text, Default: "index:logs-fortinet.fortiems.dead_letter-default", check: checkDeadLetter,
 		Valid: "index:NAME, file:PATH, off",
-		check: checkDeadLetter,
-	},
-	{
-		Key: "bootstrap", Type: Bool, Default: "on",
-		Text:  "Install index template, lifecycle policy and dead-letter template where they are absent or older.",
-		Valid: validBool,
-		check: checkBool,
-	},
-	{
-		Key: "product", Type: Text, Default: "auto",
-		Text:  "Product behind hosts; auto asks the server.",
+		Text:  "Where permanently rejected documents go: index:NAME, file:PATH (NDJSON, rotated), or off (counted, logged, dropped)."},
+	{Key: "bootstrap", Type: Bool, Default: "on", check: checkBy(parseBool), Valid: validBool,
+		Text: "Install index template, lifecycle policy and dead-letter template where they are absent or older."},
+	{Key: "product", Type: Text, Default: "auto", check: oneOf("auto", "elasticsearch", "opensearch"),
 		Valid: "auto, elasticsearch, opensearch",
-		check: oneOf("auto", "elasticsearch", "opensearch"),
-	},
-	{
-		Key: "metrics_listen", Type: Text,
-		Text:  "Address for Prometheus counters, e.g. 127.0.0.1:2112; shared with the filter if both name the same one.",
-		Valid: validAddr,
-		check: checkAddr,
-	},
+		Text:  "Product behind hosts; auto asks the server."},
+	{Key: "metrics_listen", Type: Text, check: checkAddr, Valid: validAddr,
+		Text: "Address for Prometheus counters, e.g. 127.0.0.1:2112; shared with the filter if both name the same one."},
 }
 
 // Output returns the options of the output in the order of the documentation.
@@ -172,7 +97,7 @@ func ParseOutput(get func(key string) string) (OutputConfig, error) {
 	c.GenerateID, _ = parseBool(v["generate_id"])
 	c.Bootstrap, _ = parseBool(v["bootstrap"])
 	c.BulkMaxBytes, _ = parseSize(v["bulk_max_bytes"])
-	c.BulkMaxDocs, _ = strconv.Atoi(v["bulk_max_docs"])
+	c.BulkMaxDocs, _ = parseCount(v["bulk_max_docs"])
 	c.FlushTimeout, _ = parseTime(v["flush_timeout"])
 	switch kind, rest, _ := strings.Cut(v["dead_letter"], ":"); kind {
 	case "index":
