@@ -109,7 +109,7 @@ func (v *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	case 5:
 		body = `{"deep":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "," + body[1:]
 	case 6:
-		body, whole = `{"deep":`+strings.Repeat("[", 500)+strings.Repeat("]", 500)+","+body[1:], false
+		body, whole = `{"deep":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+","+body[1:], false
 	}
 	for _, i := range items {
 		// A status that is none makes the answer one that says nothing.

@@ -14,7 +14,7 @@
 //  2. reader.fill writes the next documents as JSON into a batch, at most bulk_max_docs
 //     and bulk_max_bytes (body.go, json.go, target.go, id.go).
 //  3. delivery.sendOnce packs a request of the batch and sends it (sender.go, request.go);
-//     readItems reads the answer in constant memory (response.go).
+//     readItems reads the answer item by item (response.go).
 //  4. classify says what the reply means for the request, item.class what became of each
 //     document: two tables (classify.go).
 //  5. state.next decides without I/O: finish, resend, resend to the next host, halve, dead

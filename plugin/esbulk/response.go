@@ -1,12 +1,13 @@
 package esbulk
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"fluent-bit-fortiems/plugin/eshttp"
 )
@@ -22,16 +23,16 @@ type item struct {
 	inFailureStore bool
 }
 
-// Bounds of what is kept of a response.
+// Bounds of what is read and kept of a response, in bytes.
 const (
-	maxNesting = 200
-	maxID      = 1024 // bytes of a text that is compared or kept as a type
-	maxReason  = 2048 // bytes of a reason
+	maxAnswer = 64 << 20
+	maxReason = 2048 // of a reason
 )
 
 var (
 	errNotJSON   = eshttp.ErrNotJSON
 	errCut       = eshttp.ErrCut
+	errTooLong   = errors.New("the answer is longer than 64 MB")
 	errNoItems   = errors.New("the answer has no items")
 	errCount     = errors.New("the answer has another number of items than were sent")
 	errOtherItem = errors.New("the answer is about other documents than were sent")
@@ -40,59 +41,122 @@ var (
 
 // isAnswerError reports whether err is about the answer, not about the connection.
 func isAnswerError(err error) bool {
-	return slices.Contains([]error{errNotJSON, errCut, errNoItems, errCount, errOtherItem, errNoStatus}, err)
+	return slices.Contains([]error{errNotJSON, errCut, errTooLong, errNoItems, errCount, errOtherItem, errNoStatus}, err)
 }
 
-// readItems reads a bulk response to its end in constant memory. It calls each with the
+// readItems reads a bulk response to its end, token by token. It calls each with the
 // items in their order and their _id (empty if there is none), valid during the call
 // only, and returns their number. Fields may be in any order and unknown. An error means
 // that nothing of the answer counts.
 func readItems(r io.Reader, each func(i int, it *item, id []byte) error) (n int, err error) {
-	s := scanner{r: r}
+	limited := &io.LimitedReader{R: r, N: maxAnswer}
+	d := answerDecoder{Decoder: jsontext.NewDecoder(limited, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))}
 	found := false
-	err = s.object(func(key []byte) error {
+	err = d.object(func(key []byte) error {
 		if string(key) != "items" {
-			return s.skip()
+			return d.SkipValue()
 		}
 		found = true
-		return s.array(func() error {
-			s.it = item{}
-			if err := s.item(&s.it); err != nil {
+		return d.list('[', func() error {
+			if err := d.readItem(); err != nil {
 				return err
 			}
 			n++
-			return each(n-1, &s.it, s.id)
+			return each(n-1, &d.item, d.id)
 		})
 	})
 	if err == nil {
-		err = s.end()
+		if _, err = d.ReadToken(); err == nil {
+			err = errNotJSON // something follows
+		} else if err == io.EOF {
+			err = nil
+		}
 	}
 	if err == nil && !found {
 		err = errNoItems
 	}
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err != nil && limited.N <= 0:
+		err = errTooLong
+	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
+		err = errCut
+	case errors.As(err, &syntax):
+		err = errNotJSON
+	}
 	return n, err
 }
 
-// item reads {"create": {"_id": …, "status": …, "error": …, "failure_store": …}} with
+// answerDecoder reads the parts of a bulk response.
+type answerDecoder struct {
+	*jsontext.Decoder
+	item         item
+	id, key, buf []byte
+}
+
+// list reads an object or array that begins with open; element is called at each name or
+// element.
+func (d *answerDecoder) list(open jsontext.Kind, element func() error) error {
+	if token, err := d.ReadToken(); err != nil {
+		return err
+	} else if token.Kind() != open {
+		return errNotJSON
+	}
+	for d.PeekKind() != open+2 { // the closing bracket, in ASCII
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// object reads an object; value is called to read the value of each key, which is valid
+// until it reads.
+func (d *answerDecoder) object(value func(key []byte) error) error {
+	return d.list('{', func() error {
+		var err error
+		if d.key, err = d.text(d.key[:0]); err != nil {
+			return err
+		}
+		return value(d.key)
+	})
+}
+
+// text appends a text to dst, or skips what is none.
+func (d *answerDecoder) text(dst []byte) ([]byte, error) {
+	if d.PeekKind() != '"' {
+		return dst, d.SkipValue()
+	}
+	quoted, err := d.ReadValue()
+	if err == nil {
+		dst, _ = jsontext.AppendUnquote(dst, quoted) // U+FFFD in place of bytes that are no UTF-8
+	}
+	return dst, err
+}
+
+// readItem reads {"create": {"_id": …, "status": …, "error": …, "failure_store": …}} with
 // any action.
-func (s *scanner) item(it *item) error {
-	s.id = s.id[:0]
-	actions := 0
-	err := s.object(func([]byte) error {
+func (d *answerDecoder) readItem() error {
+	d.item, d.id = item{}, d.id[:0]
+	it, actions := &d.item, 0
+	err := d.object(func([]byte) error {
 		actions++
-		return s.object(func(key []byte) (err error) {
+		return d.object(func(key []byte) (err error) {
 			switch string(key) {
 			case "status":
-				it.status, err = s.number()
+				var number jsontext.Value
+				number, err = d.ReadValue()
+				it.status, _ = strconv.Atoi(string(number)) // 0 if it is no whole number
 			case "_id":
-				s.id, err = s.textOrSkip(s.id, maxID)
+				d.id, err = d.text(d.id[:0])
 			case "error":
-				err = s.failure(it)
+				it.kind, it.reason, err = d.failure()
 			case "failure_store":
-				s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
-				it.inFailureStore = string(s.scratch) == "used"
+				d.buf, err = d.text(d.buf[:0])
+				it.inFailureStore = string(d.buf) == "used"
 			default:
-				err = s.skip()
+				err = d.SkipValue()
 			}
 			return err
 		})
@@ -104,284 +168,41 @@ func (s *scanner) item(it *item) error {
 }
 
 // failure reads an error: an object, or a text in old versions.
-func (s *scanner) failure(it *item) error {
-	c, err := s.peek()
-	if err != nil {
-		return err
+func (d *answerDecoder) failure() (kind, reason string, err error) {
+	if d.PeekKind() != '{' {
+		d.buf, err = d.text(d.buf[:0])
+		return "", shorten(string(d.buf)), err
 	}
-	if c == '"' {
-		s.scratch, err = s.text(s.scratch[:0], maxReason)
-		it.reason = string(s.scratch)
-		return err
-	}
-	if c != '{' {
-		return s.skip()
-	}
-	return s.object(func(key []byte) (err error) {
+	var cause string
+	err = d.object(func(key []byte) (err error) {
 		switch string(key) {
 		case "type":
-			s.scratch, err = s.textOrSkip(s.scratch[:0], maxID)
-			it.kind = eshttp.TypeName(s.scratch)
+			d.buf, err = d.text(d.buf[:0])
+			kind = eshttp.TypeName(d.buf)
 		case "reason":
-			s.scratch, err = s.textOrSkip(s.scratch[:0], maxReason)
-			it.reason = join(string(s.scratch), it.reason)
+			d.buf, err = d.text(d.buf[:0])
+			reason = string(d.buf)
 		case "caused_by":
-			var cause item
-			if err = s.failure(&cause); err == nil && cause.reason != "" {
-				it.reason = join(it.reason, cause.reason)
-			}
+			_, cause, err = d.failure()
 		default:
-			err = s.skip()
+			err = d.SkipValue()
 		}
 		return err
 	})
+	if reason != "" && cause != "" {
+		reason += ": "
+	}
+	return kind, shorten(reason + cause), err
 }
 
-// join puts two reasons together within the bound.
-func join(a, b string) string {
-	switch {
-	case a == "":
-		return b
-	case b == "" || len(a)+len(b) > maxReason:
-		return a
+// shorten cuts a reason to its bound.
+func shorten(s string) string {
+	if len(s) <= maxReason {
+		return s
 	}
-	return a + ": " + b
-}
-
-// scanner reads JSON from a stream in constant memory.
-type scanner struct {
-	r        io.Reader
-	buf      [8 << 10]byte
-	at, have int
-	depth    int
-	failed   error
-
-	it               item
-	key, id, scratch []byte
-}
-
-// byte0 returns the next byte without taking it. The end of the stream is errCut.
-func (s *scanner) byte0() (byte, error) {
-	for s.at == s.have {
-		if s.failed != nil {
-			return 0, s.failed
-		}
-		n, err := s.r.Read(s.buf[:])
-		s.at, s.have = 0, n
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = errCut
-		}
-		s.failed = err
+	s = s[:maxReason]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
 	}
-	return s.buf[s.at], nil
-}
-
-// peek returns the next byte that is no white space without taking it.
-func (s *scanner) peek() (byte, error) {
-	for {
-		c, err := s.byte0()
-		if err != nil || c != ' ' && c != '\n' && c != '\r' && c != '\t' {
-			return c, err
-		}
-		s.at++
-	}
-}
-
-// take takes the byte c after white space.
-func (s *scanner) take(c byte) error {
-	got, err := s.peek()
-	if err == nil && got != c {
-		err = errNotJSON
-	}
-	if err == nil {
-		s.at++
-	}
-	return err
-}
-
-// end accepts only white space until the end of the stream.
-func (s *scanner) end() error {
-	switch _, err := s.peek(); err {
-	case errCut:
-		return nil
-	case nil:
-		return errNotJSON
-	default:
-		return err
-	}
-}
-
-func (s *scanner) enter() error {
-	if s.depth++; s.depth > maxNesting {
-		return errNotJSON
-	}
-	return nil
-}
-
-// more reports whether another element follows in an array or object that ends
-// with last, and takes the comma or the end.
-func (s *scanner) more(first bool, last byte) (bool, error) {
-	c, err := s.peek()
-	switch {
-	case err != nil:
-		return false, err
-	case c == last:
-		s.at++
-		s.depth--
-		return false, nil
-	case first:
-		return true, nil
-	case c != ',':
-		return false, errNotJSON
-	}
-	s.at++
-	if c, err = s.peek(); err == nil && c == last {
-		err = errNotJSON
-	}
-	return true, err
-}
-
-// object reads an object; value is called to read the value of each key, which is
-// valid until it reads.
-func (s *scanner) object(value func(key []byte) error) error {
-	if err := s.take('{'); err != nil {
-		return err
-	}
-	if err := s.enter(); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		more, err := s.more(first, '}')
-		if !more || err != nil {
-			return err
-		}
-		if s.key, err = s.text(s.key[:0], maxID); err != nil {
-			return err
-		}
-		if err := s.take(':'); err != nil {
-			return err
-		}
-		if err := value(s.key); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *scanner) array(element func() error) error {
-	if err := s.take('['); err != nil {
-		return err
-	}
-	if err := s.enter(); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		more, err := s.more(first, ']')
-		if !more || err != nil {
-			return err
-		}
-		if err := element(); err != nil {
-			return err
-		}
-	}
-}
-
-// skip reads any value.
-func (s *scanner) skip() error {
-	c, err := s.peek()
-	if err != nil {
-		return err
-	}
-	switch c {
-	case '{':
-		return s.object(func([]byte) error { return s.skip() })
-	case '[':
-		return s.array(s.skip)
-	case '"':
-		s.scratch, err = s.text(s.scratch[:0], 0)
-		return err
-	}
-	_, err = s.literal()
-	return err
-}
-
-// literal reads a number, true, false or null. It takes some words that are none of these.
-func (s *scanner) literal() ([]byte, error) {
-	s.scratch = s.scratch[:0]
-	c, err := s.peek()
-	for ; err == nil; c, err = s.byte0() {
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' {
-			if len(s.scratch) == 0 {
-				err = errNotJSON
-			}
-			return s.scratch, err
-		}
-		if len(s.scratch) < maxID {
-			s.scratch = append(s.scratch, c)
-		}
-		s.at++
-	}
-	return s.scratch, err // it cannot be the end of an answer
-}
-
-// number reads a whole number; anything else than that is 0.
-func (s *scanner) number() (int, error) {
-	text, err := s.literal()
-	n, _ := strconv.Atoi(string(text))
-	return n, err
-}
-
-// textOrSkip reads a text, or skips what is none.
-func (s *scanner) textOrSkip(dst []byte, most int) ([]byte, error) {
-	c, err := s.peek()
-	if err != nil {
-		return dst, err
-	}
-	if c != '"' {
-		return dst, s.skip()
-	}
-	return s.text(dst, most)
-}
-
-// text appends a text to dst, at most about most bytes of it.
-func (s *scanner) text(dst []byte, most int) ([]byte, error) {
-	if err := s.take('"'); err != nil {
-		return dst, err
-	}
-	start, inEscape, escapes, cut := len(dst), false, false, false
-	for {
-		c, err := s.byte0()
-		if err != nil {
-			return dst, err
-		}
-		s.at++
-		switch {
-		case c == '"' && !inEscape && escapes:
-			return unescape(dst, start, cut)
-		case c == '"' && !inEscape:
-			return dst, nil
-		case c < ' ':
-			return dst, errNotJSON
-		case len(dst)-start < most:
-			dst = append(dst, c)
-		default:
-			cut = true
-		}
-		inEscape = c == '\\' && !inEscape
-		escapes = escapes || inEscape
-	}
-}
-
-// unescape replaces the escapes of a text from start on. The last one may be cut.
-func unescape(dst []byte, start int, cut bool) ([]byte, error) {
-	for {
-		var text string
-		if json.Unmarshal(slices.Concat([]byte{'"'}, dst[start:], []byte{'"'}), &text) == nil {
-			return append(dst[:start], text...), nil
-		}
-		last := bytes.LastIndexByte(dst[start:], '\\')
-		if !cut || last < 0 {
-			return dst[:start], errNotJSON
-		}
-		dst, cut = dst[:start+last], false
-	}
+	return s
 }
