@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"hash/maphash"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,9 +30,7 @@ var (
 // is no UTF-8 becomes U+FFFD, NaN and infinities become null, an extension becomes
 // its time or base64, and of a repeated key the last value counts. Keys that Elasticsearch refuses are renamed; see appendName.
 type encoder struct {
-	pairs []pair  // of the open maps, the innermost last
-	table []int32 // of uniqueLarge
-	seed  maphash.Seed
+	pairs []pair // of the open maps, the innermost last
 
 	sec   int64 // second that clock holds
 	clock []byte
@@ -45,7 +41,7 @@ type encoder struct {
 type pair struct{ key, value, end int }
 
 func newEncoder() *encoder {
-	return &encoder{seed: maphash.MakeSeed(), sec: math.MinInt64}
+	return &encoder{sec: math.MinInt64}
 }
 
 // document appends the record with the map header body and n pairs as a JSON
@@ -227,7 +223,7 @@ func (e *encoder) mapping(dst, b []byte, n, depth int, top bool) (out, rest []by
 func (e *encoder) unique(dst []byte, base int) (found bool) {
 	pairs := e.pairs[base:]
 	if len(pairs) > 32 {
-		return e.uniqueLarge(dst, pairs)
+		return uniqueLarge(dst, pairs)
 	}
 	for i := range pairs {
 		for j := range i {
@@ -240,27 +236,15 @@ func (e *encoder) unique(dst []byte, base int) (found bool) {
 	return found
 }
 
-// uniqueLarge is unique for maps of any size in linear time. The seed keeps a
-// sender from choosing keys that collide.
-func (e *encoder) uniqueLarge(dst []byte, pairs []pair) (found bool) {
-	size := 64
-	for size < 2*len(pairs) {
-		size *= 2
-	}
-	e.table = slices.Grow(e.table[:0], size)[:size]
-	clear(e.table)
+// uniqueLarge is unique for maps of any size in linear time.
+func uniqueLarge(dst []byte, pairs []pair) (found bool) {
+	last := make(map[string]int, len(pairs))
 	for i, p := range pairs {
-		at := int(maphash.Bytes(e.seed, dst[p.key:p.value])) & (size - 1)
-		for ; e.table[at] != 0; at = (at + 1) & (size - 1) {
-			if old := &pairs[e.table[at]-1]; sameKey(dst, p, *old) {
-				old.end, found = 0, true
-				break
-			}
+		key := string(dst[p.key:p.value])
+		if old, ok := last[key]; ok {
+			pairs[old].end, found = 0, true
 		}
-		e.table[at] = int32(i + 1)
-	}
-	if cap(e.table) > 1<<16 {
-		e.table = nil
+		last[key] = i
 	}
 	return found
 }
