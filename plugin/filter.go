@@ -9,38 +9,23 @@ import "C"
 
 import (
 	"math"
+	"runtime/cgo"
 	"time"
 	"unsafe"
 
 	"fluent-bit-fortiems/plugin/hostlog"
-	"fluent-bit-fortiems/plugin/option"
 )
-
-// filters holds the running filter instances. The handle is what the host keeps
-// as the instance's context.
-var filters table[*filter]
 
 // ftntFilterInit starts an instance and returns its handle, 0 if it refuses
 // to start; it has then said why. name is the host's until the call returns.
 //
 //export ftntFilterInit
-func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uintptr_t) {
+func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) C.uintptr_t {
 	instance := C.GoString(name)
 	log := hostlog.New("filter", "fortiems", instance, hostLevel(int(level)), logInterval, hostWrite)
-	defer func() {
-		if v := recover(); v != nil {
-			handle = 0
-			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
-		}
-	}()
-	f, err := newFilter(instance, func(key string) string { return filterProperty(ins, key) }, log)
-	if err != nil {
-		for _, e := range option.Errors(err) {
-			log.Printf(hostlog.Error, "%v", e)
-		}
-		return 0
-	}
-	return C.uintptr_t(filters.put(f))
+	return C.uintptr_t(start(log, func() (*filter, error) {
+		return newFilter(instance, func(key string) string { return filterProperty(ins, key) }, log)
+	}))
 }
 
 // ftntFilterRun filters the n bytes at data, which are the host's and valid
@@ -50,7 +35,7 @@ func ftntFilterInit(ins unsafe.Pointer, name *C.char, level C.int) (handle C.uin
 //
 //export ftntFilterRun
 func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *unsafe.Pointer, outSize *C.size_t) (result C.int) {
-	f, _ := filters.get(uintptr(handle))
+	var f *filter
 	var block unsafe.Pointer // of the C allocator; this call owns it until the host does
 	defer func() {
 		C.free(block)
@@ -59,7 +44,8 @@ func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *uns
 			f.panicked(panicText(v), time.Now())
 		}
 	}()
-	if f == nil || data == nil || n == 0 || uint64(n) > math.MaxInt || out == nil || outSize == nil {
+	f = cgo.Handle(handle).Value().(*filter)
+	if data == nil || n == 0 || uint64(n) > math.MaxInt || out == nil || outSize == nil {
 		return C.FTNT_FILTER_NOTOUCH
 	}
 	chunk := unsafe.Slice((*byte)(data), int(n)) // the host's, read only
@@ -96,15 +82,14 @@ func ftntFilterRun(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, out *uns
 //
 //export ftntFilterExit
 func ftntFilterExit(handle C.uintptr_t) {
-	f, ok := filters.take(uintptr(handle))
+	var f *filter
 	defer func() {
 		if v := recover(); v != nil {
 			f.panicked(panicText(v), time.Now())
 		}
 	}()
-	if ok {
-		f.close()
-	}
+	f = take[*filter](handle)
+	f.close()
 }
 
 // filterProperty reads one option of an instance of the host, "" if it is unset.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/cgo"
 	"strings"
 	"sync"
 	"testing"
@@ -142,8 +143,8 @@ func TestResultIsInCMemory(t *testing.T) {
 		out := append(dst, bytes.Repeat([]byte("x"), len(chunk)*50)...)
 		return append(out, 'y'), enrich.Stats{Changed: true}, nil
 	})}
-	handle := filters.put(f)
-	defer filters.take(handle)
+	handle := cgo.NewHandle(f)
+	defer handle.Delete()
 	data := make([]byte, 1000)
 	for i, inPlace := range []bool{false, true} {
 		var out unsafe.Pointer
@@ -240,11 +241,11 @@ func TestHostileCalls(t *testing.T) {
 	data := []byte("chunk")
 	at := unsafe.Pointer(&data[0])
 	log, _ := testLog()
-	handle := filters.put(&filter{log: log, enrich: fake(func(dst, _ []byte) ([]byte, enrich.Stats, error) {
+	handle := cgo.NewHandle(&filter{log: log, enrich: fake(func(dst, _ []byte) ([]byte, enrich.Stats, error) {
 		t.Error("the enricher was called")
 		return dst, enrich.Stats{}, nil
 	})})
-	defer filters.take(handle)
+	defer handle.Delete()
 	for name, answer := range map[string]int{
 		"no instance":    int(ftntFilterRun(0, at, 5, &out, new(_Ctype_size_t))),
 		"stale instance": int(ftntFilterRun(1<<40, at, 5, &out, new(_Ctype_size_t))),
@@ -274,7 +275,7 @@ func TestPanicPassesTheChunkUntouched(t *testing.T) {
 		}
 		return dst[:cap(dst)+len(chunk)], enrich.Stats{}, nil // a bounds error of the runtime
 	})}
-	handle := _Ctype_uintptr_t(filters.put(f))
+	handle := _Ctype_uintptr_t(cgo.NewHandle(f))
 	var out unsafe.Pointer
 	data := []byte("chunk")
 	for n := 1; n <= 5; n++ {
@@ -286,9 +287,11 @@ func TestPanicPassesTheChunkUntouched(t *testing.T) {
 	if f.counts[count.Panics].Load() != 5 || lines.count("internal error, chunk passed untouched: ") != 1 || lines.count("secret") != 0 || lines.count("5 internal errors") != 1 {
 		t.Errorf("%d panics, log %q", f.counts[count.Panics].Load(), lines.text)
 	}
-	if _, ok := filters.get(uintptr(handle)); ok {
-		t.Error("the instance is still there after exit")
-	}
+	f.enrich = fake(func(dst, _ []byte) ([]byte, enrich.Stats, error) {
+		t.Error("an ended instance takes a chunk")
+		return dst, enrich.Stats{}, nil
+	})
+	ftntFilterRun(handle, unsafe.Pointer(&data[0]), 1, &out, new(_Ctype_size_t))
 }
 
 func TestStartWithoutAHost(t *testing.T) {

@@ -21,12 +21,14 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"runtime/cgo"
 	"runtime/debug"
 	"strings"
 	"time"
 	"unsafe"
 
 	"fluent-bit-fortiems/plugin/hostlog"
+	"fluent-bit-fortiems/plugin/option"
 )
 
 // version is set by the linker: -X main.version=1.2.3.
@@ -71,6 +73,33 @@ func hostLevel(level int) hostlog.Level {
 // orphan logs what belongs to no instance. No level is configured for it, so it logs
 // errors only.
 var orphan = hostlog.New("plugin", "fortiems", "-", hostlog.Error, logInterval, hostWrite)
+
+// start starts an instance and returns its handle, which the host keeps as the context of
+// the instance. Handles are never reused. It returns 0 if the instance refuses to start; log
+// has then said why.
+func start[T any](log *hostlog.Logger, instance func() (T, error)) (handle cgo.Handle) {
+	defer func() {
+		if v := recover(); v != nil {
+			handle = 0
+			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
+		}
+	}()
+	v, err := instance()
+	if err != nil {
+		for _, e := range option.Errors(err) {
+			log.Printf(hostlog.Error, "%v", e)
+		}
+		return 0
+	}
+	return cgo.NewHandle(v)
+}
+
+// take returns the instance of a handle and ends the handle. It panics if there is none.
+func take[T any](handle C.uintptr_t) T {
+	v := cgo.Handle(handle).Value().(T)
+	cgo.Handle(handle).Delete()
+	return v
+}
 
 // panicText describes a recovered panic without its data: a message of the runtime holds
 // indexes at most, but the value of an explicit panic could hold a log line. Call it from

@@ -7,23 +7,19 @@ import "C"
 
 import (
 	"math"
+	"runtime/cgo"
 	"time"
 	"unsafe"
 
 	"github.com/fluent/fluent-bit-go/output"
 
 	"fluent-bit-fortiems/plugin/hostlog"
-	"fluent-bit-fortiems/plugin/option"
 )
 
 const (
 	outputName        = "fortiems_es"
 	outputDescription = "Ship records to Elasticsearch or OpenSearch, nothing lost, nothing twice"
 )
-
-// outputs are the running output instances by the handle that the host keeps as their
-// context.
-var outputs table[*outputInstance]
 
 // FLBPluginRegister names the output to the host. def is the host's.
 //
@@ -48,24 +44,17 @@ func FLBPluginUnregister(def unsafe.Pointer) {
 // proxy's struct flbgo_output_plugin.
 //
 //export ftntOutputInit
-func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
+func ftntOutputInit(plugin unsafe.Pointer) C.int {
 	ins := C.ftnt_output_instance(plugin)
 	name := outputInstanceName(ins)
 	log := hostlog.New("output", outputName, name, hostLevel(int(C.ftnt_output_level(ins))), logInterval, hostWrite)
-	defer func() {
-		if v := recover(); v != nil {
-			result = C.int(output.FLB_ERROR)
-			log.Printf(hostlog.Error, "start failed: %s", panicText(v))
-		}
-	}()
-	o, err := newOutputInstance(name, func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
-	if err != nil {
-		for _, e := range option.Errors(err) {
-			log.Printf(hostlog.Error, "%v", e)
-		}
+	handle := start(log, func() (*outputInstance, error) {
+		return newOutputInstance(name, func(key string) string { return output.FLBPluginConfigKey(plugin, key) }, log)
+	})
+	if handle == 0 {
 		return C.int(output.FLB_ERROR)
 	}
-	C.ftnt_output_set_context(plugin, C.uintptr_t(outputs.put(o)))
+	C.ftnt_output_set_context(plugin, C.uintptr_t(handle))
 	return C.int(output.FLB_OK)
 }
 
@@ -75,14 +64,15 @@ func ftntOutputInit(plugin unsafe.Pointer) (result C.int) {
 //
 //export ftntOutputFlush
 func ftntOutputFlush(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, tag *C.char) (result C.int) {
-	o, _ := outputs.get(uintptr(handle))
+	var o *outputInstance
 	defer func() {
 		if v := recover(); v != nil {
 			result = C.int(output.FLB_RETRY)
 			o.panicked(panicText(v), time.Now())
 		}
 	}()
-	if o == nil || data == nil || uint64(n) > math.MaxInt {
+	o = cgo.Handle(handle).Value().(*outputInstance)
+	if data == nil || uint64(n) > math.MaxInt {
 		return C.int(output.FLB_RETRY)
 	}
 	if o.flush(C.GoString(tag), unsafe.Slice((*byte)(data), int(n))) {
@@ -95,16 +85,15 @@ func ftntOutputFlush(handle C.uintptr_t, data unsafe.Pointer, n C.size_t, tag *C
 //
 //export ftntOutputExit
 func ftntOutputExit(handle C.uintptr_t) (result C.int) {
-	o, ok := outputs.take(uintptr(handle))
+	var o *outputInstance
 	defer func() {
 		if v := recover(); v != nil {
 			o.panicked(panicText(v), time.Now())
 			result = C.int(output.FLB_OK)
 		}
 	}()
-	if ok {
-		o.close()
-	}
+	o = take[*outputInstance](handle)
+	o.close()
 	return C.int(output.FLB_OK)
 }
 

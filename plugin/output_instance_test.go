@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime/cgo"
 	"strings"
 	"sync"
 	"testing"
@@ -91,7 +92,7 @@ func TestFlushAnswersOfTheOutput(t *testing.T) {
 		}
 		return esbulk.Result(chunk[4:][len(chunk)]) // a bounds error of the runtime
 	}}
-	handle := outputs.put(&outputInstance{log: log, ship: f})
+	handle := cgo.NewHandle(&outputInstance{log: log, ship: f})
 	data := []byte("chunk")
 	for n, want := range map[int]int{1: 1, 2: 2, 3: 2, 4: 2} {
 		if got := ftntOutputFlush(_Ctype_uintptr_t(handle), unsafe.Pointer(&data[0]), _Ctype_size_t(n), nil); int(got) != want {
