@@ -63,9 +63,15 @@ func findID(pairs *line.Pairs) (id []byte) {
 func isClientID(id []byte) bool { return len(id) == 5 && id[0] == '9' && ascii.AllDigits(id) }
 
 // isGateID reports whether an id is one of FortiGate about its endpoints (0107xxxxxx) or
-// its EMS connector (0112xxxxxx).
+// its EMS connector (0112xxxxxx). A relay that makes a number of it drops the leading zero.
 func isGateID(id []byte) bool {
-	return len(id) == 10 && (string(id[:4]) == "0107" || string(id[:4]) == "0112") && ascii.AllDigits(id)
+	switch len(id) {
+	case 10:
+		return (string(id[:4]) == "0107" || string(id[:4]) == "0112") && ascii.AllDigits(id)
+	case 9:
+		return (string(id[:6]) == "107045" || string(id[:6]) == "112053") && ascii.AllDigits(id)
+	}
+	return false
 }
 
 // findToken returns the ems- token of the line: from subtype, type, a logtype or module

@@ -18,59 +18,61 @@ const MaxKeys = 256
 // else a word in the list below; a key that becomes an ECS field also has a row in the
 // mapping table of package ecs.
 var (
-	KeyMsg            = add("msg")
-	KeyLogdesc        = add("logdesc")
-	KeyLevel          = add("level")
-	KeyID             = add("id")
-	KeyLogid          = add("logid")
-	KeyLogID          = add("log_id")
-	KeyType           = add("type")
-	KeySubtype        = add("subtype")
-	KeyEventtime      = add("eventtime")
-	KeyDate           = add("date")
-	KeyTime           = add("time")
-	KeyDtime          = add("dtime")
-	KeyTimestamp      = add("timestamp")
-	KeyItime          = add("itime")
-	KeyTz             = add("tz")
-	KeyEmsserial      = add("emsserial")
-	KeyFctemssn       = add("fctemssn")
-	KeyDevid          = add("devid")
-	KeyDeviceID       = add("device_id")
-	KeyFctsn          = add("fctsn")
-	KeyEmshostname    = add("emshostname")
-	KeyFctemsname     = add("fctemsname")
-	KeyDevname        = add("devname")
-	KeyFctver         = add("fctver")
-	KeyFctuid         = add("fctuid")
-	KeyUser           = add("user")
-	KeyEapuser        = add("eapuser")
-	KeyVpnuser        = add("vpnuser")
-	KeyUsername       = add("username")
-	KeyDomain         = add("domain")
-	KeyURL            = add("url")
-	KeyRemotename     = add("remotename")
-	KeyLogtype        = add("logtype")
-	KeyLogType        = add("log_type")
-	KeyModule         = add("module")
-	KeyCategory       = add("category")
-	KeyEndpointSerial = add("endpoint_serial")
-	KeyUtmevent       = add("utmevent")
-	KeySrcport        = add("srcport")
-	KeyDstport        = add("dstport")
-	KeyDestport       = add("destport")
-	KeyGatewayport    = add("gatewayport")
+	KeyMsg             = add("msg")
+	KeyLogdesc         = add("logdesc")
+	KeyLevel           = add("level")
+	KeyID              = add("id")
+	KeyLogid           = add("logid")
+	KeyLogID           = add("log_id")
+	KeyType            = add("type")
+	KeySubtype         = add("subtype")
+	KeyEventtime       = add("eventtime")
+	KeyDate            = add("date")
+	KeyTime            = add("time")
+	KeyDtime           = add("dtime")
+	KeyTimestamp       = add("timestamp")
+	KeyItime           = add("itime")
+	KeyTz              = add("tz")
+	KeyEmsserial       = add("emsserial")
+	KeyFctemssn        = add("fctemssn")
+	KeyDevid           = add("devid")
+	KeyDeviceID        = add("device_id")
+	KeyFctsn           = add("fctsn")
+	KeyEmshostname     = add("emshostname")
+	KeyFctemsname      = add("fctemsname")
+	KeyDevname         = add("devname")
+	KeyFctver          = add("fctver")
+	KeyFctuid          = add("fctuid")
+	KeyUser            = add("user")
+	KeyEapuser         = add("eapuser")
+	KeyVpnuser         = add("vpnuser")
+	KeyUsername        = add("username")
+	KeyDomain          = add("domain")
+	KeyURL             = add("url")
+	KeyRemotename      = add("remotename")
+	KeyLogtype         = add("logtype")
+	KeyLogType         = add("log_type")
+	KeyModule          = add("module")
+	KeyCategory        = add("category")
+	KeyEndpointSerial  = add("endpoint_serial")
+	KeyUtmevent        = add("utmevent")
+	KeySrcport         = add("srcport")
+	KeyDstport         = add("dstport")
+	KeyDestport        = add("destport")
+	KeyGatewayport     = add("gatewayport")
+	KeyRemoteport      = add("remoteport")
+	KeyDestinationport = add("destinationport")
 )
 
 // Keys that only tables name.
 var _ = addAll(`
 	action activity addr ae_api ae_reason affected_prod_list analyticscksum app appid apppath appvendor appversion
 	avengine avsig avsigext avsiglastupdate avsigpallas browsetime cat checksum client_ip clientfeature
-	connection_type count cveid default_used description destaddr detectedby detectedin detectedpath deviceip
+	connection_type count cveid default_used description destaddr destinationip detectedby detectedin detectedpath deviceip
 	devicemac devtype direction dstip ems_service_info endpoint_features_info endpoint_status epenfeatures eplace
 	epmgmtst eponlinest epplace error_code event_id eventtype failed_reason fgtserial file filesize from
 	gatewayaddr hostname httpcode interface intf ip license_limit locip logver method name os path pcdomain
-	policyname proto rcvdbyte reason ref regip remotegw result ruleid ruleuuid scantime score sentbyte service
+	policyname proto rcvdbyte reason ref regip remotegw remoteip result ruleid ruleuuid scantime score sentbyte service
 	sessionid severity sigid site sn social_srvc source source_type source_ver srcip srcmac srcname srcproduct
 	status threat to ui uid used_for_type userinitiated usingpolicy utmaction vd vendorurl vid virus viruscat
 	vpn vpnstate vpntunnel vpntype vulncat vulncvss vulnengine vulnid vulnname vulnproducts vulnref vulnseverity
@@ -78,7 +80,7 @@ var _ = addAll(`
 `)
 
 // ZeroIsNull is the set of keys whose value 0 means "none".
-var ZeroIsNull = SetOf(KeySrcport, KeyDstport, KeyDestport, KeyGatewayport)
+var ZeroIsNull = SetOf(KeySrcport, KeyDstport, KeyDestport, KeyGatewayport, KeyRemoteport, KeyDestinationport)
 
 var (
 	names  = []string{""}

@@ -104,14 +104,48 @@ func asHost(r *Record, to Field, v []byte) bool {
 	return true
 }
 
+// gateID returns the last five digits of an id of FortiGate: 45057 for 0107045057, for the
+// same without its leading zero, as numbers of JSON have none, and for 45057.
+func gateID(id []byte) []byte {
+	switch {
+	case len(id) == 10 && string(id[:4]) == "0107", len(id) == 9 && string(id[:3]) == "107":
+		return id[len(id)-5:]
+	case len(id) == 5 && string(id[:2]) == "45":
+		return id
+	}
+	return nil
+}
+
+// isVulnerability reports whether the line is a result of FortiClient's vulnerability scan in
+// the words of FortiGate, where srcname is the endpoint and severity is that of the finding.
+func isVulnerability(r *Record) bool { return string(gateID(r.id)) == "45071" }
+
+func asVulnSeverity(r *Record, to Field, v []byte) bool {
+	return isVulnerability(r) && asText(r, to, v)
+}
+
 // asGateName is the endpoint on FortiGate's endpoint events.
 func asGateName(r *Record, to Field, v []byte) bool {
-	return bytes.HasPrefix(r.id, []byte("01070450")) && asHost(r, to, v)
+	return bytes.HasPrefix(gateID(r.id), []byte("450")) && asHost(r, to, v)
+}
+
+func asGateSource(r *Record, to Field, v []byte) bool {
+	if isVulnerability(r) && !isIP(v) {
+		return asHost(r, HostName, v)
+	}
+	return asDomain(r, to, v)
+}
+
+func asClientSource(r *Record, to Field, v []byte) bool {
+	if isVulnerability(r) {
+		return asGateSource(r, SourceDomain, v)
+	}
+	return asProcess(r, to, v)
 }
 
 // asGateHost is the endpoint on FortiGate's endpoint events, else the web site.
 func asGateHost(r *Record, to Field, v []byte) bool {
-	if bytes.HasPrefix(r.id, []byte("0107")) {
+	if gateID(r.id) != nil {
 		return asHost(r, to, v)
 	}
 	whole := asDomain(r, DestinationDomain, v)
@@ -141,9 +175,33 @@ func asAddress(r *Record, to Field, v []byte) bool {
 	return true
 }
 
+// asDestination takes an address or, as FortiClient writes it for a VPN gateway, a host name.
+func asDestination(r *Record, to Field, v []byte) bool {
+	if isIP(v) { // nearly always
+		return r.setIfUnset(to, v)
+	}
+	host, _ := splitPort(v)
+	return isHostName(host) && asAddress(r, DestinationAddress, v)
+}
+
+// isHostName reports whether v can be the name of a host: it has a letter and no other
+// characters than letters, digits, "-", "_" and ".".
+func isHostName(v []byte) bool {
+	letter := false
+	for _, c := range v {
+		switch {
+		case ascii.IsLetter(c):
+			letter = true
+		case !ascii.IsDigit(c) && c != '-' && c != '_' && c != '.':
+			return false
+		}
+	}
+	return letter && len(v) <= 253
+}
+
 var (
 	sourcePortKeys      = dict.SetOf(dict.KeySrcport)
-	destinationPortKeys = dict.SetOf(dict.KeyDstport, dict.KeyDestport)
+	destinationPortKeys = dict.SetOf(dict.KeyDstport, dict.KeyDestport, dict.KeyRemoteport, dict.KeyDestinationport)
 )
 
 // asDomain takes the host name of a peer. An address goes to the ip field, and a port after

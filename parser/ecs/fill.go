@@ -18,9 +18,7 @@ func Fill(r *Record, l *line.Line, source dict.Source, id []byte) (message []byt
 	r.setHeader(&l.Header)
 	message = r.setMessage(l)
 	r.setCode()
-	// The order of the keys decides which value counts.
-	r.setFirst(ObserverSerial, dict.KeyEmsserial, dict.KeyFctemssn)
-	r.setFirst(ObserverName, dict.KeyEmshostname, dict.KeyFctemsname, dict.KeyDevname)
+	r.setObserver()
 	table := &rows[source]
 	for i := range l.Pairs.List {
 		pair := &l.Pairs.List[i]
@@ -99,6 +97,25 @@ func (r *Record) setCode() {
 	}
 }
 
+// setObserver sets the serial number and the name of one device, the one that wrote the line.
+// Of a FortiGate that is devid and devname; its EMS stays under fortinet.ems. Else the order of
+// the keys decides, and devname counts unless devid says that it is another device.
+func (r *Record) setObserver() {
+	if r.source == dict.FortiGate {
+		r.setFirst(ObserverName, dict.KeyDevname)
+		return // the table has devid
+	}
+	r.setFirst(ObserverSerial, dict.KeyEmsserial, dict.KeyFctemssn)
+	r.setFirst(ObserverName, dict.KeyEmshostname, dict.KeyFctemsname)
+	if r.Set.Has(ObserverName) {
+		return
+	}
+	device := r.firstPair(dict.KeyDevid, dict.KeyDeviceID)
+	if device == nil || !r.Set.Has(ObserverSerial) || bytes.EqualFold(device.Value, r.Values[ObserverSerial].Text) {
+		r.setFirst(ObserverName, dict.KeyDevname)
+	}
+}
+
 // firstPair returns the pair of the first of keys that has a value, or nil.
 func (r *Record) firstPair(keys ...dict.Key) *line.Pair {
 	for _, k := range keys {
@@ -122,6 +139,10 @@ func (r *Record) setFirst(to Field, keys ...dict.Key) {
 // loginKeys hold a login, in the order in which they count.
 var loginKeys = [...]dict.Key{dict.KeyUser, dict.KeyEapuser, dict.KeyVpnuser, dict.KeyUsername}
 
+// logSource begins what FortiClient writes into user for a log of its own, like
+// DBLOG_SOURCE_SYSTEM.
+const logSource = "dblog_source_"
+
 // setUser sets user.* from the first key that holds a login. An address is none: FortiGate
 // puts one into user and the login into eapuser.
 func (r *Record) setUser() {
@@ -129,7 +150,7 @@ func (r *Record) setUser() {
 	whole := false // the fields say all that login says
 	for _, k := range loginKeys {
 		p := r.pairs.Pair(k)
-		if p == nil || isIP(p.Value) {
+		if p == nil || isIP(p.Value) || ascii.HasPrefixFold(p.Value, logSource) {
 			continue
 		}
 		if login == nil {

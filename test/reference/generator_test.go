@@ -49,6 +49,7 @@ var headers = []string{
 	"12345678 <13>", "a: b: ", "1999-12-31 23:59:59 ", "Jan  1 00:00:00 ", "Dec 31 23:59:59 h t: ",
 	"<13>Oct  1 22:17:30 ems-01 ", "<13>Oct  1 22:17:30 ems-01 sshd[1]: ", "<13>Oct  1 22:17:30 EMS_vpn ems-vpn: ", "<13>Oct  1 22:17:30 ems-vpn x[1] ",
 	"<13>Oct  1 22:17:30 ems-policy Error: ", "<13>Oct  1 22:17:30 ems-policy EMS_Update ", "Oct  1 22:17:30 ems-vpn-01 h ", "ems-quux ", "EMS_ems-vpn: ", "ems-quux[3] ", "Oct  1 22:17:30 h ems-quux ",
+	"<13>Oct  1 22:17:30 h adconnector[7]: ", "regworker: ", "fcems_ka ", "<13>Oct  1 22:17:30 ems-reg fcems_probe ", "monitor[1]: ", "<13>1 2024-10-01T22:17:30Z h tagworker - - - ",
 	"2024-10-01T22:17:30 +0200 h ", "2024-10-01 22:17:30.5 -05:30 h ems-event[7]: ", "2024-10-01T22:17:30 +02 h ", "2024-10-01T22:17:30 -0:30 h ", "2024-10-01T22:17:30Z +0200 h ", "2024-10-01T22:17:30 +02000 h ",
 	"Oct  1 22:17:30 2023 h ", "Feb 29 22:17:30 2023 h ", "Oct  1 22:17:30 2023", "Oct  1 22:17:30 20234 ", "Oct  1 2023 22:17:30 2024 ",
 }

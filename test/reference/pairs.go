@@ -33,7 +33,7 @@ func normalKey(key string) string {
 	return lowerASCII(notPlain.ReplaceAllStringFunc(key[:min(len(key), 64)], func(c string) string { return strings.Repeat("_", len(c)) }))
 }
 
-var ports = map[string]bool{"srcport": true, "dstport": true, "destport": true, "gatewayport": true}
+var ports = map[string]bool{"srcport": true, "dstport": true, "destport": true, "gatewayport": true, "remoteport": true, "destinationport": true}
 
 func isNull(key, v string) bool {
 	switch v {
@@ -251,7 +251,7 @@ func (r *Reading) readCEFExtension(s string) {
 
 var (
 	clientID = regexp.MustCompile(`^9[0-9]{4}$`)
-	emsID    = regexp.MustCompile(`^(?:9[68][0-9]{3}|(?:0107|0112)[0-9]{6})$`)
+	emsID    = regexp.MustCompile(`^(?:9[68][0-9]{3}|(?:0107|0112)[0-9]{6}|(?:107045|112053)[0-9]{3})$`)
 	fct      = regexp.MustCompile(`^[fF][cC][tT]`)
 	fg       = regexp.MustCompile(`^[fF][gG]`)
 	// Programs of EMS whose names no other product has.
