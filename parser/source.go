@@ -94,13 +94,15 @@ func findToken(l *line.Line, by dict.Source) (t dict.Token, proves bool) {
 	}
 	proves = t != dict.NoToken
 	if by == dict.EMS {
+		service, own := dict.ServiceToken(l.Header.AppName)
+		proves = proves || own
 		for _, k := range tokenKeys[:2] {
 			if bare := dict.BareToken(l.Pairs.Value(k)); bare != dict.NoToken {
 				return bare, proves
 			}
 		}
-		if service, own := dict.ServiceToken(l.Header.AppName); own || l.Header.ProcID != nil {
-			return max(t, service), proves || own
+		if own || l.Header.ProcID != nil {
+			return max(t, service), proves
 		}
 	}
 	return t, proves

@@ -168,6 +168,7 @@ func (c *compiler) builtinFile(name string, text []byte) {
 		c.readFile(text, key{"categories", c.categories}, key{"actions", c.actions})
 	case "detect.yaml":
 		c.readFile(text,
+			key{"by_token", func(n *yaml.Node) { c.groups(n, dict.Unknown, &c.rs.detect) }},
 			key{"by_id", c.lookups},
 			key{"by_type", c.lookups},
 			key{"by_subtype", c.lookups},
@@ -269,9 +270,10 @@ var isPairs = regexp.MustCompile(`^[a-z_]+=`)
 func (c *compiler) conditions(n *yaml.Node, to *conditions) {
 	keys := []key{
 		{"writer", func(n *yaml.Node) { c.sources(n, to) }},
+		{"token", func(n *yaml.Node) { c.tokens(n, to) }},
 		{"type", func(n *yaml.Node) { to.types = c.matches(n, true) }},
 		{"subtype", func(n *yaml.Node) { to.subtypes = c.matches(n, true) }},
-		{"id", func(n *yaml.Node) { to.ids = c.matches(n, false) }},
+		{"id", func(n *yaml.Node) { to.ids = withShortIDs(c.matches(n, false)) }},
 		{"endpoint", func(n *yaml.Node) {
 			to.endpoint = -1
 			if c.boolean(n) {
@@ -305,6 +307,31 @@ func (c *compiler) sources(n *yaml.Node, to *conditions) {
 		}
 		to.sources |= 1 << s
 	}
+}
+
+// tokenKinds are the values of the condition token, for dict.NoToken and those after it.
+var tokenKinds = []string{"none", "unknown", "contact"}
+
+func (c *compiler) tokens(n *yaml.Node, to *conditions) {
+	for _, name := range c.texts(n) {
+		i := slices.Index(tokenKinds, name)
+		if i < 0 {
+			c.fail(n, "unknown token %q: use %s", name, strings.Join(tokenKinds, ", "))
+			continue
+		}
+		to.tokens |= 1 << i
+	}
+}
+
+// withShortIDs adds to ids of FortiGate the same id without its leading zero, which numbers of
+// JSON do not have, and its last five digits, which FortiAnalyzer's CEF has.
+func withShortIDs(ids []text) []text {
+	for _, id := range ids {
+		if !id.prefix && len(id.text) == 10 && (strings.HasPrefix(id.text, "0107") || strings.HasPrefix(id.text, "0112")) {
+			ids = append(ids, text{text: id.text[1:]}, text{text: id.text[5:]})
+		}
+	}
+	return ids
 }
 
 // matches reads texts of which a trailing * makes a prefix.

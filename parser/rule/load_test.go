@@ -35,7 +35,7 @@ func TestMistakesNameFileLineAndReason(t *testing.T) {
 		text, reason string
 		line         int
 	}{
-		"unknown key":           {when("word: [x]"), `unknown key "word": use writer, type`, 5},
+		"unknown key":           {when("word: [x]"), `unknown key "word": use writer, token, type`, 5},
 		"unknown effect":        {set("actions: x"), `unknown key "actions": use category, action`, 5},
 		"unknown category":      {set("category: ems-foo"), `unknown category "ems-foo": use unknown, ems-adconnector`, 5},
 		"unknown writer":        {when("writer: me"), `unknown writer "me": use ems, forticlient, fortigate`, 5},

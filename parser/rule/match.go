@@ -15,6 +15,7 @@ import (
 type conditions struct {
 	categories uint32   // set of categories, 0 for any; a rule is only in the lists of these
 	sources    uint8    // set of sources, 0 for any
+	tokens     uint8    // set of tokenKinds, 0 for any
 	endpoint   int8     // 1 for a line with an endpoint serial, -1 for one without
 	phrases    []string // in read form; one of these is in the message
 	words      flag     // set if one of phrases is
@@ -32,6 +33,7 @@ func newConditions() conditions { return conditions{words: always, notWords: nev
 // hold reports whether the conditions hold: cheap ones first, the message last.
 func (c *conditions) hold(rs *Rules, f *Facts, s *Scratch) bool {
 	if c.sources != 0 && c.sources&(1<<f.Source) == 0 ||
+		c.tokens != 0 && (f.Token >= 0 || c.tokens&(1<<(f.Token-dict.NoToken)) == 0) ||
 		c.endpoint != 0 && (c.endpoint > 0) != f.Endpoint ||
 		c.ids != nil && !anyEqual(c.ids, f.ID) ||
 		c.types != nil && !anyEqual(c.types, f.Type) ||

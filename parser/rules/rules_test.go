@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"fluent-bit-fortiems/parser/dict"
 	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/parser/rules"
 )
@@ -166,6 +167,34 @@ func TestTableOfRules(t *testing.T) {
 		}
 	} else if want != string(text) || !table.Match(text) {
 		t.Errorf("the table of parser/README.md is not up to date: run make golden")
+	}
+}
+
+// TestTableOfServices compares the table of parser/README.md with package dict.
+func TestTableOfServices(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("| service | category | name from | own |\n|---|---|---|---|\n")
+	for _, s := range dict.Services() {
+		category := "by the rules"
+		if c, ok := s.Token.Category(); ok {
+			category = "`" + c.String() + "`"
+		} else if s.Token == dict.ContactToken {
+			category = "`ems-client` if the line is about the state of an endpoint, else `ems-network`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", s.Name, category, s.Evidence, map[bool]string{true: "yes"}[s.Own])
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := regexp.MustCompile(`(?s)<!-- services -->\n.*<!-- /services -->`)
+	want := table.ReplaceAllLiteralString(string(text), "<!-- services -->\n"+b.String()+"<!-- /services -->")
+	if *update {
+		if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) || !table.Match(text) {
+		t.Errorf("the table of services in parser/README.md is not up to date: run make golden")
 	}
 }
 
