@@ -34,9 +34,19 @@ func (t padded) text() []byte { return t.all[:t.n:t.n] }
 // dictionary. It returns the first key that it has not added. k must be a key of t.
 func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 	all := t.all
-	key, _ := knownKey((*[16]byte)(all[k.start:]))
-	for key != dict.NoKey {
-		start := k.end + 1
+	var last dict.Key // of the pair whose value is all[start:end]
+	start, end := 0, 0
+	for next := k.start; ; {
+		// The padding has no "=", so that a key that is found here is one of the text.
+		key, n := knownKey((*[16]byte)(all[next : next+16]))
+		if key == dict.NoKey {
+			return k
+		}
+		if last != dict.NoKey {
+			p.AddKey(last, all[start:end])
+		}
+		last, k = key, keySpan{next, next + n}
+		start = k.end + 1
 		// Eight bytes at a time: a byte ends the value if it is below limit after the XOR
 		// with flip. Unquoted: a space or below. Quoted: the quote, which the XOR makes 0.
 		flip, limit := uint64(0), uint64(' '+1)*ones
@@ -49,7 +59,7 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 			flip, limit = quotes, ones
 			gap = 2
 		}
-		end := start
+		end = start
 		for {
 			w := binary.LittleEndian.Uint64(all[end:end+8]) ^ flip
 			if x := (w - limit) &^ w & highs; x != 0 {
@@ -60,18 +70,10 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 				return k
 			}
 		}
-		next := end + gap
-		if next >= t.n || all[next-1] != ' ' {
+		if next = end + gap; all[next-1] != ' ' {
 			return k
 		}
-		nextKey, n := knownKey((*[16]byte)(all[next:]))
-		if nextKey == dict.NoKey || next+n >= t.n {
-			return k
-		}
-		p.AddKey(key, all[start:end])
-		key, k = nextKey, keySpan{next, next + n}
 	}
-	return k
 }
 
 // knownKey returns the key of the dictionary that s begins with, with "=" after it, and its
@@ -80,26 +82,28 @@ func knownKey(s *[16]byte) (k dict.Key, n int) {
 	p := keyPrint{head: binary.LittleEndian.Uint64(s[:8])}
 	if x := firstZero(p.head ^ equals); x != 0 {
 		n = bits.TrailingZeros64(x) / 8
-		p.head &= 1<<(8*n) - 1
+		p.head &= upTo(x)
 	} else {
-		x = firstZero(binary.LittleEndian.Uint64(s[8:]) ^ equals)
-		if x == 0 {
+		p.tail = binary.LittleEndian.Uint64(s[8:])
+		if x = firstZero(p.tail ^ equals); x == 0 {
 			return dict.NoKey, 0
 		}
 		n = bits.TrailingZeros64(x) / 8
-		p.tail = binary.LittleEndian.Uint64(s[n : n+8])
+		p.tail &= upTo(x)
 		n += 8
 	}
 	for at := p.slot(); ; at++ {
 		k = keyTable.slots[at%(1<<keyTableBits)]
-		if k == dict.NoKey || keyTable.prints[k] == p && int(keyTable.lengths[k]) == n {
+		if k == dict.NoKey || keyTable.prints[k] == p {
 			return k, n
 		}
 	}
 }
 
-// keyPrint identifies a key of at most 15 bytes together with its length: its first eight
-// bytes and, from eight bytes on, its last eight.
+// upTo is a mask of the bytes of a word up to the first one with its high bit set in x.
+func upTo(x uint64) uint64 { return x ^ (x - 1) }
+
+// keyPrint is a key of at most 15 bytes with the "=" after it and zeros up to 16 bytes.
 type keyPrint struct{ head, tail uint64 }
 
 func (p keyPrint) slot() uint {
@@ -110,26 +114,22 @@ const keyTableBits = 10 // at most a quarter full: collisions are rare
 
 // keyTable is a hash table with open addressing of the keys of the dictionary.
 var keyTable = func() (t struct {
-	slots   [1 << keyTableBits]dict.Key
-	prints  [dict.MaxKeys]keyPrint
-	lengths [dict.MaxKeys]uint8
+	slots  [1 << keyTableBits]dict.Key
+	prints [dict.MaxKeys]keyPrint
 }) {
 	for i, name := range dict.Names() {
 		if i == 0 || len(name) > 15 {
 			continue
 		}
-		var b [24]byte
-		copy(b[8:], name) // zeros before and after the name
-		p := keyPrint{head: binary.LittleEndian.Uint64(b[8:])}
-		if len(name) >= 8 {
-			p.tail = binary.LittleEndian.Uint64(b[len(name):])
-		}
+		var b [16]byte
+		copy(b[:], name+"=")
+		p := keyPrint{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
 		at := p.slot()
 		for t.slots[at%(1<<keyTableBits)] != dict.NoKey {
 			at++
 		}
 		t.slots[at%(1<<keyTableBits)] = dict.Key(i)
-		t.prints[i], t.lengths[i] = p, uint8(len(name))
+		t.prints[i] = p
 	}
 	return t
 }()
