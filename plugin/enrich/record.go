@@ -114,39 +114,53 @@ func (e *encoder) endMap(m openMap) {
 	binary.BigEndian.PutUint32(e.b[m.at+1:], uint32(m.n))
 }
 
-// fields writes the fields of ev, which are those of t. It copies the text of the template
-// in pieces as long as possible: over constants that ev shares with the template, up to the
-// next other value.
+// fields writes the fields of ev, which are those of t.
 func (e *encoder) fields(ev *parser.Event, t *recordTemplate) {
 	e.record.n += t.top
-	e.vendor.n = t.vendor
-	b, from, to := e.b, 0, 0
-	for i := range t.segments {
-		s := &t.segments[i]
-		to += s.n
-		if s.field == vendorHeader {
-			e.vendor.at = len(b) + to - from - map16Header
+	e.segments(&ev.Record, t.segments[:t.ems])
+	if t.ems > 0 {
+		e.vendor = openMap{at: len(e.b) - map16Header, n: t.vendor}
+	}
+	e.segments(&ev.Record, t.segments[t.ems:])
+}
+
+// segments writes segments with their values, those of r.
+func (e *encoder) segments(r *ecs.Record, segments []segment) {
+	b := e.b
+	for i := range segments {
+		s := &segments[i]
+		if len(s.constants) > 0 && !s.holds(r) {
+			b = e.appendPieces(b, r, s)
+		} else {
+			b = append(b, s.text...)
+		}
+		if s.field == noField {
 			continue
 		}
-		v := &ev.Record.Values[s.field]
-		if s.constant != nil && v.Const == s.constant && v.Kind == ecs.Const {
-			to += s.size
-			continue
-		}
-		b = append(b, t.text[from:to]...)
+		v := &r.Values[s.field]
 		if v.Kind == ecs.Text {
 			b = appendText(b, v.Text)
 		} else {
-			b = e.appendValue(b, ev, v)
+			b = e.appendValue(b, r, v)
 		}
-		to += s.size // skip the constant of other records
-		from = to
 	}
-	e.b = append(b, t.text[from:to]...)
+	e.b = b
+}
+
+// appendPieces appends the text of a segment with the values of r for the constants in it.
+func (e *encoder) appendPieces(b []byte, r *ecs.Record, s *segment) []byte {
+	from := 0
+	for i := range s.constants {
+		c := &s.constants[i]
+		b = append(b, s.text[from:c.from]...)
+		b = e.appendValue(b, r, &r.Values[c.field])
+		from = c.to
+	}
+	return append(b, s.text[from:]...)
 }
 
 // appendValue appends a value of any kind.
-func (e *encoder) appendValue(b []byte, ev *parser.Event, v *ecs.Value) []byte {
+func (e *encoder) appendValue(b []byte, r *ecs.Record, v *ecs.Value) []byte {
 	switch v.Kind {
 	case ecs.Const:
 		return append(b, packed(v.Const, e.flat)...)
@@ -155,7 +169,7 @@ func (e *encoder) appendValue(b []byte, ev *parser.Event, v *ecs.Value) []byte {
 	case ecs.Float:
 		return msgp.AppendFloat64(b, math.Float64frombits(uint64(v.Num)))
 	case ecs.List:
-		return appendList(b, ev.Record.Lists[v.Num], e.flat)
+		return appendList(b, r.Lists[v.Num], e.flat)
 	case ecs.SData:
 		return appendStructuredData(b, v.Text, e.flat)
 	}

@@ -12,24 +12,44 @@ import (
 // recordTemplate is the MessagePack that records with the same fields share: the headers of
 // objects, the keys, and the constant values of the record that it was made for.
 type recordTemplate struct {
-	set      ecs.FieldSet
-	text     []byte    // of all segments
-	segments []segment // in the order of the record
-	top      int       // pairs of the record that the fields make
-	vendor   int       // pairs of fortinet.ems that the fields make
+	set       ecs.FieldSet
+	segments  []segment  // in the order of the record
+	text      []byte     // of all segments
+	constants []constant // of all segments
+	ems       int        // segments up to the header of fortinet.ems, 0 if there is none
+	top       int        // pairs of the record that the fields make
+	vendor    int        // pairs of fortinet.ems that the fields make
 }
 
 // segment is a piece of the text, and the field whose value follows it.
 type segment struct {
-	n        int // bytes of text before the value
-	field    ecs.Field
-	constant *ecs.Constant // the value that follows in the text, or nil
-	size     int           // its bytes there
+	text      []byte     // headers, keys and constants
+	constants []constant // that text holds
+	field     ecs.Field  // or noField
 }
 
-// vendorHeader is the field of a segment that ends with the header of fortinet.ems, a
-// map 16 whose pairs are counted when the record is written. No value follows.
-const vendorHeader = ecs.NumFields
+// noField is the field of a segment that no value follows: of the last one, and of one that
+// ends with the header of fortinet.ems, a map 16 whose pairs are counted when the record is
+// written.
+const noField = ecs.NumFields
+
+// constant is a constant in the text of a segment.
+type constant struct {
+	field    ecs.Field
+	value    *ecs.Constant
+	from, to int // its place in the text
+}
+
+// holds reports whether the constants of the segment are the values of r.
+func (s *segment) holds(r *ecs.Record) bool {
+	for i := range s.constants {
+		c := &s.constants[i]
+		if v := &r.Values[c.field]; v.Const != c.value || v.Kind != ecs.Const {
+			return false
+		}
+	}
+	return true
+}
 
 // templateCache holds the templates of one worker, with round-robin eviction. Lines of one
 // sender have a few sets of fields. Memory is reused, so lines of ever new sets cost time
@@ -65,13 +85,15 @@ func (c *templateCache) get(ev *parser.Event, flat bool) *recordTemplate {
 
 // make builds the template for the fields of ev, in the memory that t has.
 func (t *recordTemplate) make(ev *parser.Event, flat bool) {
-	*t = recordTemplate{set: ev.Record.Set, text: t.text[:0], segments: t.segments[:0]}
+	*t = recordTemplate{set: ev.Record.Set, segments: t.segments[:0], text: t.text[:0], constants: t.constants[:0]}
 	m := templateMaker{recordTemplate: t, begun: 1}
 	for i, word := range t.set {
 		for ; word != 0; word &= word - 1 {
 			m.field(ev, ecs.Field(i*64+bits.TrailingZeros64(word)), flat)
 		}
 	}
+	m.endSegment(noField)
+	m.place()
 	if t.top = objects[0].size(&t.set); flat {
 		t.top = t.set.Len()
 	}
@@ -80,8 +102,9 @@ func (t *recordTemplate) make(ev *parser.Event, flat bool) {
 // templateMaker builds a template.
 type templateMaker struct {
 	*recordTemplate
-	begun uint64 // objects whose header is written, a bit each
-	done  int    // bytes of text that belong to a segment
+	begun          uint64 // objects whose header is written, a bit each
+	textStart      int    // of the segment that is being made
+	constantsStart int
 }
 
 // field adds the key of a field and its value, if that is a constant.
@@ -93,13 +116,14 @@ func (m *templateMaker) field(ev *parser.Event, f ecs.Field, flat bool) {
 		m.begin(l.object)
 		m.text = msgp.AppendString(m.text, l.name)
 	}
-	m.segment(f)
-	if v := &ev.Record.Values[f]; v.Kind == ecs.Const {
-		s := &m.segments[len(m.segments)-1]
-		s.constant, s.size = v.Const, len(packed(v.Const, flat))
-		m.text = append(m.text, packed(v.Const, flat)...)
-		m.done = len(m.text)
+	v := &ev.Record.Values[f]
+	if v.Kind != ecs.Const {
+		m.endSegment(f)
+		return
 	}
+	from := len(m.text) - m.textStart
+	m.text = append(m.text, packed(v.Const, flat)...)
+	m.constants = append(m.constants, constant{f, v.Const, from, len(m.text) - m.textStart})
 }
 
 // begin adds the header of an object, after those of the objects that contain it.
@@ -118,11 +142,23 @@ func (m *templateMaker) begin(i int8) {
 	}
 	m.vendor = size
 	m.text = append(m.text, map16, 0, 0)
-	m.segment(vendorHeader)
+	m.endSegment(noField)
+	m.ems = len(m.segments)
 }
 
-// segment adds the text since the last segment as one.
-func (m *templateMaker) segment(f ecs.Field) {
-	m.segments = append(m.segments, segment{n: len(m.text) - m.done, field: f})
-	m.done = len(m.text)
+// endSegment ends a segment before the value of f.
+func (m *templateMaker) endSegment(f ecs.Field) {
+	m.segments = append(m.segments, segment{m.text[m.textStart:], m.constants[m.constantsStart:], f})
+	m.textStart, m.constantsStart = len(m.text), len(m.constants)
+}
+
+// place puts the segments where their texts and constants are now: appending has moved
+// those before.
+func (m *templateMaker) place() {
+	text, constants := m.text, m.constants
+	for i := range m.segments {
+		s := &m.segments[i]
+		s.text, text = text[:len(s.text)], text[len(s.text):]
+		s.constants, constants = constants[:len(s.constants)], constants[len(s.constants):]
+	}
 }
