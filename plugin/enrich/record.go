@@ -137,11 +137,14 @@ func (e *encoder) segments(r *ecs.Record, segments []segment) {
 		if s.field == noField {
 			continue
 		}
+		// The text ends with the header of an empty str, which is that of a short text but
+		// for its length.
 		v := &r.Values[s.field]
-		if v.Kind == ecs.Text {
-			b = appendText(b, v.Text)
+		if last := len(b) - 1; v.Kind == ecs.Text && len(v.Text) < 32 {
+			b[last] = fixStr | byte(len(v.Text))
+			b = append(b, v.Text...)
 		} else {
-			b = e.appendValue(b, r, v)
+			b = e.appendValue(b[:last], r, v)
 		}
 	}
 	e.b = b
@@ -300,9 +303,10 @@ func (s *stamp) format(sec int64, nsec int32) []byte {
 		s.sec = sec
 		s.buf = time.Unix(sec, 0).UTC().AppendFormat(s.buf[:0], stampLayout)
 	}
-	for i := nanoEnd - 1; i >= nanoStart; i-- {
-		s.buf[i] = '0' + byte(nsec%10)
-		nsec /= 10
+	digits, n := (*[9]byte)(s.buf[nanoStart:nanoEnd]), uint32(nsec)
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = '0' + byte(n%10)
+		n /= 10
 	}
 	return s.buf
 }

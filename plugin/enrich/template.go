@@ -23,7 +23,7 @@ type recordTemplate struct {
 
 // segment is a piece of the text, and the field whose value follows it.
 type segment struct {
-	text      []byte     // headers, keys and constants
+	text      []byte     // headers, keys and constants; before a value, the header of an empty str
 	constants []constant // that text holds
 	field     ecs.Field  // or noField
 }
@@ -118,6 +118,7 @@ func (m *templateMaker) field(ev *parser.Event, f ecs.Field, flat bool) {
 	}
 	v := &ev.Record.Values[f]
 	if v.Kind != ecs.Const {
+		m.text = append(m.text, fixStr)
 		m.endSegment(f)
 		return
 	}
