@@ -21,6 +21,7 @@ const (
 	Marked
 	Dropped
 	Passed
+	Already
 	Ahead
 	firstCategory
 	lastCategory = firstCategory + Counter(dict.NumCategories) - 1
@@ -56,6 +57,7 @@ var Rows = func() (rows [NumCounters]Row) {
 		Marked:    {Metric: "fortiems_filter_marked_records_total", Help: "Unmatched records that were marked (unmatched mark).", Summary: "marked"},
 		Dropped:   {Metric: "fortiems_filter_dropped_records_total", Help: "Unmatched records that were dropped (unmatched drop).", Summary: "dropped"},
 		Passed:    {Metric: "fortiems_filter_passed_records_total", Help: "Records without a raw line, passed as they are.", Summary: "without a raw line"},
+		Already:   {Metric: "fortiems_filter_already_records_total", Help: "Records that a filter of this kind has written before, passed as they are.", Summary: "already filtered"},
 		Ahead:     {Metric: "fortiems_filter_ahead_records_total", Help: "Records whose event time is more than 10 minutes ahead of their receipt.", Summary: "ahead of time"},
 		Corrupt:   failed("corrupt", "corrupt chunks"),
 		Memory:    failed("memory", "chunks without memory"),

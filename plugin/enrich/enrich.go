@@ -114,7 +114,7 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 			it, matched := &w.items[i], w.lines[i].Matched
 			if !matched {
 				st.Counts[count.Unmatched]++
-				if e.unmatched == option.Pass {
+				if e.unmatched == option.Pass || e.unmatched == option.Mark && isMarked(it.pairs) {
 					continue
 				}
 			}
@@ -142,6 +142,10 @@ func (w *worker) read(chunk []byte, at int, keys [][]byte, st *Stats) (n, next i
 		it.start, at = at, len(chunk)-len(rest)
 		it.end = at
 		st.Counts[count.Records]++
+		if isOurs(it.pairs) {
+			st.Counts[count.Already]++
+			continue
+		}
 		text, found := it.findLine(keys)
 		if !found {
 			st.Counts[count.Passed]++

@@ -9,6 +9,7 @@ package event
 import (
 	"encoding/binary"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 
@@ -293,4 +294,19 @@ func textIn(b []byte) (from, end int) {
 		return 0, 0
 	}
 	return from, from + n
+}
+
+// Pairs returns the pairs of a map, none of any other value. They are valid as long as
+// value is.
+func Pairs(value []byte) iter.Seq[*Pair] {
+	return func(yield func(*Pair) bool) {
+		count, size := mapHeader(value)
+		rest := value[size:]
+		var p Pair
+		for range count {
+			if rest = p.read(rest); rest == nil || !yield(&p) {
+				return
+			}
+		}
+	}
 }

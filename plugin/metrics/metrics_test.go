@@ -82,7 +82,7 @@ func want(t *testing.T, series map[string]string, wanted map[string]string) {
 func counts(n uint64) *count.Counts {
 	c := &count.Counts{
 		count.Records: 10 * n, count.Matched: 6 * n, count.Unmatched: 3 * n, count.Marked: 2 * n, count.Dropped: n,
-		count.Passed: n, count.Ahead: n, count.Corrupt: n, count.Memory: 2 * n, count.Panics: 3 * n,
+		count.Passed: n, count.Already: 4 * n, count.Ahead: n, count.Corrupt: n, count.Memory: 2 * n, count.Panics: 3 * n,
 	}
 	c[count.Category(dict.VPN)] = 5 * n
 	c[count.Category(dict.Unknown)] = n
@@ -100,6 +100,7 @@ func TestFilterIsScraped(t *testing.T) {
 		`fortiems_filter_marked_records_total{name="fortiems.0"}`:                              "2",
 		`fortiems_filter_dropped_records_total{name="fortiems.0"}`:                             "1",
 		`fortiems_filter_passed_records_total{name="fortiems.0"}`:                              "1",
+		`fortiems_filter_already_records_total{name="fortiems.0"}`:                             "4",
 		`fortiems_filter_ahead_records_total{name="fortiems.0"}`:                               "1",
 		`fortiems_filter_categorized_records_total{category="ems-vpn",name="fortiems.0"}`:      "5",
 		`fortiems_filter_categorized_records_total{category="unknown",name="fortiems.0"}`:      "1",
