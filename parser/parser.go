@@ -100,7 +100,7 @@ func (p *Parser) ParseAll(lines []Line) {
 		if l := &lines[i]; l.Matched {
 			ev := l.Event
 			if ev.Time = l.Received; p.receiptTime {
-				ecs.SetZone(&ev.Record, &ev.Line)
+				ecs.SetZone(&ev.Record, &ev.Line, l.Received)
 			} else {
 				ev.Time = ecs.SetTime(&ev.Record, &ev.Line, l.Received, p.loc)
 			}

@@ -156,7 +156,7 @@ func TestUnmappedPairs(t *testing.T) {
 		"text before the pairs":     {`<13>Oct  1 22:17:30 h app: hello world emsserial=1 msg=x`, `header_text=hello world`},
 		"a CRC32":                   {`fctver=1 checksum=deadbeef`, `fctver=1|checksum=deadbeef`},
 		"port 0 and another":        {`emsserial=1 srcport=0 srcport=80 dstport=00 gatewayport=0`, ``},
-		"a zone that is none":       {`emsserial=1 tz=CET dtime=2024-10-01T22:17:30Z`, `tz=CET`},
+		"a zone that is none":       {`emsserial=1 tz=IST dtime=2024-10-01T22:17:30Z`, `tz=IST`},
 		"two zones":                 {`emsserial=1 tz="+0100" dtime=2024-10-01T22:17:30Z`, `dtime=2024-10-01T22:17:30Z`},
 		"only separators":           {`emsserial=1 vulncat=","`, `vulncat=,`},
 		"a list too long":           {`emsserial=1 vulncat=` + strings.Repeat("a,", 65), `vulncat=` + strings.Repeat("a,", 65)},

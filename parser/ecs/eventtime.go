@@ -17,10 +17,12 @@ type Instant struct {
 
 // clocks are the times of a line.
 type clocks struct {
-	local    timestamp.DateTime // of date and time, or of dtime
+	local    timestamp.DateTime // of date and time, of dtime, or of a key of epochKeys
 	localUTC int64              // local as if it were UTC
 	hasLocal bool
-	fromDate bool // local is from date and time
+	exact    bool // dtime is a Unix time: local is in UTC and says nothing of the zone
+	leap     bool // the second of local was 60
+	from     localSource
 
 	epochs [len(epochKeys)]timestamp.Epoch
 
@@ -28,9 +30,21 @@ type clocks struct {
 	hasZone bool  // the line names or proves offset
 	named   bool  // tz= or the time of day names it
 
+	zone *time.Location // of tz= with an IANA name
+
 	tzRead      bool // tz= is an offset
 	contradicts bool // the time of day names another offset than tz=
 }
+
+// localSource is where the local time of a line is from: fromEpochKey and above, from that
+// key of epochKeys.
+type localSource int8
+
+const (
+	fromDate localSource = iota // date and time
+	fromDtime
+	fromEpochKey
+)
 
 // epochKeys hold Unix times. The first one is the time of the event; a local time counts
 // more than the others.
@@ -46,68 +60,136 @@ var (
 func SetTime(r *Record, l *line.Line, received Instant, loc *time.Location) Instant {
 	var c clocks
 	c.read(&l.Pairs, &l.Header)
+	c.resolve(received.Sec)
 	at, localSec := c.choose(&l.Header, received, loc)
-	c.setZone(r, &l.Pairs)
+	c.setZone(r, &l.Pairs, at.Sec)
 	c.consume(&l.Pairs, at, localSec)
 	return at
 }
 
 // SetZone sets event.timezone like SetTime, for records that keep the time of receipt.
-func SetZone(r *Record, l *line.Line) {
+func SetZone(r *Record, l *line.Line, received Instant) {
 	var c clocks
 	c.read(&l.Pairs, &l.Header)
-	c.setZone(r, &l.Pairs)
+	c.resolve(received.Sec)
+	c.setZone(r, &l.Pairs, received.Sec)
 }
 
 // read collects the times of the line.
 func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
 	if pairs.AnyNonEmpty(&epochKeySet) {
 		for i, k := range epochKeys {
-			if e, ok := timestamp.ParseEpoch(pairs.Value(k)); ok {
-				c.epochs[i] = e
+			if v := pairs.Value(k); v != nil {
+				if e, ok := timestamp.ParseEpoch(v); ok {
+					c.epochs[i] = e
+				}
 			}
 		}
 	}
 	if tz := pairs.Value(dict.KeyTz); tz != nil {
 		if offset, ok := timestamp.ParseZone(tz); ok {
 			c.offset, c.hasZone, c.named, c.tzRead = offset, true, true, true
+		} else {
+			c.zone = timestamp.Location(tz)
 		}
 	}
 	if d, t := pairs.Value(dict.KeyDate), pairs.Value(dict.KeyTime); d != nil && t != nil {
 		c.hasLocal = c.readLocal(d, t)
-		c.fromDate = c.hasLocal
 	}
-	if !c.hasLocal {
-		if v := pairs.Value(dict.KeyDtime); len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
+	if v := pairs.Value(dict.KeyDtime); v != nil && !c.hasLocal {
+		c.from = fromDtime
+		if len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
 			c.hasLocal = c.readLocal(v[:10], v[11:])
+		} else {
+			c.hasLocal = c.readText(v)
 		}
 	}
-	if c.hasLocal && !c.hasZone {
+	if pairs.AnyNonEmpty(&epochKeySet) {
+		c.readEpochTexts(pairs)
+	}
+	if c.hasLocal && !c.hasZone && c.zone == nil && !c.exact {
 		c.proveZone(h)
+	}
+}
+
+// readEpochTexts reads dates in the keys that hold Unix times. One with an offset is as good
+// as a Unix time; another one is a local time if the line has no better one.
+func (c *clocks) readEpochTexts(pairs *line.Pairs) {
+	for i, k := range epochKeys {
+		v := pairs.Value(k)
+		if v == nil || c.epochs[i].Unit != 0 || ascii.AllDigits(v) {
+			continue
+		}
+		var t timestamp.Stamp
+		if !t.ReadAll(v) || t.NoYear {
+			continue
+		}
+		if sec := t.Local.UTC() - int64(t.Offset); t.HasZone && timestamp.Plausible(sec) {
+			c.epochs[i] = timestamp.Epoch{Sec: sec, Nsec: t.Local.Nsec, Unit: 1}
+			if t.Leap {
+				c.epochs[i].Unit = -1 // never the same as another time
+			}
+			if !c.hasZone && !c.hasLocal && c.zone == nil {
+				c.offset, c.hasZone, c.named = t.Offset, true, true
+			}
+		} else if !t.HasZone && (!c.hasLocal || i == 0) {
+			if c.hasLocal = c.set(&t); c.hasLocal {
+				c.from = fromEpochKey + localSource(i)
+			}
+		}
 	}
 }
 
 // readLocal reads a date and a time of day, which may name its offset.
 func (c *clocks) readLocal(date, clock []byte) bool {
 	if !c.local.ParseDate(date) {
-		return false
+		return c.readJoined(date, clock)
 	}
 	n := c.local.ParseClock(clock)
-	if n == 0 || !c.local.Valid() {
+	if n != len(clock) || n == 0 || !c.local.Valid() {
+		return c.readJoined(date, clock)
+	}
+	c.localUTC = c.local.UTC()
+	return timestamp.Plausible(c.localUTC)
+}
+
+// readJoined reads a date and a time of day in other forms.
+func (c *clocks) readJoined(date, clock []byte) bool {
+	var text [80]byte
+	if len(date)+1+len(clock) > len(text) {
 		return false
 	}
+	joined := append(append(append(text[:0], date...), ' '), clock...)
+	var t timestamp.Stamp
+	return t.ReadAll(joined) && !t.NoYear && c.set(&t)
+}
+
+// readText reads the text of dtime: a stamp or a Unix time.
+func (c *clocks) readText(v []byte) bool {
+	var t timestamp.Stamp
+	if !t.ReadAll(v) || t.NoYear {
+		return false
+	}
+	c.exact = isEpoch(v)
+	return c.set(&t)
+}
+
+func isEpoch(v []byte) bool { return len(v) >= 10 && ascii.AllDigits(v[:10]) }
+
+// set takes a stamp as the local time.
+func (c *clocks) set(t *timestamp.Stamp) bool {
+	c.local, c.leap = t.Local, t.Leap
 	if c.localUTC = c.local.UTC(); !timestamp.Plausible(c.localUTC) {
 		return false
 	}
-	if n == len(clock) {
+	if c.exact || !t.HasZone {
 		return true
 	}
-	offset, ok := timestamp.ParseZone(ascii.TrimLeft(clock[n:]))
-	if ok && !c.named {
-		c.offset, c.hasZone, c.named = offset, true, true
+	if !c.named {
+		c.offset, c.hasZone, c.named, c.zone = t.Offset, true, true, nil
 	}
-	c.contradicts = ok && offset != c.offset
-	return ok
+	c.contradicts = t.Offset != c.offset
+	return true
 }
 
 // proveZone derives the offset of the local time from a clock of the same line that needs
@@ -125,31 +207,37 @@ func (c *clocks) proveZone(h *line.Header) {
 
 // prove takes a difference to UTC as the offset if it is within 5 s of one in use.
 func (c *clocks) prove(difference int64) bool {
-	const quarter, tolerance = 900, 5
-	rounded := (difference + quarter/2) / quarter * quarter
-	if difference < -quarter/2 {
-		rounded = (difference - quarter/2) / quarter * quarter
+	offset, ok := timestamp.NearOffset(difference)
+	if ok {
+		c.offset, c.hasZone = offset, true
 	}
-	if d := difference - rounded; d > tolerance || d < -tolerance || !timestamp.OffsetInUse(rounded) {
-		return false
+	return ok
+}
+
+// resolve finds the offset of the local time in the zone that tz= names.
+func (c *clocks) resolve(received int64) {
+	if c.zone != nil && c.hasLocal && !c.exact {
+		c.offset, c.hasZone = int32(c.localUTC-c.local.In(c.zone, received)), true
 	}
-	c.offset, c.hasZone = int32(rounded), true
-	return true
 }
 
 // choose returns the time of the event, and the Unix seconds of the local time, -1 without
 // one.
 func (c *clocks) choose(h *line.Header, received Instant, loc *time.Location) (at Instant, localSec int64) {
 	localSec = -1
-	if c.hasLocal && c.hasZone {
+	if c.hasLocal && c.exact {
+		localSec = c.localUTC
+	} else if c.hasLocal && c.hasZone {
 		localSec = c.localUTC - int64(c.offset)
 	} else if c.hasLocal {
-		localSec = c.local.In(loc)
+		localSec = c.local.In(loc, received.Sec)
 	}
 	event, stamp, insert := &c.epochs[0], &c.epochs[1], &c.epochs[2]
 	switch {
 	case event.Unit != 0:
 		return Instant{event.Sec, event.Nsec}, localSec
+	case stamp.Unit != 0 && c.from == fromEpochKey+2: // only itime is local
+		return Instant{stamp.Sec, stamp.Nsec}, localSec
 	case c.hasLocal && timestamp.Plausible(localSec):
 		return Instant{localSec, c.local.Nsec}, localSec
 	case stamp.Unit != 0:
@@ -166,18 +254,15 @@ func (c *clocks) choose(h *line.Header, received Instant, loc *time.Location) (a
 
 // headerTime returns the Unix seconds of a header stamp, or -1. A missing year is taken as
 // the latest one that is not after the receipt plus 24 hours.
-func headerTime(s *line.Stamp, received int64, loc *time.Location) int64 {
+func headerTime(s *timestamp.Stamp, received int64, loc *time.Location) int64 {
 	d := s.Local
-	if s.HasZone {
-		return d.UTC() - int64(s.Offset)
-	}
 	if !s.NoYear {
-		return d.In(loc)
+		return inZone(s, &d, received, loc)
 	}
 	d.Year = int32(time.Unix(received, 0).UTC().Year()) + 1
 	for range 9 { // the 29th of February comes at least every eight years
 		if d.Valid() {
-			if sec := d.In(loc); sec <= received+24*3600 {
+			if sec := inZone(s, &d, received, loc); sec <= received+24*3600 {
 				return sec
 			}
 		}
@@ -186,8 +271,20 @@ func headerTime(s *line.Stamp, received int64, loc *time.Location) int64 {
 	return -1
 }
 
-// setZone sets event.timezone.
-func (c *clocks) setZone(r *Record, pairs *line.Pairs) {
+// inZone returns the Unix seconds of d in the zone of the stamp, or in loc.
+func inZone(s *timestamp.Stamp, d *timestamp.DateTime, received int64, loc *time.Location) int64 {
+	if s.HasZone {
+		return d.UTC() - int64(s.Offset)
+	}
+	return d.In(loc, received)
+}
+
+// setZone sets event.timezone, for a record of the time at.
+func (c *clocks) setZone(r *Record, pairs *line.Pairs, at int64) {
+	if c.zone != nil && !c.hasZone {
+		_, offset := time.Unix(at, 0).In(c.zone).Zone()
+		c.offset, c.hasZone = int32(offset), true
+	}
 	if !c.hasZone {
 		return
 	}
@@ -200,12 +297,15 @@ func (c *clocks) setZone(r *Record, pairs *line.Pairs) {
 // consume consumes the time pairs that say no more than the time of the record and its
 // zone.
 func (c *clocks) consume(pairs *line.Pairs, at Instant, localSec int64) {
-	if c.hasZone && !c.contradicts && localSec == at.Sec && (c.local.Nsec == 0 || c.local.Nsec == at.Nsec) {
-		if c.fromDate {
+	if (c.hasZone || c.exact) && !c.contradicts && !c.leap && localSec == at.Sec && (c.local.Nsec == 0 || c.local.Nsec == at.Nsec) {
+		switch c.from {
+		case fromDate:
 			pairs.Consume(dict.KeyDate)
 			pairs.Consume(dict.KeyTime)
-		} else {
+		case fromDtime:
 			pairs.Consume(dict.KeyDtime)
+		default:
+			pairs.Consume(epochKeys[c.from-fromEpochKey])
 		}
 	}
 	for i, e := range c.epochs {

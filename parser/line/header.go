@@ -5,6 +5,7 @@ import (
 
 	"fluent-bit-fortiems/parser/ascii"
 	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/timestamp"
 )
 
 // Header is what a line has before its message: a header of RFC 3164 or RFC 5424, an ISO
@@ -17,21 +18,35 @@ type Header struct {
 	MsgID          []byte
 	StructuredData []byte // of RFC 5424, with its brackets
 	HasTime        bool   // Time is set
-	Time           Stamp
+	Time           timestamp.Stamp
 }
 
 // parse reads the header of s and returns the rest. It never fails: what does not look
-// like a header is left in the rest.
-func (h *Header) parse(s []byte) []byte {
+// like a header is left in the rest. unread is text before a tag that is no header.
+func (h *Header) parse(s []byte) (rest, unread []byte) {
 	*h = Header{Priority: -1}
+	if rest, ok := h.parseUsual(s); ok {
+		return rest, nil
+	}
+	*h = Header{Priority: -1}
+	return h.parseUnusual(s)
+}
+
+// parseUsual reads the headers that FortiEMS and most relays write, followed by a pair, JSON
+// or CEF. ok is false for others, and where parseUnusual would read more.
+func (h *Header) parseUsual(s []byte) (rest []byte, ok bool) {
 	s = skipOctetCount(s)
 	if n, rest := parsePriority(s); n >= 0 {
 		h.Priority, s = n, rest
 	}
-	if rest, ok := h.parse5424(s); ok {
-		return rest
+	if rest, ok = h.parse5424(s); ok {
+		if n := len(h.AppName); n > 0 && (h.AppName[n-1] == ':' || h.AppName[n-1] == ']') {
+			return nil, false
+		}
+	} else if rest, ok = h.parse3164(s); !ok {
+		return nil, false
 	}
-	return h.parse3164(s)
+	return rest, beginsPairs(rest)
 }
 
 // skipOctetCount drops the message length of RFC 6587 octet counting.
@@ -81,17 +96,22 @@ func (h *Header) parse5424(s []byte) (rest []byte, ok bool) {
 		}
 		s = s[2:]
 	} else {
-		n := h.Time.parseISO(s)
+		n := h.Time.ReadISO(s)
 		if n == 0 || n >= len(s) || s[n] != ' ' {
 			return s, false
 		}
 		h.HasTime = true
 		s = s[n+1:]
 	}
+	return h.parseFields(s), true
+}
+
+// parseFields reads what RFC 5424 has after TIMESTAMP. Senders leave out fields.
+func (h *Header) parseFields(s []byte) []byte {
 	for _, word := range [...]*[]byte{&h.Hostname, &h.AppName, &h.ProcID, &h.MsgID} {
 		w, rest, _ := bytes.Cut(s, []byte{' '})
 		if keyEnd(w, 0) >= 0 || len(w) > 255 {
-			return s, true // the header was cut short: the pairs begin here
+			return s // the header was cut short: the pairs begin here
 		}
 		if string(w) != "-" {
 			*word = w
@@ -106,70 +126,72 @@ func (h *Header) parse5424(s []byte) (rest []byte, ok bool) {
 	case len(s) > 0 && s[0] == '-' && (len(s) == 1 || s[1] == ' '):
 		s = s[1:]
 	}
-	return bytes.TrimPrefix(ascii.TrimLeft(s), utf8BOM), true
+	return bytes.TrimPrefix(ascii.TrimLeft(s), utf8BOM)
 }
 
-// parse3164 reads [TIMESTAMP ...] [HOSTNAME] [TAG[PID]:] in the forms that relays and
-// FortiEMS write.
-func (h *Header) parse3164(s []byte) []byte {
+// parse3164 reads [TIMESTAMP] [HOSTNAME] [TAG[PID]:], and the two stamps of FortiEMS 7.2. ok
+// is false where parseUnusual would read more.
+func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 	s = ascii.TrimLeft(s)
-	stamped := false
-	for len(s) > 0 {
-		n, broken := h.parseStamp(s)
-		if n == 0 {
-			break
+	if n := h.Time.ReadUsual(s); n > 0 {
+		h.HasTime = true
+		whole := n == len(s) || ascii.IsBlank(s[n])
+		s = s[n:]
+		if !whole {
+			if s, ok = skipBroken(s); !ok {
+				return nil, false
+			}
 		}
-		stamped = !broken
-		s = s[ascii.SkipBlanks(s, n):]
-	}
-	if beginsBody(s) {
-		return s
-	}
-	if stamped {
-		w := ascii.WordEnd(s)
-		if rest := ascii.TrimLeft(s[w:]); isHostname(s[:w]) && (!dict.IsToken(s[:w]) || beginsTag(rest)) {
-			h.Hostname, s = s[:w], rest
-			if beginsBody(s) {
-				return s
+		s = ascii.TrimLeft(s)
+		if len(s) > 0 && isMonthOrDigit(s) {
+			// FortiEMS 7.2 writes a broken stamp of RFC 3164 after one of ISO 8601.
+			var second timestamp.Stamp
+			if n := second.ReadUsual(s); n > 0 {
+				if s, ok = skipBroken(s[n:]); !ok || !h.Time.HasZone {
+					return nil, false
+				}
+				whole, s = false, ascii.TrimLeft(s)
+			}
+		}
+		if w := ascii.WordEnd(s); whole && !beginsPairs(s) && isHostname(s[:w]) {
+			if timestamp.IsStampWord(s[:w]) || isLevel(s[:w]) {
+				return nil, false
+			}
+			if rest := ascii.TrimLeft(s[w:]); !dict.IsToken(s[:w]) || beginsTag(rest) {
+				h.Hostname, s = s[:w], rest
 			}
 		}
 	}
-	return h.parseTag(s)
-}
-
-// parseStamp reads one timestamp at the start of s and returns its length. broken means
-// that letters are glued to it, as FortiEMS 7.2 writes it; no host name follows then. The
-// first stamp with a zone counts, else the first one.
-func (h *Header) parseStamp(s []byte) (n int, broken bool) {
-	var t Stamp
-	if n = t.parse(s); n == 0 {
-		return 0, false
+	if beginsPairs(s) {
+		return s, true
 	}
-	if !h.HasTime || t.HasZone && !h.Time.HasZone {
-		h.HasTime, h.Time = true, t
-	}
-	end := n
-	for end < len(s) && !ascii.IsBlank(s[end]) {
-		if s[end] == '=' {
-			return n, false // a pair without the blank before it
-		}
-		end++
-	}
-	if end == n+1 && s[n] == ':' {
-		return end, false
-	}
-	return end, end > n
-}
-
-// parseTag reads "app[pid]: ", or the token of a category without a colon.
-func (h *Header) parseTag(s []byte) []byte {
-	w := ascii.WordEnd(s)
-	name, pid, colon := splitTag(s[:w])
-	if !IsTagName(name) || !colon && pid == nil && !dict.IsToken(name) {
-		return s
+	name, pid, n := tagAt(s)
+	if n == 0 || ascii.AllDigits(name) {
+		return nil, false
 	}
 	h.AppName, h.ProcID = name, pid
-	return ascii.TrimLeft(s[w:])
+	return ascii.TrimLeft(s[n:]), true
+}
+
+func isMonthOrDigit(s []byte) bool { return ascii.IsDigit(s[0]) || timestamp.Month(s) > 0 }
+
+// skipBroken skips the "s" that FortiEMS 7.2 writes directly after a stamp.
+func skipBroken(s []byte) (rest []byte, ok bool) {
+	if len(s) > 1 && s[0] == 's' && ascii.IsBlank(s[1]) {
+		return s[1:], true
+	}
+	return s, false
+}
+
+// tagAt reads "app[pid]:", or the token of a category without a colon, at the start of s.
+// Its length is n, 0 for anything else; pid is nil without one.
+func tagAt(s []byte) (name, pid []byte, n int) {
+	n = ascii.WordEnd(s)
+	name, pid, colon := splitTag(s[:n])
+	if !IsTagName(name) || !colon && pid == nil && !dict.IsToken(name) {
+		return nil, nil, 0
+	}
+	return name, pid, n
 }
 
 // splitTag splits a word that may be "app[pid]:"; pid is nil without one.
@@ -189,10 +211,9 @@ func beginsTag(s []byte) bool {
 	return IsTagName(name) && (pid != nil || colon && dict.FindToken(name) != dict.NoToken || dict.IsToken(name))
 }
 
-// beginsBody reports whether s begins with the message rather than a header word.
-func beginsBody(s []byte) bool {
-	return len(s) == 0 || s[0] == '{' || s[0] == '<' || s[0] == '"' || s[0] == '[' ||
-		keyEnd(s, 0) > 0 || bytes.HasPrefix(s, cefPrefix)
+// beginsPairs reports whether s is empty or begins with a pair, JSON or CEF.
+func beginsPairs(s []byte) bool {
+	return len(s) == 0 || s[0] == '{' || keyEnd(s, 0) > 0 || bytes.HasPrefix(s, cefPrefix)
 }
 
 // isHostname reports whether w can be the HOSTNAME of RFC 3164: a name or an address, and

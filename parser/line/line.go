@@ -16,7 +16,7 @@ type Line struct {
 	Header Header
 	// Body is what Clean has after the header.
 	Body []byte
-	// Stray is text between the header and the first pair.
+	// Stray is text between the header and the first pair, or before the tag of the header.
 	Stray []byte
 	CEF   CEF
 	Pairs Pairs
@@ -28,13 +28,13 @@ type Line struct {
 // a, which the caller resets. text must stay unchanged as long as l is in use.
 func (l *Line) ReadHeader(text []byte, a *arena.Arena) {
 	l.arena = a
-	l.Stray, l.CEF = nil, CEF{}
+	l.CEF = CEF{}
 	l.Pairs.Reset(a)
 	l.Clean = trimFraming(text)
 	if !utf8.Valid(l.Clean) {
 		l.Clean = a.Keep(AppendValid(a.Start(len(text)+64), l.Clean))
 	}
-	l.Body = l.Header.parse(l.Clean)
+	l.Body, l.Stray = l.Header.parse(l.Clean)
 }
 
 // trimFraming drops the CR, LF and NUL that framing leaves at the end of a line.
@@ -80,7 +80,7 @@ func (l *Line) ReadPairs() {
 		k := nextKey(s, i)
 		// Look for CEF before glued keys: its header may be one word with the first key.
 		if !k.found() && bytes.HasPrefix(s[k.start:], cefPrefix) {
-			l.Stray = ascii.TrimRight(s[:k.start])
+			l.setStray(s[:k.start])
 			l.readCEF(s[k.start:])
 			return
 		}
@@ -88,11 +88,18 @@ func (l *Line) ReadPairs() {
 			k = gluedKey(s, k.start)
 		}
 		if k.found() {
-			l.Stray = ascii.TrimRight(s[:k.start])
+			l.setStray(s[:k.start])
 			l.scanPairs(s, k)
 			return
 		}
 		i = k.start + ascii.WordEnd(s[k.start:])
+	}
+}
+
+// setStray notes text before the first pair.
+func (l *Line) setStray(text []byte) {
+	if text = ascii.TrimRight(text); len(text) > 0 {
+		l.Stray = text
 	}
 }
 

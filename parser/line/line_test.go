@@ -95,7 +95,7 @@ func TestHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h Header
-			rest := h.parse([]byte(c.line))
+			rest, _ := h.parse([]byte(c.line))
 			got := want{h.Priority, string(h.Hostname), string(h.AppName), string(h.ProcID), string(h.MsgID), string(h.StructuredData), string(rest)}
 			if got != c.want {
 				t.Errorf("\n got %+v\nwant %+v", got, c.want)

@@ -49,13 +49,39 @@ func (d *DateTime) UTC() int64 {
 	return int64(days)*86400 + int64(d.Hour*3600+d.Min*60+d.Sec)
 }
 
-// In returns the Unix seconds of the moment in a zone. For an hour that the zone repeats,
-// package time chooses: the second one east of Greenwich, the first one west of it.
-func (d *DateTime) In(loc *time.Location) int64 {
+// In returns the Unix seconds of the moment in a zone. Of an hour that the zone repeats it
+// takes the reading nearest to the Unix seconds near. A moment that the zone skips is read
+// with the offset before it or after it, as package time chooses.
+func (d *DateTime) In(loc *time.Location, near int64) int64 {
 	if loc == time.UTC {
 		return d.UTC()
 	}
-	return time.Date(int(d.Year), time.Month(d.Month), int(d.Day), int(d.Hour), int(d.Min), int(d.Sec), 0, loc).Unix()
+	t := time.Date(int(d.Year), time.Month(d.Month), int(d.Day), int(d.Hour), int(d.Min), int(d.Sec), 0, loc)
+	sec, utc := t.Unix(), d.UTC()
+	begin, end := t.ZoneBounds()
+	if !begin.IsZero() {
+		_, before := time.Unix(begin.Unix()-1, 0).In(loc).Zone()
+		if other := utc - int64(before); other < begin.Unix() {
+			return nearest(sec, other, near)
+		}
+	}
+	if !end.IsZero() {
+		_, after := end.Zone()
+		if other := utc - int64(after); other >= end.Unix() {
+			return nearest(sec, other, near)
+		}
+	}
+	return sec
+}
+
+// nearest returns which of two Unix times is nearer to a third one, the earlier one if
+// neither is.
+func nearest(a, b, to int64) int64 {
+	a, b = min(a, b), max(a, b)
+	if b-to < to-a {
+		return b
+	}
+	return a
 }
 
 // ParseDate reads 2024-10-01 or 2024/10/01 (10 bytes) into d. It does not check the
@@ -176,18 +202,6 @@ func ParseOffset(s []byte) (n int, seconds int32) {
 	return n, seconds
 }
 
-// ParseZone reads a zone that is nothing but an offset: +0100, -05:00, Z, UTC, GMT+1,
-// "UTC -05:00". It returns the seconds east of UTC.
-func ParseZone(v []byte) (seconds int32, ok bool) {
-	if ascii.HasPrefixFold(v, "utc") || ascii.HasPrefixFold(v, "gmt") {
-		if v = ascii.TrimLeft(v[3:]); len(v) == 0 {
-			return 0, true
-		}
-	}
-	n, seconds := ParseOffset(v)
-	return seconds, n > 0 && n == len(v)
-}
-
 // Epoch is a Unix time with its precision.
 type Epoch struct {
 	Sec  int64
@@ -233,8 +247,22 @@ func Plausible(sec int64) bool {
 	return sec >= year2000 && sec < 1<<31-1
 }
 
-// OffsetInUse reports whether some zone has this UTC offset, in seconds.
-func OffsetInUse(seconds int64) bool {
+// NearOffset rounds a difference to UTC, in seconds, to the UTC offset that is at most 5 s
+// away. ok is false if no zone has that offset.
+func NearOffset(difference int64) (seconds int32, ok bool) {
+	const quarter, tolerance = 900, 5
+	rounded := (difference + quarter/2) / quarter * quarter
+	if difference < -quarter/2 {
+		rounded = (difference - quarter/2) / quarter * quarter
+	}
+	if d := difference - rounded; d > tolerance || d < -tolerance || !offsetInUse(rounded) {
+		return 0, false
+	}
+	return int32(rounded), true
+}
+
+// offsetInUse reports whether some zone has this UTC offset, in seconds.
+func offsetInUse(seconds int64) bool {
 	if seconds < -12*3600 || seconds > 14*3600 {
 		return false
 	}
