@@ -83,13 +83,6 @@ func failed(reason, summary string) Row {
 // Counts holds the value of every counter.
 type Counts [NumCounters]uint64
 
-// Add adds d to c.
-func (c *Counts) Add(d *Counts) {
-	for i, n := range d {
-		c[i] += n
-	}
-}
-
 // Atomic holds counts that several goroutines add to. The zero value is ready.
 type Atomic [NumCounters]atomic.Uint64
 

@@ -268,9 +268,6 @@ func Text(value []byte) ([]byte, bool) {
 	return value[from:end:end], end > 0 && end == len(value)
 }
 
-// IsStr reports whether a raw value is a str.
-func IsStr(value []byte) bool { return msgp.NextType(value) == msgp.StrType }
-
 // textIn returns the offsets of the text of the str or bin at the start of b, 0 and 0 if
 // b does not hold all of one.
 func textIn(b []byte) (from, end int) {

@@ -327,24 +327,24 @@ func TestCutPairsAreCorrupt(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for name, c := range map[string]struct {
-		value   []byte
-		text    string
-		ok, str bool
+		value []byte
+		text  string
+		ok    bool
 	}{
-		"str":              {msgp.AppendString(nil, "a"), "a", true, true},
-		"str empty":        {[]byte{0xa0}, "", true, true},
-		"str of any bytes": {msgp.AppendString(nil, "\xff\x00"), "\xff\x00", true, true},
-		"bin":              {msgp.AppendBytes(nil, []byte("a")), "a", true, false},
-		"bin empty":        {[]byte{0xc4, 0}, "", true, false},
-		"nil":              {[]byte{0xc0}, "", false, false},
-		"number":           {[]byte{1}, "", false, false},
-		"ext":              {eventTime(), "", false, false},
-		"more behind it":   {[]byte{0xa1, 'a', 0xc0}, "a", false, true},
-		"cut":              {[]byte{0xa2, 'a'}, "", false, true},
-		"nothing":          {nil, "", false, false},
+		"str":              {msgp.AppendString(nil, "a"), "a", true},
+		"str empty":        {[]byte{0xa0}, "", true},
+		"str of any bytes": {msgp.AppendString(nil, "\xff\x00"), "\xff\x00", true},
+		"bin":              {msgp.AppendBytes(nil, []byte("a")), "a", true},
+		"bin empty":        {[]byte{0xc4, 0}, "", true},
+		"nil":              {[]byte{0xc0}, "", false},
+		"number":           {[]byte{1}, "", false},
+		"ext":              {eventTime(), "", false},
+		"more behind it":   {[]byte{0xa1, 'a', 0xc0}, "a", false},
+		"cut":              {[]byte{0xa2, 'a'}, "", false},
+		"nothing":          {nil, "", false},
 	} {
-		if text, ok := Text(c.value); string(text) != c.text || ok != c.ok || IsStr(c.value) != c.str {
-			t.Errorf("%s: %q, %v, str %v", name, text, ok, IsStr(c.value))
+		if text, ok := Text(c.value); string(text) != c.text || ok != c.ok {
+			t.Errorf("%s: %q, %v", name, text, ok)
 		}
 	}
 }
