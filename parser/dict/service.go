@@ -113,9 +113,18 @@ var tokenNames = func() map[string]name {
 	return all
 }()
 
+// firstLetters has, for each length of a name, the set of its first letters. Most words are no
+// names, and this is much cheaper than to look them up.
+var firstLetters = func() (sets [maxName + 1]uint32) {
+	for text := range tokenNames {
+		sets[len(text)] |= 1 << (text[0] & 31)
+	}
+	return sets
+}()
+
 // findName looks up a name without a prefix, in any case.
 func findName(v []byte) (n name, ok bool) {
-	if len(v) > maxName {
+	if len(v) == 0 || len(v) > maxName || firstLetters[len(v)]&(1<<(v[0]&31)) == 0 {
 		return name{}, false
 	}
 	var buf [maxName]byte

@@ -27,6 +27,9 @@ func (t Token) Category() (Category, bool) {
 func FindToken(v []byte) Token {
 	found := NoToken
 	for i := 0; i < len(v); i++ {
+		if c := v[i] | 0x20; c != 'e' && c != 'f' {
+			continue
+		}
 		n := prefixLength(v[i:])
 		if n == 0 || i > 0 && IsWordByte(v[i-1]) {
 			continue
