@@ -113,18 +113,19 @@ var tokenNames = func() map[string]name {
 	return all
 }()
 
-// firstLetters has, for each length of a name, the set of its first letters. Most words are no
-// names, and this is much cheaper than to look them up.
-var firstLetters = func() (sets [maxName + 1]uint32) {
+// letters has, for each length of a name, the sets of first and of last letters. Most words are
+// no names, and this is much cheaper than to look them up.
+var letters = func() (sets [maxName + 1]struct{ first, last uint32 }) {
 	for text := range tokenNames {
-		sets[len(text)] |= 1 << (text[0] & 31)
+		sets[len(text)].first |= 1 << (text[0] & 31)
+		sets[len(text)].last |= 1 << (text[len(text)-1] & 31)
 	}
 	return sets
 }()
 
 // findName looks up a name without a prefix, in any case.
 func findName(v []byte) (n name, ok bool) {
-	if len(v) == 0 || len(v) > maxName || firstLetters[len(v)]&(1<<(v[0]&31)) == 0 {
+	if len(v) == 0 || len(v) > maxName || letters[len(v)].first&(1<<(v[0]&31)) == 0 || letters[len(v)].last&(1<<(v[len(v)-1]&31)) == 0 {
 		return name{}, false
 	}
 	var buf [maxName]byte

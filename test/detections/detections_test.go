@@ -236,7 +236,7 @@ var found = map[string]struct {
 	"fortiems_malware_found": {
 		must:   []string{"Found virus", "Found malware failed.exe", "AntiExpoit has detected violation", "AntiRansomware has found suspicious process", "Cloud scan: high risk file"},
 		not:    []string{"Scan failed", "Application Control found a rule violation", "A vulnerability scan result has been logged", "File /tmp/z sent"},
-		within: []string{"fct-security"},
+		within: []string{"fct-security", "fct-traffic"},
 	},
 	"fortiems_ad_failure": {
 		must:   []string{"failed to connect to AD server ldap://192.0.2.10:389", "LDAP bind failed: invalid credentials", "AD sync finished unsuccessfully", "LDAP query failed: size limit exceeded"},
