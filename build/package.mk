@@ -26,6 +26,8 @@ package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm f
 	mkdir -p $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc
 	cp --parents $(PACKAGE_DOCS) $(PACKAGE_OUT)/doc
 	cd conf && find . -type f ! -name '*.go' ! -name '*.md' -exec cp --parents {} ../$(PACKAGE_OUT)/conf \;
+	# A reload looks for relative files in the working directory only.
+	sed -i 's|parsers_fortiems.conf|/etc/fluent-bit/fortiems/&|' $(PACKAGE_OUT)/conf/fluent-bit*.conf
 	cp build/plugins.conf $(PACKAGE_OUT)/conf
 	chmod -R u=rwX,go=rX $(PACKAGE_OUT)
 	@set -e; for arch in $(PACKAGE_ARCHES); do for kind in deb rpm; do \

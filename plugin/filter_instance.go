@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,8 +49,10 @@ func newFilter(name string, get func(key string) string, log *hostlog.Logger) (*
 	c, err := option.ParseFilter(get)
 	rules := rule.Builtin()
 	if c.RulesFile != "" {
-		var rulesErr error
-		rules, rulesErr = rule.Load(c.RulesFile)
+		path, rulesErr := findFile(c.RulesFile, os.Args)
+		if rulesErr == nil {
+			rules, rulesErr = rule.Load(path)
+		}
 		for _, e := range option.Errors(rulesErr) {
 			var in *rule.Error
 			if errors.As(e, &in) && in.Line > 0 {

@@ -51,7 +51,7 @@ type Row struct {
 // Rows describes every counter.
 var Rows = func() (rows [NumCounters]Row) {
 	rows = [NumCounters]Row{
-		Records:   {Metric: "fortiems_filter_records_total", Help: "Records that came in."},
+		Records:   {Metric: "fortiems_filter_records_total", Help: "Records that came in; of a record that holds several messages, each message."},
 		Matched:   {Metric: "fortiems_filter_matched_records_total", Help: "Records with a FortiEMS line."},
 		Unmatched: {Metric: "fortiems_filter_unmatched_records_total", Help: "Records with a line that is not FortiEMS, whatever was done with them."},
 		Marked:    {Metric: "fortiems_filter_marked_records_total", Help: "Unmatched records that were marked (unmatched mark).", Summary: "marked"},

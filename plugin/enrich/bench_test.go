@@ -169,7 +169,7 @@ func BenchmarkEncode(b *testing.B) {
 	e := New(Options{EventTime: true})
 	w := new(worker)
 	it := &w.items[0]
-	if _, _, err := w.read(chunk, 0, e.keys, new(Stats)); err != nil {
+	if _, _, err := e.read(w, chunk, 0, new(Stats)); err != nil {
 		b.Fatal(err)
 	}
 	e.parser.ParseAll(w.lines[:1])

@@ -6,12 +6,16 @@
 package enrich
 
 import (
+	"bytes"
 	"cmp"
 	"sync"
 	"time"
 
+	"github.com/tinylib/msgp/msgp"
+
 	"fluent-bit-fortiems/parser"
 	"fluent-bit-fortiems/parser/ecs"
+	"fluent-bit-fortiems/parser/line"
 	"fluent-bit-fortiems/parser/rule"
 	"fluent-bit-fortiems/plugin/count"
 	"fluent-bit-fortiems/plugin/event"
@@ -36,6 +40,7 @@ type Options struct {
 	// Rules that categorise; nil is the built-in ones.
 	Rules     *rule.Rules
 	Unmatched option.Unmatched // "" is Pass
+	Now       func() time.Time // the clock; nil is that of the system
 }
 
 // Stats is what one Run did.
@@ -51,6 +56,7 @@ type Enricher struct {
 	flat      bool // schema flat
 	original  bool
 	unmatched option.Unmatched
+	now       func() time.Time
 	workers   sync.Pool // of *worker
 }
 
@@ -61,6 +67,10 @@ func New(o Options) *Enricher {
 		flat:      o.Schema == option.Flat,
 		original:  o.PreserveOriginal,
 		unmatched: cmp.Or(o.Unmatched, option.Pass),
+		now:       o.Now,
+	}
+	if e.now == nil {
+		e.now = time.Now
 	}
 	for _, k := range o.KeyNames {
 		e.keys = append(e.keys, []byte(k))
@@ -76,13 +86,15 @@ func New(o Options) *Enricher {
 // [parser.Parser.ParseAll]: 25 % less time than one by one.
 const batch = 16
 
-// item is an event with a raw line.
+// item is an event with a raw line, or one message of an event that holds several.
 type item struct {
 	in         event.Event
 	pairs      []event.Pair // of the record
 	raw        int          // index of the pair that holds the line
 	ev         parser.Event
-	start, end int // of the event in the chunk
+	start, end int    // of the event in the chunk
+	part       bool   // one message of several
+	text       []byte // the line; of a part only that message
 }
 
 // worker is the scratch memory of one Run.
@@ -91,8 +103,13 @@ type worker struct {
 	lines     [batch]parser.Line // of the items
 	templates templateCache
 	created   stamp
-	values    [][]byte // of a key that repeats
-	valid     []byte   // a text as valid UTF-8
+	values    [][]byte      // of a key that repeats
+	valid     []byte        // a text as valid UTF-8
+	keys      [][]byte      // of the Enricher
+	several   item          // the event whose messages are being read
+	messages  line.Messages // the messages that are left
+	probe     parser.Event
+	now       time.Time // of this Run, zero until it is needed
 }
 
 // Run appends the enriched form of chunk to dst. It never writes beyond cap(dst): when
@@ -102,11 +119,13 @@ type worker struct {
 func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
+	w.keys, w.now = e.keys, time.Time{}
+	w.messages.Reset(nil)
 	out = dst
 	copied := 0 // bytes of the chunk that out has or leaves out
-	for at := 0; at < len(chunk); {
+	for at := 0; at < len(chunk) || w.messages.More(); {
 		n := 0
-		if n, at, err = w.read(chunk, at, e.keys, &st); err != nil {
+		if n, at, err = e.read(w, chunk, at, &st); err != nil {
 			return dst, Stats{}, err
 		}
 		e.parser.ParseAll(w.lines[:n])
@@ -114,12 +133,14 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 			it, matched := &w.items[i], w.lines[i].Matched
 			if !matched {
 				st.Counts[count.Unmatched]++
-				if e.unmatched == option.Pass || e.unmatched == option.Mark && isMarked(it.pairs) {
+				if e.unmatched == option.Pass && !it.part || e.unmatched == option.Mark && isMarked(it.pairs) {
 					continue
 				}
 			}
-			out = append(out, chunk[copied:it.start]...)
-			copied = it.end
+			if it.start >= copied { // the first message of its event
+				out = append(out, chunk[copied:it.start]...)
+				copied = it.end
+			}
 			out = e.write(out, w, it, matched, &st)
 		}
 	}
@@ -129,38 +150,90 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	return append(out, chunk[copied:]...), st, nil
 }
 
-// read reads events from chunk[at:] until it has a batch of lines. It returns their
+// read reads messages from chunk[at:] until it has a batch of them. It returns their
 // number and where the next event begins.
-func (w *worker) read(chunk []byte, at int, keys [][]byte, st *Stats) (n, next int, err error) {
-	for n < batch && at < len(chunk) {
+func (e *Enricher) read(w *worker, chunk []byte, at int, st *Stats) (n, next int, err error) {
+	for n < batch && (at < len(chunk) || w.messages.More()) {
 		it := &w.items[n]
-		var rest []byte
-		it.pairs, rest, err = it.in.Read(chunk[at:], it.pairs[:0])
-		if err != nil {
-			return 0, at, err
+		var text []byte
+		if w.messages.More() {
+			text = w.nextPart(it)
+			st.Counts[count.Records]++
+		} else {
+			var rest []byte
+			it.pairs, rest, err = it.in.Read(chunk[at:], it.pairs[:0])
+			if err != nil {
+				return 0, at, err
+			}
+			it.start, at = at, len(chunk)-len(rest)
+			it.end, it.part = at, false
+			st.Counts[count.Records]++
+			if isOurs(it.pairs) {
+				st.Counts[count.Already]++
+				continue
+			}
+			var found bool
+			if text, found = e.findLine(w, it); !found {
+				st.Counts[count.Passed]++
+				continue
+			}
+			if _, next := line.NextMessage(text); next < len(text) && e.splits(w, it, text, st) {
+				it.part = true
+				w.messages.Reset(text)
+				text = w.messages.Next()
+			}
 		}
-		it.start, at = at, len(chunk)-len(rest)
-		it.end = at
-		st.Counts[count.Records]++
-		if isOurs(it.pairs) {
-			st.Counts[count.Already]++
-			continue
-		}
-		text, found := it.findLine(keys)
-		if !found {
-			st.Counts[count.Passed]++
-			continue
-		}
+		it.text = text
 		w.lines[n] = parser.Line{Text: text, Received: ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}, Event: &it.ev}
 		n++
 	}
 	return n, at, nil
 }
 
+// splits reports whether the messages of the event become events of their own, and keeps
+// the event for those after the first. When none of them is FortiEMS and such lines pass,
+// the event passes as it is; its messages are counted.
+func (e *Enricher) splits(w *worker, it *item, text []byte, st *Stats) bool {
+	if e.unmatched == option.Pass {
+		if messages, matched := e.probe(w, it, text); !matched {
+			st.Counts[count.Records] += messages - 1
+			st.Counts[count.Unmatched] += messages - 1
+			return false
+		}
+	}
+	s := &w.several
+	s.in, s.raw, s.start, s.end = it.in, it.raw, it.start, it.end
+	s.pairs = append(s.pairs[:0], it.pairs...)
+	return true
+}
+
+// nextPart makes it the next message of the event that holds several.
+func (w *worker) nextPart(it *item) []byte {
+	s := &w.several
+	it.in, it.raw, it.start, it.end, it.part = s.in, s.raw, s.start, s.end, true
+	it.pairs = append(it.pairs[:0], s.pairs...)
+	return w.messages.Next()
+}
+
+// probe reports whether one of the messages in text is FortiEMS. messages is their number
+// if none is.
+func (e *Enricher) probe(w *worker, it *item, text []byte) (messages uint64, matched bool) {
+	var m line.Messages
+	for m.Reset(text); m.More(); {
+		if e.parser.Parse(&w.probe, m.Next(), ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}) {
+			return 0, true
+		}
+		messages++
+	}
+	return messages, false
+}
+
 // write appends an event that changes, unless it is dropped.
 func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stats) []byte {
 	st.Changed = true
 	switch {
+	case !matched && e.unmatched == option.Pass:
+		return appendPart(out, it)
 	case matched:
 		st.Counts[count.Matched]++
 		st.Counts[count.Category(it.ev.Decision.Category)]++
@@ -177,17 +250,83 @@ func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stat
 }
 
 // findLine sets it.raw to the pair that holds the raw line, and returns the line.
-func (it *item) findLine(keys [][]byte) (text []byte, found bool) {
-	for _, key := range keys {
+func (e *Enricher) findLine(w *worker, it *item) (line []byte, found bool) {
+	for _, key := range e.keys {
 		for i := range it.pairs {
 			p := &it.pairs[i]
-			if string(p.Key) == string(key) {
-				if text, found = event.Text(p.Value); found {
-					it.raw = i
-					return text, true
-				}
+			if string(p.Key) != string(key) {
+				continue
+			}
+			switch text, ok := event.Text(p.Value); {
+			case !ok:
+			case !found:
+				it.raw, line, found = i, text, true
+			case !bytes.Equal(text, line):
+				return e.chooseLine(w, it), true
 			}
 		}
 	}
-	return nil, false
+	return line, found
+}
+
+// chooseLine is findLine for a record with different texts under the keys: the first text
+// that is FortiEMS, else the first that is not empty, else the first.
+func (e *Enricher) chooseLine(w *worker, it *item) (line []byte) {
+	it.raw = -1
+	for _, key := range e.keys {
+		for i := range it.pairs {
+			text, ok := event.Text(it.pairs[i].Value)
+			if !ok || string(it.pairs[i].Key) != string(key) {
+				continue
+			}
+			if _, matched := e.probe(w, it, text); matched {
+				it.raw = i
+				return text
+			}
+			if it.raw < 0 || isEmpty(line) && !isEmpty(text) {
+				it.raw, line = i, text
+			}
+		}
+	}
+	return line
+}
+
+func isEmpty(text []byte) bool { return len(bytes.Trim(text, " \t\r\n\x00")) == 0 }
+
+// appendPart appends an event with one of several messages, which is not FortiEMS.
+func appendPart(out []byte, it *item) []byte {
+	out = append(out, it.in.Head...)
+	out = msgp.AppendMapHeader(out, uint32(len(it.pairs)))
+	for i := range it.pairs {
+		p := &it.pairs[i]
+		if i != it.raw {
+			out = append(out, p.Raw...)
+			continue
+		}
+		out = append(out, p.Raw[:len(p.Raw)-len(p.Value)]...)
+		if msgp.NextType(p.Value) == msgp.BinType {
+			out = msgp.AppendBytes(out, it.text)
+		} else {
+			out = appendText(out, it.text)
+		}
+	}
+	return out
+}
+
+// received returns the time of receipt for event.created. It is the record time unless the
+// parser of the input has set that: Fluent Bit's own clock gives nanoseconds, so a time in
+// whole microseconds that the line has as well, to 5 s and in any zone, or that a line
+// without a time came with, is not one of receipt. The clock then says when the filter saw
+// the record.
+func (e *Enricher) received(w *worker, it *item) (sec int64, nsec int32) {
+	const quarter, latency, widest = 15 * 60, 5, 14*3600 + 5
+	ahead := it.ev.Time.Sec - it.in.Sec
+	off := (ahead%quarter + quarter + latency) % quarter // zones differ by quarters of an hour
+	if it.in.Nsec%1000 != 0 || off > 2*latency || ahead > widest || ahead < -widest {
+		return it.in.Sec, it.in.Nsec
+	}
+	if w.now.IsZero() {
+		w.now = e.now()
+	}
+	return w.now.Unix(), int32(w.now.Nanosecond())
 }

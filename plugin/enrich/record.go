@@ -45,7 +45,7 @@ const (
 
 // appendEvent appends the event with its enriched record.
 func (e *Enricher) appendEvent(out []byte, w *worker, it *item) []byte {
-	it.ev.Record.SetText(ecs.EventCreated, w.created.format(it.in.Sec, it.in.Nsec))
+	it.ev.Record.SetText(ecs.EventCreated, w.created.format(e.received(w, it)))
 	if e.original {
 		it.ev.Record.SetText(ecs.EventOriginal, it.ev.Line.Clean)
 	}

@@ -71,6 +71,17 @@ func parseList(s string) ([]string, error) {
 	return list, nil
 }
 
+// parseKeys is parseList for record keys. A record accessor is no key: nothing would match.
+func parseKeys(s string) ([]string, error) {
+	list, err := parseList(s)
+	for _, key := range list {
+		if strings.Contains(key, "$") || strings.Contains(key, "['") || strings.Contains(key, `["`) {
+			return nil, errors.New("a record accessor is not supported: name a key of the top level, and lift a nested one there with Fluent Bit's filter nest, operation lift")
+		}
+	}
+	return list, err
+}
+
 // parseZone accepts an IANA name or a fixed offset. "Local" is refused: it would
 // make the same configuration mean different things on different machines.
 func parseZone(s string) (*time.Location, error) {

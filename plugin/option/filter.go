@@ -39,7 +39,7 @@ type FilterConfig struct {
 }
 
 var filterTable = []Option{
-	{Key: "key_name", Type: List, Default: "log,message", check: checkBy(parseList),
+	{Key: "key_name", Type: List, Default: "log,message", check: checkBy(parseKeys),
 		Valid: "record keys separated by commas, none of them empty",
 		Text:  "Record keys tried in this order for the raw line, which may be str or bin."},
 	{Key: "schema", Type: Text, Default: "ecs", check: oneOf("ecs", "flat"), Valid: "ecs, flat",

@@ -69,7 +69,7 @@ func TestFilterAllSet(t *testing.T) {
 // cannot come without its refusals.
 func TestFilterBadValues(t *testing.T) {
 	bad := map[string][]string{
-		"key_name":          {",", "log,,message", "log,", " , log"},
+		"key_name":          {",", "log,,message", "log,", " , log", "$log", "log,$kubernetes['log']", "a['b']"},
 		"schema":            {"ecs9", "nested", "ecs,flat"},
 		"timezone":          {"Mars/Base", "local", "+2:00", "+02:60", "+15:00", "+14:01", "02:00", "+0200", "+ab:cd", "../etc/passwd", "/etc/localtime", "+", "-"},
 		"event_time":        {"maybe", "2", "enable"},

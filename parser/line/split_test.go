@@ -1,0 +1,114 @@
+package line
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func messages(s string) (list []string) {
+	var m Messages
+	for m.Reset([]byte(s)); m.More(); {
+		list = append(list, string(m.Next()))
+	}
+	return list
+}
+
+func TestNextMessage(t *testing.T) {
+	const a = `<134>date=2024-10-01 time=22:17:30 tz="+0000" type=event emsserial=FCTEMS1 msg="offline"`
+	const b = `<134>date=2024-10-01 time=22:17:31 tz="+0000" type=event emsserial=FCTEMS1 msg="online"`
+	const bare = `date=2024-10-01 time=22:17:31 type=event emsserial=FCTEMS1 msg="online"`
+	count := func(s string) string { return fmt.Sprintf("%d %s", len(s), s) }
+	for name, c := range map[string]struct{ parts []string }{
+		"line break":                   {[]string{a, "\n", b}},
+		"CR LF and a last line break":  {[]string{a, "\r\n", b + "\n"}},
+		"empty lines":                  {[]string{a, "\n \n\n", b}},
+		"NUL":                          {[]string{a, "\x00", b}},
+		"three":                        {[]string{a, "\n", b, "\n", a}},
+		"no PRI":                       {[]string{bare, "\n", bare}},
+		"a header, then pairs":         {[]string{`<134>Oct  1 22:17:30 h ems-vpn: up emsserial=1`, "\n", bare}},
+		"octet counts":                 {[]string{count(a), "", count(b)}},
+		"octet counts and line breaks": {[]string{count(a + "\n")[:len(a)+3], "\n", count(b + "\n")}},
+		"a count behind a digit":       {[]string{`<134>date=2024-10-01 dstport=443`, "", count(b)}},
+		"nothing between":              {[]string{a, "", b}},
+		"nothing behind a bare value":  {[]string{a + " level=info", "", b}},
+		"another sender":               {[]string{a, "\n", `<38>Oct  1 22:17:31 web1 sshd[7]: Failed password for "root"`}},
+		"another sender without PRI":   {[]string{a, "\n", `Oct  1 22:17:31 web1 sshd[7]: Failed password`}},
+		"CEF":                          {[]string{a, "\n", `CEF:0|Fortinet|FortiClient|7|1|x|5|`}},
+		"JSON":                         {[]string{`{"emsserial":"a"}`, "\n", `{"emsserial":"b"}`}},
+		"a value cut before it":        {[]string{`<134>date=2024-10-01 msg="offl`, "\n", b}},
+		"one: a line break in a value": {[]string{`date=2024-10-01 msg="one` + "\n" + `<134>Oct  1 22:17:30 two" level=info`}},
+		"one: a message in a value":    {[]string{`date=2024-10-01 msg="one` + "\n" + `<134>date=2024-10-01 type=event x" level=info`}},
+		"one: pairs go on":             {[]string{"date=2024-10-01\ntime=22:17:30\ntype=event\nmsg=\"x\""}},
+		"one: wrapped pairs":           {[]string{"date=2024-10-01 time=22:17:30\ntype=event level=info emsserial=1"}},
+		"one: text goes on":            {[]string{"emsserial=1 msg=first\n  at second\nthird"}},
+		"one: JSON over lines":         {[]string{"{\n  \"emsserial\": \"a\",\n  \"b\": [\n{\"c\":1}]\n}"}},
+		"one: a second header":         {[]string{`<13>Oct  1 22:17:31 relay1 <134>Oct  1 22:17:30 ems1 ems-vpn[7]: x=1`}},
+		"one: PRI in a value":          {[]string{`date=2024-10-01 msg="a<134>date=2024-10-01 b" x=<134>date=2024-10-01`}},
+		"one: XML":                     {[]string{`emsserial=1 a=<Event><b c="d"/></Event>`}},
+		"one: framing alone":           {[]string{a + "\r\n\x00\n"}},
+		"one: line break first":        {[]string{"\n" + a}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var want []string
+			for i := 0; i < len(c.parts); i += 2 {
+				want = append(want, c.parts[i])
+			}
+			got := messages(strings.Join(c.parts, ""))
+			for i := range got {
+				if i < len(got)-1 {
+					got[i] = strings.TrimRight(got[i], "\r\n")
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("\n got %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+// TestNextMessageIsLinear doubles hostile texts: the time may not grow fourfold.
+func TestNextMessageIsLinear(t *testing.T) {
+	for _, s := range []string{"\n<1>a", "a=\"\n<1>a", "x=1<1>date=2 ", "\ntype=a b=c", "a=\"b\" \" \n1 <1>a", "<<<", "a=1<1>1 2024-10-01T22:17:30Z \""} {
+		took := func(n int) time.Duration {
+			best := time.Hour
+			for range 3 {
+				text, at := []byte("date=1 msg=\"x"+strings.Repeat(s, n)), time.Now()
+				var m Messages
+				for m.Reset(text); m.More(); {
+					m.Next()
+				}
+				best = min(best, time.Since(at))
+			}
+			return best
+		}
+		if a, b := took(4_000), took(16_000); b > 10*a+5*time.Millisecond {
+			t.Errorf("%q: %v, four times as much %v", s, a, b)
+		}
+	}
+}
+
+func FuzzNextMessage(f *testing.F) {
+	f.Add([]byte("<134>date=1 msg=\"offline\"\n<134>date=1 tz=\"x\""))
+	f.Add([]byte("105 <134>date=1 x=443105 <134>Oct  1 22:17:30 h t[1]: \x00\x00{\"a\":1}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var m Messages
+		at := 0
+		for m.Reset(text); m.More(); {
+			part := m.Next()
+			if len(part) == 0 || !bytes.HasPrefix(text[at:], part) {
+				t.Fatalf("%q is not at %d", part, at)
+			}
+			if between := bytes.Trim(text[at+len(part):m.at], " \t\r\n\v\f\x00"); len(between) > 0 {
+				t.Fatalf("%q is lost", between)
+			}
+			at = m.at
+		}
+		if at != len(text) {
+			t.Fatalf("%d of %d bytes", at, len(text))
+		}
+	})
+}
