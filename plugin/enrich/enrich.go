@@ -168,7 +168,7 @@ func (e *Enricher) read(w *worker, chunk []byte, at int, st *Stats) (n, next int
 			it.start, at = at, len(chunk)-len(rest)
 			it.end, it.part = at, false
 			st.Counts[count.Records]++
-			if isOurs(it.pairs) {
+			if len(it.pairs) > 1 && isOurs(it.pairs) {
 				st.Counts[count.Already]++
 				continue
 			}
@@ -251,6 +251,15 @@ func (e *Enricher) write(out []byte, w *worker, it *item, matched bool, st *Stat
 
 // findLine sets it.raw to the pair that holds the raw line, and returns the line.
 func (e *Enricher) findLine(w *worker, it *item) (line []byte, found bool) {
+	if len(it.pairs) == 1 { // as from the syslog input
+		for _, key := range e.keys {
+			if string(it.pairs[0].Key) == string(key) {
+				it.raw = 0
+				return event.Text(it.pairs[0].Value)
+			}
+		}
+		return nil, false
+	}
 	for _, key := range e.keys {
 		for i := range it.pairs {
 			p := &it.pairs[i]

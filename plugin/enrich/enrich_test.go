@@ -339,7 +339,7 @@ func FuzzLine(f *testing.F) {
 	es := []*Enricher{New(Options{EventTime: true, PreserveOriginal: true}), New(Options{Schema: option.Flat, Unmatched: option.Mark})}
 	f.Fuzz(func(t *testing.T, text, key, value string) {
 		if _, next := line.NextMessage([]byte(text)); next < len(text) || key == "log" || key == "message" || key == ecs.LabelsName {
-			return // FuzzMessages has several messages
+			return // several messages become several records
 		}
 		extra := append(str(key), bin(value)...)
 		chunk := eventOf(pair{"log", bin(text)}, pair{key, bin(value)})

@@ -59,12 +59,19 @@ func TestClassicSaysWhatYAMLSays(t *testing.T) {
 			}
 			var y struct {
 				Service  section
+				Parsers  []section
 				Pipeline struct{ Inputs, Filters, Outputs []section }
 			}
 			if err := yaml.Unmarshal(text, &y); err != nil {
 				t.Fatal(err)
 			}
 			c := classic(t, file)
+			// A classic configuration has its parser in another file.
+			parser := classic(t, filepath.Join(filepath.Dir(file), c["service"][0]["parsers_file"]))["parser"]
+			if len(y.Parsers) != 1 || len(parser) != 1 || y.Parsers[0]["regex"] != parser[0]["regex"] || y.Parsers[0]["name"] != parser[0]["name"] {
+				t.Errorf("parser %v\nYAML %v", parser, y.Parsers)
+			}
+			delete(c["service"][0], "parsers_file")
 			for name, want := range map[string][]section{"service": {y.Service}, "input": y.Pipeline.Inputs, "filter": y.Pipeline.Filters, "output": y.Pipeline.Outputs} {
 				if len(c[name]) != len(want) {
 					t.Errorf("%d sections %s, %d in YAML", len(c[name]), name, len(want))

@@ -76,7 +76,9 @@ func TestReloadFromAnyDirectory(t *testing.T) {
 			if file != "fluent-bit-tls.yaml" {
 				eventually(t, &out, 1, sendTo("tcp", port, net.Dial))
 			} else {
-				wait("the listener", func() bool { return strings.Count(out.String(), "fortiems] version") > 1 || strings.Count(out.String(), "version ") > 1 })
+				wait("the listener", func() bool {
+					return strings.Count(out.String(), "fortiems] version") > 1 || strings.Count(out.String(), "version ") > 1
+				})
 			}
 		})
 	}
