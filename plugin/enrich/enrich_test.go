@@ -297,6 +297,8 @@ func TestTree(t *testing.T) {
 func FuzzRun(f *testing.F) {
 	f.Add(eventOf(pair{"log", bin(wazuh)}), false)
 	f.Add(eventOf(pair{"message", str(sekoia)}, pair{"source", str("x")}), true)
+	f.Add(eventOf(pair{"log", bin(wazuh + "\n" + second + "\x00" + sshd)}, pair{"labels", recordOf(pair{"a.b", str("x")})}, pair{"host.name", str("y")}), false)
+	f.Add(eventOf(pair{"log", str("x")}, pair{"message", str(second + second)}), true)
 	f.Add([]byte{0x92, 0x92, 0xd7, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0x80, 0x80}, false)
 	es := []*Enricher{New(Options{EventTime: true}), New(Options{Schema: option.Flat, Unmatched: option.Mark, PreserveOriginal: true})}
 	f.Fuzz(func(t *testing.T, chunk []byte, flat bool) {

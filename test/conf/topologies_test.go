@@ -179,8 +179,12 @@ func TestEdgeForwardsToAggregator(t *testing.T) {
 	} else if bytes.Contains(help, []byte("tls.verify_client_cert")) {
 		replace = []string{"# tls.verify_client_cert: on", "tls.verify_client_cert: on"}
 	}
-	for edge, aggregator := range map[string]string{"edge-filter.yaml": "aggregator.yaml", "edge-raw.yaml": "aggregator-filter.yaml"} {
-		t.Run(edge, func(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"edge-filter.yaml", "aggregator.yaml"}, {"edge-raw.yaml", "aggregator-filter.yaml"},
+		{"edge-filter.yaml", "aggregator-filter.yaml"}, // the second filter leaves the records of the first alone
+	} {
+		edge, aggregator := pair[0], pair[1]
+		t.Run(edge+" to "+aggregator, func(t *testing.T) {
 			es := secureES(t, certificate(t))
 			for name, value := range map[string]string{
 				"FORWARD_SHARED_KEY": "a-shared-key", "FORWARD_CA": os.Getenv("FORTIEMS_TLS_CERT"), "FORWARD_CERT": os.Getenv("FORTIEMS_TLS_CERT"),
