@@ -323,15 +323,17 @@ func appendPart(out []byte, it *item) []byte {
 }
 
 // received returns the time of receipt for event.created. It is the record time unless the
-// parser of the input has set that: Fluent Bit's own clock gives nanoseconds, so a time in
-// whole microseconds that the line has as well, to 5 s and in any zone, or that a line
-// without a time came with, is not one of receipt. The clock then says when the filter saw
-// the record.
+// parser of the input has set that: Fluent Bit's own clock gives nanoseconds, so a time of
+// whole seconds, or with the fraction of the header, is not one of receipt if the line has
+// it as well, to 5 s and in any zone, or has no time. The clock then says when the filter
+// saw the record.
 func (e *Enricher) received(w *worker, it *item) (sec int64, nsec int32) {
 	const quarter, latency, widest = 15 * 60, 5, 14*3600 + 5
 	ahead := it.ev.Time.Sec - it.in.Sec
 	off := (ahead%quarter + quarter + latency) % quarter // zones differ by quarters of an hour
-	if it.in.Nsec%1000 != 0 || off > 2*latency || ahead > widest || ahead < -widest {
+	h := &it.ev.Line.Header
+	given := it.in.Nsec == 0 || h.HasTime && it.in.Nsec%1000 == 0 && it.in.Nsec == h.Time.Local.Nsec
+	if !given || off > 2*latency || ahead > widest || ahead < -widest {
 		return it.in.Sec, it.in.Nsec
 	}
 	if w.now.IsZero() {

@@ -71,7 +71,7 @@ func parseList(s string) ([]string, error) {
 	return list, nil
 }
 
-// parseKeys is parseList for record keys. A record accessor is no key: nothing would match.
+// parseKeys refuses record accessors: they are no keys, so nothing would match.
 func parseKeys(s string) ([]string, error) {
 	list, err := parseList(s)
 	for _, key := range list {
