@@ -94,15 +94,11 @@ func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
 		}
 	}
 	if d, t := pairs.Value(dict.KeyDate), pairs.Value(dict.KeyTime); d != nil && t != nil {
-		c.hasLocal = c.readLocal(d, t)
+		c.hasLocal = c.readPlain(d, t) || c.readJoined(d, t)
 	}
 	if v := pairs.Value(dict.KeyDtime); v != nil && !c.hasLocal {
 		c.from = fromDtime
-		if len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
-			c.hasLocal = c.readLocal(v[:10], v[11:])
-		} else {
-			c.hasLocal = c.readText(v)
-		}
+		c.hasLocal = len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') && c.readPlain(v[:10], v[11:]) || c.readText(v)
 	}
 	if pairs.AnyNonEmpty(&epochKeySet) {
 		c.readEpochTexts(pairs)
@@ -140,14 +136,10 @@ func (c *clocks) readEpochTexts(pairs *line.Pairs) {
 	}
 }
 
-// readLocal reads a date and a time of day, which may name its offset.
-func (c *clocks) readLocal(date, clock []byte) bool {
-	if !c.local.ParseDate(date) {
-		return c.readJoined(date, clock)
-	}
-	n := c.local.ParseClock(clock)
-	if n != len(clock) || n == 0 || !c.local.Valid() {
-		return c.readJoined(date, clock)
+// readPlain reads 2024-10-01 and 22:17:30, the usual form.
+func (c *clocks) readPlain(date, clock []byte) bool {
+	if !c.local.ParseDate(date) || c.local.ParseClock(clock) != len(clock) || !c.local.Valid() {
+		return false
 	}
 	c.localUTC = c.local.UTC()
 	return timestamp.Plausible(c.localUTC)
@@ -309,7 +301,7 @@ func (c *clocks) consume(pairs *line.Pairs, at Instant, localSec int64) {
 		}
 	}
 	for i, e := range c.epochs {
-		if e.Unit != 0 && e.Sec == at.Sec && (e.Unit == 1e9 || e.Nsec == at.Nsec) {
+		if e.Unit > 0 && e.Sec == at.Sec && (e.Unit == 1e9 || e.Nsec == at.Nsec) {
 			pairs.Consume(epochKeys[i])
 		}
 	}

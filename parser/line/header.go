@@ -146,7 +146,7 @@ func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 		if len(s) > 0 && isMonthOrDigit(s) {
 			// FortiEMS 7.2 writes a broken stamp of RFC 3164 after one of ISO 8601.
 			var second timestamp.Stamp
-			if n := second.ReadUsual(s); n > 0 {
+			if n, _ := second.Read(s); n > 0 {
 				if s, ok = skipBroken(s[n:]); !ok || !h.Time.HasZone {
 					return nil, false
 				}
@@ -166,7 +166,7 @@ func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 		return s, true
 	}
 	name, pid, n := tagAt(s)
-	if n == 0 || ascii.AllDigits(name) {
+	if n == 0 || ascii.AllDigits(name) || timestamp.IsStampWord(name) {
 		return nil, false
 	}
 	h.AppName, h.ProcID = name, pid

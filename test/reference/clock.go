@@ -56,10 +56,26 @@ func readEpoch(v string) epoch {
 	return epoch{t, seconds && !fraction, plausible(t)}
 }
 
-var zoneWord = regexp.MustCompile(`^(?i:utc|gmt)[ \t\r\n\v\f]*`)
+var (
+	zoneWord   = regexp.MustCompile(`^(?i:utc|gmt)[ \t\r\n\v\f]*`)
+	zoneInList = regexp.MustCompile(`(?s)^\(([^)]*)\)`)
+	allLetters = regexp.MustCompile(`^[A-Za-z]{2,}$`)
+	zoneName   = regexp.MustCompile(`^[A-Z][A-Za-z0-9/_+-]{1,39}$`)
+)
 
-// readZone reads +0100, -05:00, Z, UTC, GMT+1, "UTC -05:00".
+// readZone reads +0100, -05:00, Z, UTC, GMT+1, "UTC -05:00", "(GMT+1:00) Berlin", CEST.
 func readZone(v string) (seconds int, ok bool) {
+	if strings.HasPrefix(v, "(") && len(v) > 1 {
+		m := zoneInList.FindStringSubmatch(v)
+		if m == nil {
+			return 0, false
+		}
+		return readZone(m[1])
+	}
+	if allLetters.MatchString(v) {
+		hours, ok := abbreviations[strings.ToUpper(v)]
+		return int(hours * 3600), ok
+	}
 	if w := zoneWord.FindString(v); w != "" {
 		if v = v[len(w):]; v == "" {
 			return 0, true
@@ -69,62 +85,103 @@ func readZone(v string) (seconds int, ok bool) {
 	return seconds, n > 0 && n == len(v)
 }
 
-var timeOfDay = regexp.MustCompile(`^\d\d:\d\d:\d\d(?:[.,]\d+)?`)
-
-// readLocal reads a date and a time of day, which may name its own offset.
-func readLocal(date, clock string) (stamp, bool) {
-	part := timeOfDay.FindString(clock)
-	if len(date) != 10 || part == "" {
-		return stamp{}, false
+// readNamedZone reads the IANA name of a zone.
+func readNamedZone(v string) *time.Location {
+	if !zoneName.MatchString(v) || v == "Local" {
+		return nil
 	}
-	t, n := readISO(date + "T" + part)
-	if n != len(date)+1+len(part) || !plausible(t.in(time.UTC)) {
-		return stamp{}, false
+	zone, err := time.LoadLocation(v)
+	if err != nil {
+		return nil
 	}
-	if rest := clock[len(part):]; rest != "" {
-		offset, ok := readZone(strings.TrimLeft(rest, spaces))
-		if !ok {
-			return stamp{}, false
-		}
-		t.hasZone, t.offset = true, offset
-	}
-	return t, true
+	return zone
 }
 
 // readTime chooses the time and the zone of the event, and the keys of times that stay
 // under fortinet.ems because time and zone do not fully represent them.
 func (r *Reading) readTime(o Options) {
-	eventtime, timestamp, itime := readEpoch(r.first("eventtime")), readEpoch(r.first("timestamp")), readEpoch(r.first("itime"))
-	from := []string{"date", "time"}
-	local, hasLocal := readLocal(r.first("date"), r.first("time"))
-	if v := r.first("dtime"); !hasLocal && len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') {
-		from = []string{"dtime"}
-		local, hasLocal = readLocal(v[:10], v[11:])
+	epochs := map[string]epoch{}
+	texts := map[string]stamp{}
+	for _, k := range []string{"eventtime", "timestamp", "itime"} {
+		v := r.first(k)
+		if epochs[k] = readEpoch(v); epochs[k].ok || digitsOnly.MatchString(v) {
+			continue
+		}
+		if t, ok := readWholeStamp(v); ok {
+			texts[k] = t
+		}
+	}
+
+	var local stamp
+	var from []string
+	exact := false
+	if date, clock := r.first("date"), r.first("time"); date != "" && clock != "" && len(date)+len(clock) < 80 {
+		if t, ok := readWholeStamp(date + " " + clock); ok && plausible(t.in(time.UTC)) {
+			local, from = t, []string{"date", "time"}
+		}
+	}
+	if v := r.first("dtime"); from == nil {
+		if t, ok := readWholeStamp(v); ok && plausible(t.in(time.UTC)) {
+			local, from = t, []string{"dtime"}
+			exact = startsEpoch.MatchString(v)
+		}
 	}
 
 	represented := map[string]bool{}
 	offset, hasZone := readZone(r.first("tz"))
 	represented["tz"] = hasZone
-	contradicts := hasZone && local.hasZone && offset != local.offset
-	if !hasZone && local.hasZone {
-		offset, hasZone = local.offset, true
+	var named *time.Location
+	if !hasZone {
+		named = readNamedZone(r.first("tz"))
 	}
-	if hasLocal && !hasZone {
+	hasOwn := local.hasZone && !exact
+	contradicts := hasZone && hasOwn && offset != local.offset
+	if !hasZone && hasOwn {
+		offset, hasZone, named = local.offset, true, nil
+	}
+	for _, k := range []string{"eventtime", "timestamp", "itime"} {
+		t, ok := texts[k]
+		at := t.in(time.FixedZone("", t.offset))
+		switch {
+		case !ok:
+		case t.hasZone && plausible(at):
+			epochs[k] = epoch{at, false, true}
+			if !hasZone && from == nil && named == nil {
+				offset, hasZone = t.offset, true
+			}
+		case !t.hasZone && (from == nil || k == "eventtime"):
+			if plausible(t.in(time.UTC)) {
+				local, from, exact, contradicts = t, []string{k}, false, false
+			}
+		}
+	}
+	eventtime, timestamp, itime := epochs["eventtime"], epochs["timestamp"], epochs["itime"]
+	hasLocal := from != nil
+	if hasLocal && !hasZone && named == nil && !exact {
 		offset, hasZone = r.proveZone(local, eventtime, timestamp, itime)
 	}
 	zone := o.Location
-	if hasZone {
-		zone = time.FixedZone("", offset)
-		r.Timezone = time.Unix(0, 0).In(zone).Format("-07:00")
+	var localTime time.Time
+	switch {
+	case exact:
+		localTime = local.in(time.UTC)
+	case hasZone:
+		localTime = local.in(time.FixedZone("", offset))
+	case named != nil && hasLocal:
+		localTime = local.at(named, o.Received)
+		offset, hasZone = int(local.in(time.UTC).Unix()-localTime.Unix()), true
+	default:
+		localTime = local.at(zone, o.Received)
 	}
 
 	r.Time = o.Received
-	localTime := local.in(zone)
 	header := r.headerTime(o)
 	switch {
 	case o.ReceiptTime:
 	case eventtime.ok:
 		r.Time = eventtime.Time
+	case timestamp.ok && len(from) == 1 && from[0] == "itime":
+		r.Time = timestamp.Time
 	case hasLocal && plausible(localTime):
 		r.Time = localTime
 	case timestamp.ok:
@@ -135,14 +192,22 @@ func (r *Reading) readTime(o Options) {
 		r.Time = header
 	}
 	r.Time = r.Time.UTC()
+	if named != nil && !hasZone {
+		_, offset = r.Time.In(named).Zone()
+		hasZone = true
+	}
+	if hasZone {
+		r.Timezone = time.Unix(0, 0).In(time.FixedZone("", offset)).Format("-07:00")
+	}
 
 	if !o.ReceiptTime {
 		same := localTime.Unix() == r.Time.Unix() && (local.nsec == 0 || local.nsec == r.Time.Nanosecond())
-		for _, k := range from {
-			represented[k] = hasLocal && hasZone && !contradicts && same
-		}
 		for k, e := range map[string]epoch{"eventtime": eventtime, "timestamp": timestamp, "itime": itime} {
 			represented[k] = e.ok && (e.Equal(r.Time) || e.whole && e.Unix() == r.Time.Unix())
+			represented[k] = represented[k] && !texts[k].leap
+		}
+		for _, k := range from {
+			represented[k] = (hasZone || exact) && !contradicts && !local.leap && same
 		}
 	}
 	for _, k := range timeKeys {
@@ -152,11 +217,16 @@ func (r *Reading) readTime(o Options) {
 	}
 }
 
+var (
+	digitsOnly  = regexp.MustCompile(`^[0-9]+$`)
+	startsEpoch = regexp.MustCompile(`^[0-9]{10}`)
+)
+
 var timeKeys = []string{"date", "time", "dtime", "tz", "eventtime", "timestamp", "itime"}
 
 // proveZone returns the offset in use that another clock of the line proves.
 func (r *Reading) proveZone(local stamp, clocks ...epoch) (seconds int, ok bool) {
-	if r.stamp != nil && r.stamp.hasZone {
+	if r.stamp != nil && r.stamp.hasZone && !r.stamp.noYear {
 		clocks = append(clocks, epoch{Time: r.headerTime(Options{}), ok: true})
 	}
 	for _, c := range clocks {
@@ -176,16 +246,19 @@ func (r *Reading) headerTime(o Options) time.Time {
 	if r.stamp == nil {
 		return time.Time{}
 	}
-	t, zone := *r.stamp, o.Location
-	if t.hasZone {
-		zone = time.FixedZone("", t.offset)
+	t := *r.stamp
+	at := func() time.Time {
+		if t.hasZone {
+			return t.in(time.FixedZone("", t.offset))
+		}
+		return t.at(o.Location, o.Received)
 	}
 	if !t.noYear {
-		return t.in(zone)
+		return at()
 	}
 	for t.year = o.Received.UTC().Year() + 1; t.year > o.Received.UTC().Year()-8; t.year-- {
-		if at := t.in(zone); t.possible() && at.Unix() <= o.Received.Unix()+86400 {
-			return at
+		if t.possible() && at().Unix() <= o.Received.Unix()+86400 {
+			return at()
 		}
 	}
 	return time.Time{}

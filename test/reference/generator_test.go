@@ -54,6 +54,34 @@ var headers = []string{
 	"Oct  1 22:17:30 2023 h ", "Feb 29 22:17:30 2023 h ", "Oct  1 22:17:30 2023", "Oct  1 22:17:30 20234 ", "Oct  1 2023 22:17:30 2024 ",
 }
 
+// Parts of headers as relays make them.
+var (
+	stamps = []string{
+		"Oct  1 22:17:30", "Oct  1 22:17:31", "Oct 1 2:17:30", "Oct  1 22:17:30 CEST", "Oct 01 2024 22:17:30.129 CEST:", "Tue Oct  1 22:17:30 2024", "Tue, 01 Oct 2024 22:17:30 +0200",
+		"Tue Oct 01 2024 22:17:30 -06:00", "Tue Oct  1 22:17:30 IST 2024", "2024 Oct  1 22:17:30", "1727821050.640442956", "1727821050", "1727821050123", "20241001T221730Z", "20241001T221730.5+0200",
+		"2024-10-01T22:17:30.635322+02:00", "2024-10-01 22:17:30", "2024-10-1 9:07:03 PM", "2016-12-31T23:59:60Z", "2025-11-31T14:59:16Z", "Nov 31 14:59:16", "*Oct  1 22:17:30.5:", "01-Oct-2024 10:17:30PM",
+		"01/Oct/2024:22:17:30 +0200", "2024-10-01 22:17:30 +0200 CEST", "Oct  1 22:17:30 GMT+2 2024", "October 1 2024 22:17:30 (PST)", "2024-10-01T22:17:31.591779133Z stdout F", "Oct  1 22:17:30s", "-", "",
+	}
+	hosts = []string{"ems1", "ems1:", "ems1 :", "ems1 ems1", "ems1@relay1", "ems1/relay1", "[2001:db8::1]", "2001:db8::1", "[192.0.2.1]", "ems1.example.com", "Local7.Info ems1", "ems1 local7.info", "ems1 INFO", "[ems1]", "ems-01", "Sun", "000123: ems1:", "45:", "-", ""}
+	tags  = []string{"ems-vpn[77]:", "ems-vpn:", "ems_vpn", "EMS-VPN[7]", "ems-vpn[77] :", "ems-quux", "ems-quux[1]:", "FortiEMS[11]:", "FortiEMS:", "adconnector[123]:", "a/b[-]:", "words ems-vpn[77]:", "app: words ems-vpn:", "ems1 7 - -", ""}
+	junk  = []string{"", "", "", "\uFEFF", "\x00", " ", "\n", "\r\n ", " \uFEFF", "12 ", "\n34  "}
+)
+
+// relayed makes a header of a sender, with those of relays before it.
+func (g *generator) relayed() string {
+	head := ""
+	for n := 1 + g.IntN(3); n > 0; n-- {
+		head += pick(g, junk) + pick(g, []string{"<134>", "<13>", "<134> ", "<134>1 ", "<134> 1 ", "<999>", "<134>: ", "", ""}) + pick(g, junk) + pick(g, stamps) + " "
+		if !g.one(4) {
+			head += pick(g, hosts) + " "
+		}
+		if n == 1 || g.one(3) {
+			head += pick(g, tags) + " " + pick(g, []string{"", "", "- - ", "- - - "})
+		}
+	}
+	return head + pick(g, junk)
+}
+
 var marks = []string{
 	"emsserial=FCTEMS0000000001", `emsserial="FCTEMS0000000001"`, `emshostname=""`, `fctver="7.2.8.1140"`, "fctsn=FCT8000000000001",
 	"fctuid=A10B23C53766789D8B95D4EAC96B1921", "devid=FCT8000000000001", `devname="FCTEMS0000000001"`, "subtype=ems-vpn", "type=EMS_Policy",
@@ -68,6 +96,9 @@ var times = []string{
 	"eventtime=17278210501234567890", "itime=123456", `tz="+0100"`, `tz="-0330"`, "tz=UTC", "tz=CET", `tz="GMT+1"`, "tz=+05:45", "tz=Z",
 	`dtime="2024-10-01 22:17:30.250"`, `dtime="1999-10-01 22:17:30"`, "eventtime=4102444800", `time=22:17:30`, `date=2024-10-01`,
 	`dtime="2024-10-01 22:17:30 x"`, `dtime="2024-10-01 22:17:30 +0530"`, `date=2024-10-01 time="22:17:30  GMT"`, `time="22:17:30 " date=2024-10-01`, "timestamp=1727821050000", "timestamp=1727821045", "itime=1727821044", "timestamp=1727821055", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
+	`dtime="2024-10-01 22:17:30.252538723 +0000 UTC"`, `dtime="2024-10-01 22:17:30.25 +0200 CEST m=+0.00123"`, `dtime="Tue, 01 Oct 2024 22:17:30 +0200"`, `date=2024-10-1 time="9:07:03 PM"`, "dtime=1727821050", "dtime=1727821050123",
+	"timestamp=2024-10-01T22:17:30+02:00", `timestamp="2024-10-01 22:17:30"`, `itime="2024-10-01 22:17:30"`, "eventtime=2024-10-01T22:17:30.5Z", "tz=Europe/Berlin", "tz=America/New_York", "tz=Nowhere/X", "tz=CEST", "tz=IST", `tz="(GMT+1:00) Berlin"`,
+	`date=2024-11-03 time=01:30:00`, `dtime="2024-04-07 01:45:00"`, `date=2016-12-31 time=23:59:60`, "eventtime=2016-12-31T23:59:60Z",
 }
 
 var values = []string{
@@ -98,6 +129,12 @@ func (g *generator) grammar() string {
 	}
 	if g.one(15) {
 		head += pick(g, headers)
+	}
+	if g.one(3) {
+		head = g.relayed()
+	}
+	if g.one(20) {
+		return head + pick(g, []string{"tunnel statistics of today", "<1> x", "2024-10-01 22:17:30 ERROR something: failed", ""})
 	}
 	switch g.IntN(10) {
 	case 0:

@@ -3,7 +3,6 @@ package reference
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,18 +16,21 @@ const (
 const spaces = " \t\r\n\v\f"
 
 var (
-	octetCount = regexp.MustCompile(`^[0-9]{1,8} <`)
-	priority   = regexp.MustCompile(`^<([0-9]{1,3})>`)
-	version    = regexp.MustCompile(`^[1-9] `)
-	isoStamp   = regexp.MustCompile(`^(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})/(\d\d)/(\d\d))[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
-	bsdStamp   = regexp.MustCompile(`^([A-Za-z]{3}) ( \d|\d\d|\d) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?`)
-	// After a blank, an offset has all its digits.
-	blankOffset = regexp.MustCompile(`^ ([+-]\d\d(?::\d\d|\d\d))(?:[^0-9]|$)`)
-	yearAfter   = regexp.MustCompile(`^ (\d{4})(?:[ \t\r\n\v\f]|$)`)
+	octetCount  = regexp.MustCompile(`^[0-9]{1,8}[ \t\r\n\v\f]+<`)
+	priority    = regexp.MustCompile(`^<([0-9]{1,3})>`)
+	badPriority = regexp.MustCompile(`^<[0-9]{0,5}>`)
+	version     = regexp.MustCompile(`^[1-9][0-9]{0,2}[ \t\r\n\v\f]+`)
+	number      = regexp.MustCompile(`^[0-9]+:$`)
+	stream      = regexp.MustCompile(`^std(?:out|err) [FP] `)
+	level       = regexp.MustCompile(`(?i)^(?:local[0-9]|kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp)\.(?:emerg|emergency|alert|crit|critical|err|error|warn|warning|notice|info|informational|debug)$`)
+	stampLike   = regexp.MustCompile(`^[0-9][0-9:.+TZ-]{9,}$`)
+	bracketed   = regexp.MustCompile(`^\[(.*[:.].*)\]$`)
+	gluedWord   = regexp.MustCompile(`^([A-Za-z0-9._/-]{1,48})(?:\[([^\] \t\r\n\v\f]*)\])?:`)
+	unknownType = regexp.MustCompile(`^(?i:ems|fcems)[-_][A-Za-z]+$`)
 	offsetForm  = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
 	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
 	startsKey   = regexp.MustCompile(`^` + key)
-	startsBody  = regexp.MustCompile(`^(?:$|[{<"\[]|CEF:|` + key + `)`)
+	startsBody  = regexp.MustCompile(`^(?:$|\{|CEF:|` + key + `)`)
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
@@ -51,7 +53,8 @@ type stamp struct {
 	year, month, day, hour, min, sec, nsec int
 	noYear                                 bool // as in RFC 3164
 	hasZone                                bool
-	offset                                 int // seconds east of UTC
+	leap                                   bool // the second was 60
+	offset                                 int  // seconds east of UTC
 }
 
 // String returns all of it, for comparison.
@@ -88,50 +91,7 @@ func atoi(s string) int {
 // nanoseconds reads the digits after a decimal point.
 func nanoseconds(digits string) int { return atoi((digits + "000000000")[:9]) }
 
-// readISO reads an ISO 8601 stamp at the start of s and returns its length.
-func readISO(s string) (t stamp, n int) {
-	m := isoStamp.FindStringSubmatch(s)
-	if m == nil {
-		return t, 0
-	}
-	d := m[1:4]
-	if m[1] == "" {
-		d = m[4:7]
-	}
-	t = stamp{year: atoi(d[0]), month: atoi(d[1]), day: atoi(d[2]), hour: atoi(m[7]), min: atoi(m[8]), sec: atoi(m[9]), nsec: nanoseconds(m[10])}
-	if !t.possible() {
-		return t, 0
-	}
-	n = len(m[0])
-	if offset, z := readOffset(s[n:]); z > 0 {
-		t.hasZone, t.offset = true, offset
-		n += z
-	}
-	return t, n
-}
-
 var months = []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
-
-// readBSD reads the stamp of RFC 3164, also with a year or a fraction.
-func readBSD(s string) (t stamp, n int) {
-	m := bsdStamp.FindStringSubmatch(s)
-	if m == nil || !slices.Contains(months, lowerASCII(m[1])) {
-		return t, 0
-	}
-	t = stamp{
-		year: atoi(m[3]), month: 1 + slices.Index(months, lowerASCII(m[1])), day: atoi(strings.TrimSpace(m[2])),
-		hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7]),
-	}
-	n = len(m[0])
-	if y := yearAfter.FindStringSubmatch(s[n:]); y != nil && t.year == 0 {
-		t.year = atoi(y[1])
-		n += len(" 2024")
-	}
-	if t.noYear = t.year == 0; !t.possible() {
-		return t, 0
-	}
-	return t, n
-}
 
 // readOffset reads Z, +01:00, +0100 or -5 at the start of s.
 func readOffset(s string) (seconds, n int) {
@@ -154,42 +114,175 @@ func readOffset(s string) (seconds, n int) {
 	return seconds, n
 }
 
+// header is what one sender or relay has put before the message.
+type header struct {
+	priority                         int
+	hostname, appname, procid, msgid string
+	data                             string
+	hasPID                           bool
+	stamp                            *stamp
+	stamped                          bool // with a stamp, even one that is no time
+}
+
+func (h *header) isToken() bool { return emsToken.MatchString(h.appname) }
+
 // readHeader reads the header of the line; the rest is the body.
 func (r *Reading) readHeader() {
-	s := r.Clean
-	r.Priority = -1
-	if octetCount.MatchString(s) {
-		_, s, _ = strings.Cut(s, " ")
+	var all header
+	s := all.readOne(r.Clean)
+	for range 3 {
+		inner, rest, ok := readNext(s, all.appname != "")
+		if !ok {
+			break
+		}
+		all = all.with(inner)
+		s = rest
 	}
-	if m := priority.FindStringSubmatch(s); m != nil && atoi(m[1]) <= 191 {
-		r.Priority = atoi(m[1])
-		s = s[len(m[0]):]
+	if !all.isToken() {
+		s = all.findToken(s, r)
 	}
-	var ok bool
-	if r.Body, ok = r.read5424(s); !ok {
-		r.Body = r.read3164(s)
+	r.Body = trimJunk(s)
+	r.Priority, r.Hostname, r.AppName, r.ProcID, r.MsgID = all.priority, all.hostname, all.appname, all.procid, all.msgid
+	if r.StructuredData = all.data; all.data != "" {
+		r.readElements(all.data)
 	}
-	if r.stamp != nil {
+	if r.stamp = all.stamp; r.stamp != nil {
 		r.Stamp = r.stamp.String()
 	}
 }
 
-func (r *Reading) read5424(s string) (body string, ok bool) {
-	if !version.MatchString(s) {
+func trimJunk(s string) string { return strings.TrimLeft(s, spaces+"\x00\uFEFF") }
+
+func (h *header) readOne(s string) string {
+	h.priority = -1
+	s = trimJunk(s)
+	if m := octetCount.FindString(s); m != "" {
+		s = s[len(m)-1:]
+	}
+	if m := priority.FindStringSubmatch(s); m != nil && atoi(m[1]) <= 191 {
+		h.priority = atoi(m[1])
+		s = trimJunk(s[len(m[0]):])
+	} else if m := badPriority.FindString(s); m != "" {
+		if after := trimJunk(s[len(m):]); func() bool { _, n, _ := readStamp(after); return n > 0 }() {
+			s = after
+		}
+	}
+	if rest, ok := h.read5424(s); ok {
+		return trimJunk(rest)
+	}
+	return h.readWords(s)
+}
+
+// readNext reads the header that follows another one.
+func readNext(s string, tagged bool) (h header, rest string, ok bool) {
+	h.priority = -1
+	if m := priority.FindStringSubmatch(s); m != nil && atoi(m[1]) <= 191 {
+		rest = h.readOne(s)
+		return h, rest, h.stamped || h.appname != "" || h.hostname != "" || startsBody.MatchString(rest)
+	}
+	if _, n, _ := readStamp(s); n == 0 {
+		return h, s, false
+	}
+	rest = h.readWords(s)
+	if h.appname != "" {
+		return h, rest, !tagged || h.isToken() || h.hasPID || startsBody.MatchString(rest)
+	}
+	return h, rest, startsBody.MatchString(rest)
+}
+
+// with returns an outer header with an inner one.
+func (h header) with(inner header) header {
+	all := inner
+	if inner.priority >= 0 {
+		if inner.hostname == "" && inner.stamp == nil {
+			all.hostname = h.hostname
+		}
+	} else {
+		all.priority = h.priority
+		if inner.appname == "" {
+			all.appname, all.procid, all.msgid, all.data = h.appname, h.procid, h.msgid, h.data
+		}
+		if inner.hostname == "" {
+			all.hostname = h.hostname
+		}
+	}
+	all.stamp = h.stamp
+	if inner.stamp != nil {
+		all.addStamp(*inner.stamp)
+	}
+	return all
+}
+
+// addStamp takes a stamp behind another one.
+func (h *header) addStamp(inner stamp) {
+	if h.stamp == nil {
+		h.stamp = &inner
+		return
+	}
+	outer := *h.stamp
+	switch {
+	case outer.noYear && inner.noYear, !inner.noYear && (outer.noYear || inner.hasZone || !outer.hasZone):
+		h.stamp = &inner
+		return
+	case outer.noYear:
+		return
+	}
+	years := []int{inner.year}
+	if inner.noYear {
+		years = []int{outer.year, outer.year - 1, outer.year + 1}
+	}
+	for _, y := range years {
+		t := inner
+		t.year, t.noYear = y, false
+		difference := t.in(time.UTC).Unix() - outer.in(time.UTC).Unix() + int64(outer.offset)
+		offset, ok := nearestOffset(difference)
+		if !ok || !t.possible() || inner.hasZone && offset != inner.offset || !inner.hasZone && !outer.hasZone && offset != 0 {
+			continue
+		}
+		if int64(offset) == difference && offset == outer.offset && t.nsec == 0 {
+			return
+		}
+		if outer.hasZone {
+			t.hasZone, t.offset = true, offset
+		}
+		h.stamp = &t
+		return
+	}
+	if !inner.noYear {
+		h.stamp = &inner
+	}
+}
+
+func (h *header) read5424(s string) (body string, ok bool) {
+	v := version.FindString(s)
+	if v == "" {
 		return s, false
 	}
-	s = s[2:]
-	if strings.HasPrefix(s, "- ") && r.Priority >= 0 {
-		s = s[2:]
-	} else {
-		t, n := readISO(s)
-		if n == 0 || !strings.HasPrefix(s[n:], " ") {
-			return s, false
+	s = s[len(v):]
+	word := firstWord(s)
+	t, n, valid := readStamp(word)
+	if n != len(word) || n == 0 {
+		if word == "-" && h.priority >= 0 {
+			n, valid = 1, false
+		} else if t, n, valid = readStamp(s); n == 0 || n < len(s) && !strings.ContainsRune(spaces, rune(s[n])) {
+			if valid = false; h.priority < 0 || !stampLike.MatchString(word) {
+				return s, false
+			}
+			n = len(word)
 		}
-		r.stamp = &t
-		s = s[n+1:]
 	}
-	for _, member := range []*string{&r.Hostname, &r.AppName, &r.ProcID, &r.MsgID} {
+	h.stamped = true
+	if valid {
+		h.addStamp(t)
+	}
+	s = s[min(n+1, len(s)):]
+	if host := firstWord(s); host != "" && !startsBody.MatchString(s) {
+		app := firstWord(s[min(len(host)+1, len(s)):])
+		if strings.HasSuffix(app, ":") || strings.HasSuffix(app, "]") && strings.Index(app, "[") > 0 {
+			return h.readHost(s, true), true
+		}
+	}
+	for _, member := range []*string{&h.hostname, &h.appname, &h.procid, &h.msgid} {
 		word, rest, _ := strings.Cut(s, " ")
 		if startsKey.MatchString(word) || len(word) > 255 {
 			return s, true // the header was cut short
@@ -199,14 +292,14 @@ func (r *Reading) read5424(s string) (body string, ok bool) {
 		}
 		s = rest
 	}
+	h.hasPID = h.procid != ""
 	if m := sdata.FindStringSubmatch(s); m != nil {
-		r.StructuredData = m[1]
-		r.readElements(m[1])
+		h.data = m[1]
 		s = s[len(m[1]):]
 	} else if s == "-" || strings.HasPrefix(s, "- ") {
 		s = s[1:]
 	}
-	return strings.TrimPrefix(strings.TrimLeft(s, spaces), "\uFEFF"), true
+	return s, true
 }
 
 // readElements reads structured data.
@@ -233,40 +326,127 @@ func firstWord(s string) string {
 	return s
 }
 
-// read3164 reads any number of stamps, a host name if the last stamp is whole, and a tag.
-func (r *Reading) read3164(s string) (body string) {
+// readWords reads stamps, sequence numbers and level words, then host and tag.
+func (h *header) readWords(s string) (body string) {
 	whole := false
-	for {
-		s = strings.TrimLeft(s, spaces)
-		t, n := readISO(s)
-		if m := blankOffset.FindStringSubmatch(s[n:]); n > 0 && m != nil && !t.hasZone {
-			if offset, z := readOffset(m[1]); z > 0 {
-				t.hasZone, t.offset = true, offset
-				n += 1 + z
+	for range 8 {
+		s = trimJunk(s)
+		if startsBody.MatchString(s) {
+			return s
+		}
+		word := firstWord(s)
+		t, n, valid := readStamp(s)
+		switch {
+		case n > 0:
+			glued := firstWord(s[n:])
+			if strings.Contains(glued, "=") {
+				glued = "" // a pair without the blank before it
 			}
+			whole = glued == "" || glued == ":"
+			if valid && (whole || h.stamp == nil) {
+				h.addStamp(t)
+			}
+			h.stamped = true
+			s = s[n+len(glued):]
+		case whole && stream.MatchString(s):
+			whole = false
+			s = s[len("stdout F"):]
+		case word == ":", level.MatchString(word), !h.stamped && number.MatchString(word):
+			s = s[len(word):]
+		default:
+			return h.readHost(s, whole)
 		}
-		if n == 0 {
-			t, n = readBSD(s)
+	}
+	return s
+}
+
+// hostIn returns the host name in a word.
+func hostIn(w string) (name string, colon bool) {
+	name, colon = strings.CutSuffix(w, ":")
+	if strings.HasSuffix(w, "::") {
+		return "", false
+	}
+	if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") && len(name) > 2 {
+		m := bracketed.FindStringSubmatch(name)
+		if m == nil {
+			return "", false
 		}
-		if n == 0 {
-			break
-		}
-		if r.stamp == nil || t.hasZone && !r.stamp.hasZone {
-			r.stamp = &t
-		}
-		letters := firstWord(s[n:]) // directly after the stamp
-		if strings.Contains(letters, "=") {
-			letters = "" // a pair without the blank before it
-		}
-		whole = letters == "" || letters == ":"
-		s = s[n+len(letters):]
+		name = m[1]
+	} else if i := strings.IndexAny(name, "@/"); i > 0 {
+		name = name[:i]
+	}
+	if !hostWord.MatchString(name) {
+		return "", false
+	}
+	return name, colon
+}
+
+func (h *header) readHost(s string, stamped bool) (body string) {
+	s = trimJunk(s)
+	if startsBody.MatchString(s) {
+		return s
 	}
 	w := firstWord(s)
-	rest := strings.TrimLeft(s[len(w):], spaces)
-	if whole && !startsBody.MatchString(s) && hostWord.MatchString(w) && (!typeToken.MatchString(w) || followsHost(firstWord(rest))) {
-		r.Hostname, s = w, rest
+	host, colon := hostIn(w)
+	rest := trimJunk(s[len(w):])
+	for host != "" {
+		word := firstWord(rest)
+		next := trimJunk(rest[len(word):])
+		again, _ := hostIn(word)
+		if word == "" || word != ":" && !level.MatchString(word) && (again != host || strings.HasSuffix(word, ":") && !followsHost(firstWord(next))) {
+			break
+		}
+		rest = next
 	}
-	return r.readTag(s)
+	strong := followsHost(firstWord(rest))
+	if host != "" && (strong && (!colon || !followsHost(w)) && (stamped || h.priority >= 0) || stamped && !colon && !typeToken.MatchString(host)) {
+		h.hostname, s = host, rest
+	}
+	return h.readTag(s)
+}
+
+// findToken looks for a tag of FortiEMS among words that were not understood.
+func (h *header) findToken(s string, r *Reading) (body string) {
+	for at, n := 0, 0; n < 8; n++ {
+		at = len(s) - len(trimJunk(s[at:]))
+		if startsBody.MatchString(s[at:]) {
+			break
+		}
+		word := firstWord(s[at:])
+		name, colon := strings.CutSuffix(word, ":")
+		pid, hasPID, length := "", false, len(word)
+		if m := tagPID.FindStringSubmatch(name); m != nil {
+			name, pid, hasPID = m[1], m[2], true
+		}
+		if !tagWord.MatchString(name) {
+			name, pid, hasPID, length = gluedTagOf(s[at:])
+			colon = length > 0
+		}
+		if after := trimJunk(s[at+length:]); length > 0 && emsToken.MatchString(name) && (hasPID || colon) &&
+			(h.appname == "" || hasPID || startsBody.MatchString(after)) {
+			h.appname, h.procid = name, pid
+			r.Stray = strings.TrimRight(s[:at], spaces+"\x00")
+			return after
+		}
+		at += len(word)
+	}
+	return s
+}
+
+// gluedTagOf reads a tag that has the body directly behind it.
+func gluedTagOf(s string) (name, pid string, hasPID bool, n int) {
+	m := gluedWord.FindStringSubmatchIndex(s)
+	if m == nil {
+		return "", "", false, 0
+	}
+	if name = s[m[2]:m[3]]; m[4] >= 0 {
+		pid, hasPID = s[m[4]:m[5]], true
+	}
+	rest := s[m[1]:]
+	if !hasPID && !emsToken.MatchString(name) || rest == "" || !startsBody.MatchString(trimJunk(rest)) && !strings.HasPrefix(rest, "\uFEFF") {
+		return "", "", false, 0
+	}
+	return name, pid, hasPID, m[1]
 }
 
 // followsHost reports whether w is a tag that makes the word before it a host name, even
@@ -280,19 +460,29 @@ func followsHost(w string) bool {
 }
 
 // readTag reads "app[pid]:", "app:", "app[pid]", or the token of a category.
-func (r *Reading) readTag(s string) (body string) {
+func (h *header) readTag(s string) (body string) {
 	if startsBody.MatchString(s) {
 		return s
 	}
 	w := firstWord(s)
 	name, colon := strings.CutSuffix(w, ":")
-	pid, hasPID := "", false
+	pid, hasPID, n := "", false, len(w)
 	if m := tagPID.FindStringSubmatch(name); m != nil {
 		name, pid, hasPID = m[1], m[2], true
 	}
 	if !tagWord.MatchString(name) || !colon && !hasPID && !typeToken.MatchString(name) {
+		name, pid, hasPID, n = gluedTagOf(s)
+	}
+	if rest := trimJunk(s[len(w):]); n == 0 && h.hostname != "" && unknownType.MatchString(w) && len(w) <= 48 && rest != "" && startsBody.MatchString(rest) {
+		name, n = w, len(w)
+	}
+	if n == 0 {
 		return s
 	}
-	r.AppName, r.ProcID = name, pid
-	return strings.TrimLeft(s[len(w):], spaces)
+	h.appname, h.procid, h.hasPID = name, pid, hasPID
+	s = trimJunk(s[n:])
+	if after := strings.TrimPrefix(s, ":"); after != s && after != "" && strings.ContainsRune(spaces, rune(after[0])) {
+		s = trimJunk(after)
+	}
+	return s
 }

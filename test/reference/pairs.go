@@ -80,16 +80,23 @@ func (r *Reading) readBody(s string) {
 		case word == "":
 			i++ // a blank
 		case strings.HasPrefix(word, "CEF:"):
-			r.Stray = strings.TrimRight(s[:i], spaces)
+			r.setStray(s[:i])
 			r.readCEF(s[i+len("CEF:"):])
 			return
 		case inWord != nil:
 			i += inWord[2]
-			r.Stray = strings.TrimRight(s[:i], spaces)
+			r.setStray(s[:i])
 			r.readPairs(s[i:])
 			return
 		}
 		i += len(word)
+	}
+}
+
+// setStray notes text before the first pair.
+func (r *Reading) setStray(s string) {
+	if s = strings.TrimRight(s, spaces); s != "" {
+		r.Stray = s
 	}
 }
 
