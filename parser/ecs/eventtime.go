@@ -128,10 +128,10 @@ func (c *clocks) readEpochTexts(pairs *line.Pairs) {
 			if !c.hasZone && !c.hasLocal && c.zone == nil {
 				c.offset, c.hasZone, c.named = t.Offset, true, true
 			}
-		} else if !t.HasZone && (!c.hasLocal || i == 0) {
-			if c.hasLocal = c.set(&t); c.hasLocal {
-				c.from = fromEpochKey + localSource(i)
-			}
+		} else if !t.HasZone && (!c.hasLocal || i == 0) && timestamp.Plausible(sec) {
+			c.exact, c.contradicts = false, false
+			c.hasLocal = c.set(&t)
+			c.from = fromEpochKey + localSource(i)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func (c *clocks) readPlain(date, clock []byte) bool {
 	if !c.local.ParseDate(date) || c.local.ParseClock(clock) != len(clock) || !c.local.Valid() {
 		return false
 	}
-	c.localUTC = c.local.UTC()
+	c.localUTC, c.leap = c.local.UTC(), false
 	return timestamp.Plausible(c.localUTC)
 }
 

@@ -97,7 +97,7 @@ func (h *Header) parse5424(s []byte) (rest []byte, ok bool) {
 		s = s[2:]
 	} else {
 		n := h.Time.ReadISO(s)
-		if n == 0 || n >= len(s) || s[n] != ' ' {
+		if n == 0 || n >= len(s) || s[n] != ' ' || s[10] == ' ' {
 			return s, false
 		}
 		h.HasTime = true
@@ -154,7 +154,7 @@ func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 			}
 		}
 		if w := ascii.WordEnd(s); whole && !beginsPairs(s) && isHostname(s[:w]) {
-			if timestamp.IsStampWord(s[:w]) || isLevel(s[:w]) {
+			if s[0] == '-' || timestamp.IsStampWord(s[:w]) || isLevel(s[:w]) {
 				return nil, false
 			}
 			if rest := ascii.TrimLeft(s[w:]); !dict.IsToken(s[:w]) || beginsTag(rest) {

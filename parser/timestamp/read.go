@@ -196,7 +196,7 @@ func (t *Stamp) readNumber(s []byte, p *parts) (n int) {
 	for n < len(s) && ascii.IsDigit(s[n]) {
 		n++
 	}
-	if p.day || n > 2 || n < len(s) && !endsWord(s[n]) {
+	if p.day || n > 2 || !endsWord(s, n) {
 		return 0
 	}
 	p.day = true
@@ -275,7 +275,7 @@ func number(digits []byte) (n int32) {
 
 // readHalf reads AM or PM.
 func readHalf(s []byte, p *parts) int {
-	if p.half || !p.clock || len(s) < 2 || len(s) > 2 && !endsWord(s[2]) {
+	if p.half || !p.clock || len(s) < 2 || !endsWord(s, 2) {
 		return 0
 	}
 	switch string(s[:2]) {
@@ -299,7 +299,7 @@ func (t *Stamp) readWord(s []byte, p *parts) int {
 		n++
 	}
 	w := s[:n]
-	if n < len(s) && !endsWord(s[n]) {
+	if !endsWord(s, n) {
 		// "GMT+2" or "UTC+02:00".
 		if p.zone || p.offset || string(w) != "UTC" && string(w) != "GMT" {
 			return 0

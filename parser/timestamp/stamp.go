@@ -79,15 +79,18 @@ func (t *Stamp) readBSD(s []byte) int {
 
 // parseYear reads a year from 1000 to 2999 at the start of s.
 func parseYear(s []byte) (year int32, ok bool) {
-	if len(s) < 4 || s[0] != '1' && s[0] != '2' || len(s) > 4 && !endsWord(s[4]) {
+	if len(s) < 4 || s[0] != '1' && s[0] != '2' || !endsWord(s, 4) {
 		return 0, false
 	}
 	hi, lo := TwoDigits(s), TwoDigits(s[2:])
 	return hi*100 + lo, hi >= 0 && lo >= 0
 }
 
-// endsWord reports whether c ends a part of a stamp.
-func endsWord(c byte) bool { return ascii.IsBlank(c) || c == ':' || c == ',' }
+// endsWord reports whether a part of a stamp ends at s[n]: at a blank, at a comma, or at a
+// colon that ends the stamp, unlike that of an address.
+func endsWord(s []byte, n int) bool {
+	return n == len(s) || ascii.IsBlank(s[n]) || s[n] == ',' || s[n] == ':' && (n+1 == len(s) || ascii.IsBlank(s[n+1]))
+}
 
 // ReadISO reads 2024-10-01T22:17:30.112143+00:00 (ISO 8601), also with a space instead of
 // T and without an offset. It returns the length, 0 for anything else.

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	wordEnds    = `(?:$|[ \t\r\n\v\f:,])`
+	wordEnds    = `(?:$|[ \t\r\n\v\f,]|:(?:$|[ \t\r\n\v\f]))`
 	epochStamp  = regexp.MustCompile(`^(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?(?:$|[ \t\r\n\v\f:])`)
 	compact     = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)(?:[.,](\d+))?`)
 	clockPart   = regexp.MustCompile(`^(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d+))?`)
@@ -18,7 +18,7 @@ var (
 	dayPart     = regexp.MustCompile(`^(\d{1,2})` + wordEnds)
 	halfPart    = regexp.MustCompile(`^(am|pm|AM|PM)` + wordEnds)
 	fullOffset  = regexp.MustCompile(`^[+-]\d\d(?::\d|\d|)`)
-	utcOffset   = regexp.MustCompile(`^(?:UTC|GMT)([^ \t\r\n\v\f:,A-Za-z].*)`)
+	utcOffset   = regexp.MustCompile(`^(?:UTC|GMT)[+-]`)
 	parenthesis = regexp.MustCompile(`^\(([A-Za-z]+)\)`)
 	letters     = regexp.MustCompile(`^([A-Za-z]+)` + wordEnds)
 	monotonic   = regexp.MustCompile(`^m=[^ \t\r\n\v\f]+$`)
