@@ -406,7 +406,7 @@ func isNull(key, value string) bool {
 
 // isRecordTime reports whether a clock since 1970 says the time of the record.
 func isRecordTime(key, value string, r record) bool {
-	if key != "eventtime" && key != "timestamp" && key != "itime" {
+	if key != "eventtime" && key != "dtime" && key != "timestamp" && key != "itime" {
 		return false
 	}
 	at, err := time.Parse(time.RFC3339Nano, r.get("@timestamp").(string))
