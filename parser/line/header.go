@@ -46,7 +46,17 @@ func (h *Header) parseUsual(s []byte) (rest []byte, ok bool) {
 	} else if rest, ok = h.parse3164(s); !ok {
 		return nil, false
 	}
-	return rest, beginsPairs(rest)
+	return rest, beginsPairs(rest) || len(h.ProcID) > 0 && len(h.Hostname) > 0 && isPlainText(rest)
+}
+
+// isPlainText reports whether s is a message of words: no header, and no token in it.
+func isPlainText(s []byte) bool {
+	if !ascii.IsLetter(s[0]) || ascii.ContainsFold(s, "ems") {
+		return false
+	}
+	var t timestamp.Stamp
+	n, _ := t.Read(s)
+	return n == 0
 }
 
 // skipOctetCount drops the message length of RFC 6587 octet counting.
@@ -146,7 +156,11 @@ func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 		if len(s) > 0 && isMonthOrDigit(s) {
 			// FortiEMS 7.2 writes a broken stamp of RFC 3164 after one of ISO 8601.
 			var second timestamp.Stamp
-			if n, _ := second.Read(s); n > 0 {
+			n := second.ReadUsual(s)
+			if n == 0 {
+				n, _ = second.Read(s)
+			}
+			if n > 0 {
 				if s, ok = skipBroken(s[n:]); !ok || !h.Time.HasZone {
 					return nil, false
 				}
