@@ -136,17 +136,17 @@ func beginsMessage(before, rest []byte) bool {
 		return true
 	}
 	if k := keyEnd(rest, 0); k > 0 {
-		return beginsPairs(before, rest, rest[:k])
+		return beginsLine(before, rest, rest[:k])
 	}
 	var h Header
 	h.parse(rest)
 	return h.HasTime || len(h.ProcID) > 0 || dict.IsToken(h.AppName)
 }
 
-// beginsPairs reports whether rest, which begins with key, begins another line of pairs and
+// beginsLine reports whether rest, which begins with key, begins another line of pairs and
 // does not go on with those before it: the line has the key already, or the key is one
 // that comes first; and other pairs follow on its line.
-func beginsPairs(before, rest, key []byte) bool {
+func beginsLine(before, rest, key []byte) bool {
 	first, ok := firstKeys[string(key)]
 	pairs := bytes.Count(rest, []byte{'='})
 	return ok && (pairs > 1 && hasKey(before, key) || pairs > 2 && first)
