@@ -89,12 +89,13 @@ func (v *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	case n == 4:
 		items[0], whole = `{"create":{"status":201},"index":{"status":201}}`, false
 	case n == 5:
-		items[0], whole = `{"create":{"_id":"another","status":201}}`, false
+		// A pipeline set the id.
+		items[0], told[docs[0].ID] = `{"create":{"_id":"another","status":201}}`, true
 	case n == 6:
 		// The failure store took it, under another id.
 		items[0], told[docs[0].ID] = `{"create":{"_id":"another","status":201,"failure_store":"used"}}`, true
 	case n == 7:
-		items[0], whole = `{"create":{"_id":"another","status":201,"failure_store":"not_enabled"}}`, false
+		items[0], told[docs[0].ID] = `{"create":{"_id":"another","status":201,"failure_store":"not_enabled"}}`, true
 	}
 	body := `{"took":1,"errors":true,"items":[` + strings.Join(items, ",") + `]}`
 	switch v.choose(10) {

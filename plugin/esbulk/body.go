@@ -180,7 +180,5 @@ func (p *positions) merge(q *positions) {
 	}
 }
 
-// docID appends the _id of a document. The document must have one.
-func (b *batch) docID(dst []byte, d *doc) []byte {
-	return append(dst, b.buf[d.targetEnd+len(idHead):d.body-len(actionTail)]...)
-}
+// docID returns the _id of a document. The document must have one.
+func (b *batch) docID(d *doc) []byte { return b.buf[d.targetEnd+len(idHead) : d.body-len(actionTail)] }

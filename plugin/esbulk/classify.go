@@ -37,6 +37,9 @@ func classify(err *eshttp.Error) replyClass {
 	if err == nil {
 		return answered
 	}
+	if err.Class == eshttp.Refused && eshttp.AboutIndex(err.Status, err.Type, err.Reason) {
+		return refused
+	}
 	for i := range replyClasses {
 		r := &replyClasses[i]
 		if r.fault == err.Class && r.Fits(err.Status, err.Type, err.Reason) {
@@ -77,6 +80,9 @@ var itemRows = []struct {
 
 // class says what became of the document of an item.
 func (it *item) class() itemClass {
+	if eshttp.AboutIndex(it.status, it.kind, it.reason) {
+		return itemNeedsOperator
+	}
 	for i := range itemRows {
 		r := &itemRows[i]
 		if r.Fits(it.status, it.kind, it.reason) && (it.inFailureStore || !r.failureStore) {

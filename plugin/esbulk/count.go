@@ -34,6 +34,7 @@ type counters struct {
 	requests         atomic.Uint64
 	flushOK, flushes atomic.Uint64
 	markers, skipped atomic.Uint64
+	foreign          atomic.Uint64
 }
 
 func (c *counters) document(o outcome, n int) {
@@ -82,6 +83,7 @@ func (c *counters) summary() string {
 		{c.retried.Load(), "sent again"},
 		{c.skipped.Load(), "done by an earlier try of their chunk"},
 		{c.markers.Load(), "group markers left out"},
+		{c.foreign.Load(), "stored under an id that a pipeline gave them"},
 	} {
 		if row.n > 0 {
 			fmt.Fprintf(&b, ", %d %s", row.n, row.name)

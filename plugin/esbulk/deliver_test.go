@@ -119,6 +119,13 @@ var trouble = map[string]struct {
 			status(403, "cluster_block_exception")(i, it)
 		}
 	})), retries: 1, log: "990 documents handed back", sent: 1990},
+	"shards are used up": {script: first(1, edit(func(_ int, it *fakees.Item) {
+		it.Status, it.Type, it.Reason = 400, "validation_exception", "Validation Failed: 1: this action would add [2] total shards, but this cluster currently has [8]/[1] maximum shards open;"
+	})), retries: 1, log: "400 validation_exception: the cluster has as many shards as it may"},
+	"the disk of the server is full": {script: first(1, edit(func(_ int, it *fakees.Item) {
+		it.Status, it.Type, it.Reason = 429, "cluster_block_exception", "index [a1] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"
+	})), retries: 1, sent: 2000, log: "429 cluster_block_exception: the disk of a node is full"},
+	"a pipeline sets _id":       {script: first(1, edit(func(i int, it *fakees.Item) { it.ID = fmt.Sprint("pipeline-", i) })), sent: 1000, log: "a pipeline sets or removes _id"},
 	"404 items":                 {script: first(1, edit(status(404, "index_not_found_exception"))), retries: 1, log: "404 index_not_found_exception"},
 	"an unheard-of item status": {script: first(1, edit(status(302, ""))), retries: 1, log: "302"},
 	"413 above 100 documents": {script: func(q *fakees.Request) *fakees.Reply {

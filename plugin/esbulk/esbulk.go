@@ -66,6 +66,8 @@ type Shipper struct {
 	// retryAt is when the server wants to be asked again, in Unix nanoseconds.
 	retryAt atomic.Int64
 
+	foreignID sync.Once // the line about ids that a pipeline changed
+
 	errTimeout error // why the deadline of a flush ended it
 	closing    context.Context
 	cancel     context.CancelCauseFunc

@@ -131,10 +131,10 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 	}
 	if n := t[itemNeedsOperator]; n > 0 {
 		d.left += n
-		d.logHandedBack(hostlog.Error, n, "item ", r.call.RefusedItem(operator.status, operator.kind))
+		d.logHandedBack(hostlog.Error, n, "item ", r.call.RefusedItem(operator.status, operator.kind, operator.reason))
 	}
 	if busy != nil {
-		r.err = r.call.RefusedItem(busy.status, busy.kind)
+		r.err = r.call.RefusedItem(busy.status, busy.kind, busy.reason)
 	}
 	return again
 }
@@ -213,14 +213,18 @@ func finish(body io.ReadCloser) {
 // readItems reads the answers to documents.
 func (d *delivery) readItems(r *reply, response *esapi.Response, docs []int32) {
 	items := make([]item, 0, len(docs))
-	var want []byte
+	foreign := 0
 	_, err := readItems(response.Body, func(i int, it *item, id []byte) error {
 		if i >= len(docs) {
 			return errCount
 		}
 		if d.ids && len(id) > 0 && !it.inFailureStore {
-			if want = d.batch.docID(want[:0], &d.batch.docs[docs[i]]); !bytes.Equal(want, id) {
-				return errOtherItem
+			switch want := d.batch.docID(&d.batch.docs[docs[i]]); {
+			case bytes.Equal(want, id):
+			case bytes.HasPrefix(id, want[:min(idPrefix+1, len(want))]):
+				return errOtherItem // of this chunk: the items are in another order
+			default:
+				foreign++
 			}
 		}
 		items = append(items, *it)
@@ -231,6 +235,12 @@ func (d *delivery) readItems(r *reply, response *esapi.Response, docs []int32) {
 	}
 	if err == nil {
 		r.items = items
+		if foreign > 0 {
+			d.s.count.foreign.Add(uint64(foreign))
+			d.s.foreignID.Do(func() {
+				d.s.log.Printf(hostlog.Warn, "%s gives documents other ids than ours: a pipeline sets or removes _id. They count as delivered; one that is sent again after a lost answer can be stored twice: let the pipeline leave _id alone", r.call.Host)
+			})
+		}
 		return
 	}
 	if !isAnswerError(err) {

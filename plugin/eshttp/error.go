@@ -130,8 +130,12 @@ func (c *Call) Refused(status int, h http.Header, body io.Reader) *Error {
 	return c.refused(status, kind, reason, false)
 }
 
-// RefusedItem explains the answer to one document of a bulk request.
-func (c *Call) RefusedItem(status int, kind string) *Error { return c.refused(status, kind, "", false) }
+// RefusedItem explains the answer to one document of a bulk request. reason is not kept.
+func (c *Call) RefusedItem(status int, kind, reason string) *Error {
+	e := c.refused(status, kind, reason, false)
+	e.Reason = ""
+	return e
+}
 
 func (c *Call) refused(status int, kind, reason string, page bool) *Error {
 	e := &Error{Host: c.Host, Op: c.Op, Class: Refused, Status: status, Type: kind, Reason: reason}

@@ -24,7 +24,7 @@ func TestRefusals(t *testing.T) {
 		{bulk, 400, "", `{"error":{"type":"parse_exception","reason":"r"}}`, bulk + ": http://h answered 400 parse_exception (r): the server refuses the request as a whole"},
 		{bulk, 401, "", `{"error":"text"}`, bulk + ": http://h answered 401 (text): the credentials are not accepted, check api_key or username and password"},
 		{bulk, 403, "", `{"error":{"type":"security_exception","reason":"r","caused_by":{"reason":"c"}}}`, bulk + ": http://h answered 403 security_exception (r: c): the user may not write there, check its privileges"},
-		{bulk, 403, "", `{"error":{"type":"cluster_block_exception"}}`, bulk + `: http://h answered 403 cluster_block_exception: writing is blocked, is the disk full or the index read-only?`},
+		{bulk, 403, "", `{"error":{"type":"cluster_block_exception"}}`, bulk + `: http://h answered 403 cluster_block_exception: writing is blocked, is the disk full or the index or cluster read-only?`},
 		{bulk, 404, "", "", bulk + ": http://h answered 404: there is no bulk endpoint or no such target, check hosts, data_stream and index"},
 		{bulk, 407, "text/html", "<html>", bulk + ": http://h answered 407 with a web page: a proxy wants credentials"},
 		{bulk, 413, "", "", bulk + ": http://h answered 413: the request is too large for the server or a proxy in front of it"},

@@ -11,13 +11,48 @@ import (
 
 // Match selects answers. The zero value matches every answer.
 type Match struct {
-	From, To     int    // statuses, both included; 0: any
-	Type, Reason string // parts of the error type and reason; "": any
+	From, To int    // statuses, both included; 0: any
+	Type     string // part of the error type; "": any
+	Reason   string // start of the reason, because further on it may quote a document; "": any
 }
 
 // Fits reports whether an answer is one of m.
 func (m *Match) Fits(status int, kind, reason string) bool {
-	return (m.From == 0 || status >= m.From && status <= m.To) && strings.Contains(kind, m.Type) && strings.Contains(reason, m.Reason)
+	return (m.From == 0 || status >= m.From && status <= m.To) && strings.Contains(kind, m.Type) && strings.HasPrefix(reason, m.Reason)
+}
+
+// index are the refusals that are about the target, not about a document, although many
+// have the status of a bad document (400) or of a busy server (429): no document can be
+// stored until an operator has done what hint says. Where a type is used for documents as
+// well, the wording decides. Seen with OpenSearch 2.19.1, and where said with others or in
+// their source.
+var index = []struct {
+	Match
+	hint string
+}{
+	{Match{400, 400, "validation_exception", "Validation Failed: 1: this action would add"}, "the cluster has as many shards as it may: delete old indices, or raise cluster.max_shards_per_node"},
+	{Match{400, 400, "index_closed_exception", ""}, "open the index: POST /<index>/_open"},
+	{Match{400, 400, "illegal_argument_exception", "no write index is defined for alias"}, "give the alias a write index (is_write_index)"},
+	{Match{400, 400, "illegal_argument_exception", "pipeline with id ["}, "create the ingest pipeline, or remove it from index.default_pipeline or index.final_pipeline"},
+	{Match{400, 400, "invalid_index_name_exception", ""}, "choose another name in data_stream, index or dead_letter"},
+	{Match{400, 400, "illegal_argument_exception", "data_stream ["}, "an index or alias has the name of the data stream: remove it, or choose another name"}, // Elasticsearch, source
+	{Match{403, 403, "cluster_block_exception", "index ["}, "the index is read-only: remove the block that its settings index.blocks.* name"},
+	{Match{403, 403, "cluster_block_exception", "blocked by: [FORBIDDEN/10"}, "creating indices is blocked: reset the cluster setting cluster.blocks.create_index"}, // OpenSearch, source
+	{Match{403, 403, "block", ""}, "writing is blocked, is the disk full or the index or cluster read-only?"},
+	{Match{429, 429, "cluster_block_exception", ""}, "the disk of a node is full: free space or add some; the server then removes the block itself"}, // Elasticsearch 7.17: 403
+	{Match{404, 404, "index_not_found_exception", "no such index ["}, "the index may not be created: check data_stream and index, action.auto_create_index and the privileges"},
+}
+
+// AboutIndex reports whether a refusal is about the target of documents.
+func AboutIndex(status int, kind, reason string) bool { return indexHint(status, kind, reason) != "" }
+
+func indexHint(status int, kind, reason string) string {
+	for i := range index {
+		if index[i].Fits(status, kind, reason) {
+			return index[i].hint
+		}
+	}
+	return ""
 }
 
 // hints say what an operator can do about a refusal; the first row that fits counts.
@@ -30,7 +65,6 @@ var hints = []struct {
 	{Match: Match{From: 407, To: 407}, hint: "a proxy wants credentials"},
 	{Match: Match{From: 400, To: 599}, page: true, hint: "is there a proxy in front of the server?"},
 	{Match: Match{From: 401, To: 401}, hint: "the credentials are not accepted, check api_key or username and password"},
-	{Match: Match{From: 403, To: 403, Type: "block"}, hint: "writing is blocked, is the disk full or the index read-only?"},
 	{Match: Match{From: 403, To: 403}, op: "/_index_template", hint: hintInstall},
 	{Match: Match{From: 403, To: 403}, op: "/_ilm/", hint: hintInstall},
 	{Match: Match{From: 403, To: 403}, op: "/_plugins/_ism/", hint: hintInstall},
@@ -45,6 +79,11 @@ var hints = []struct {
 
 // hint returns the hint for a refusal, "" if there is none.
 func hint(e *Error, page bool) string {
+	if strings.Contains(e.Op, "/_bulk") {
+		if h := indexHint(e.Status, e.Type, e.Reason); h != "" {
+			return h
+		}
+	}
 	for i := range hints {
 		h := &hints[i]
 		if h.Fits(e.Status, e.Type, e.Reason) && strings.Contains(e.Op, h.op) && (page || !h.page) {
