@@ -162,7 +162,9 @@ func TestManyAnswers(t *testing.T) {
 // scripted is a client with one host.
 type scripted struct{ esapi.Transport }
 
-func (scripted) Hosts() int { return 1 }
+func (scripted) Hosts() int               { return 1 }
+func (scripted) Ill(string) time.Duration { return 0 }
+func (scripted) Well(string)              {}
 
 func flushAgainst(t *testing.T, program []byte, n uint8) {
 	count := int(n%10) + 1

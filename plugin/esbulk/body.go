@@ -45,6 +45,14 @@ func (b *batch) reset() { b.buf, b.docs = b.buf[:0], b.docs[:0] }
 // target returns the name of the index of a document as JSON text.
 func (b *batch) target(d *doc) []byte { return b.buf[d.action+len(actionHead) : d.targetEnd] }
 
+// size is the number of bytes of documents with their action lines.
+func (b *batch) size(docs []int32) (n int) {
+	for _, i := range docs {
+		n += b.docs[i].end - b.docs[i].action
+	}
+	return n
+}
+
 // document returns the JSON of a document without the newline.
 func (b *batch) document(d *doc) []byte { return b.buf[d.body : d.end-1] }
 
@@ -149,10 +157,14 @@ func (r *reader) add(b *batch, ev *event.Event) error {
 	return nil
 }
 
-// positions is a set of positions in a chunk. A nil one is empty.
+// positions is a set of positions in a chunk, and what else is known of the chunk. A nil
+// one is empty.
 type positions struct {
 	bits []uint64
 	n    int
+
+	trials trials
+	busy   bool // it was handed back because the server could not take documents
 }
 
 func (p *positions) has(i int) bool {
@@ -171,6 +183,10 @@ func (p *positions) add(i int) {
 
 // merge adds what q has.
 func (p *positions) merge(q *positions) {
+	if p.trials == nil {
+		p.trials = q.trials
+	}
+	p.busy = p.busy || q.busy
 	for w, bits := range q.bits {
 		for b := range 64 {
 			if bits&(1<<b) != 0 {

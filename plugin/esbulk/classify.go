@@ -10,6 +10,8 @@ const (
 	tooLarge                      // no host takes a request of this size
 	overloaded                    // not now
 	unclear                       // what became of the documents is unknown
+	broke                         // so it is, because the connection broke
+	suspect                       // the request is refused as if it were wrong: one of its documents may be
 	unreachable                   // not sent
 	refused                       // an operator has to act, or the server to recover
 	ended                         // the deadline has passed or the instance is closing
@@ -25,9 +27,10 @@ var replyClasses = []struct {
 	{fault: eshttp.Unresolved, class: unreachable},
 	{fault: eshttp.Unreachable, class: unreachable},
 	{fault: eshttp.Untrusted, class: unreachable},
-	{fault: eshttp.Broken, class: unclear},
+	{fault: eshttp.Broken, class: broke},
 	{fault: eshttp.Unreadable, class: unclear},
 	{fault: eshttp.Ended, class: ended},
+	{fault: eshttp.Refused, Match: eshttp.Match{From: 400, To: 400}, class: suspect},
 	{fault: eshttp.Refused, Match: eshttp.Match{From: 413, To: 413}, class: tooLarge},
 	{fault: eshttp.Refused, Match: eshttp.Match{From: 429, To: 429}, class: overloaded},
 }

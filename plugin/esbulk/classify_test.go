@@ -63,11 +63,11 @@ func TestClassesOfReplies(t *testing.T) {
 		{&eshttp.Error{Class: eshttp.Unresolved}, unreachable},
 		{&eshttp.Error{Class: eshttp.Unreachable}, unreachable},
 		{&eshttp.Error{Class: eshttp.Untrusted}, unreachable},
-		{&eshttp.Error{Class: eshttp.Broken}, unclear},
+		{&eshttp.Error{Class: eshttp.Broken}, broke},
 		{&eshttp.Error{Class: eshttp.Unreadable}, unclear},
 		{&eshttp.Error{Class: eshttp.Ended}, ended},
 		{refusal(413), tooLarge}, {refusal(429), overloaded},
-		{refusal(302), refused}, {refusal(400), refused}, {refusal(401), refused}, {refusal(403), refused}, {refusal(404), refused},
+		{refusal(302), refused}, {refusal(400), suspect}, {refusal(401), refused}, {refusal(403), refused}, {refusal(404), refused},
 		{refusal(500), refused}, {refusal(503), refused},
 		{&eshttp.Error{Class: eshttp.Refused, Status: 429, Type: "cluster_block_exception"}, refused},
 	} {

@@ -115,12 +115,15 @@ func (w *indexWriter) send() {
 	if len(b.docs) == 0 || w.stopped {
 		return
 	}
-	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: true, what: "dead letters", owner: w}
+	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: true, what: "dead letters", owner: w, chunk: &positions{}}
 	w.stopped = !d.run()
 }
 
 // settled implements owner.
 func (w *indexWriter) settled(d *doc, _ itemClass) { w.letters[d.position].unsent-- }
+
+// progress implements owner.
+func (w *indexWriter) progress() int { return 0 }
 
 // rejected implements owner.
 func (w *indexWriter) rejected(b *batch, list []rejection) {

@@ -57,6 +57,16 @@ func first(n int, r *fakees.Reply) func(*fakees.Request) *fakees.Reply {
 	}
 }
 
+// has reports whether a document of the target in a request has a text.
+func has(q *fakees.Request, text string) bool {
+	for _, d := range q.Docs {
+		if d.Index == stream && strings.Contains(string(d.Source), text) {
+			return true
+		}
+	}
+	return false
+}
+
 // trouble is what a server does, and what has to come of it.
 var trouble = map[string]struct {
 	script  func(q *fakees.Request) *fakees.Reply
@@ -99,7 +109,7 @@ var trouble = map[string]struct {
 		return items
 	}}), sent: 2000, log: "about other documents"},
 	"connection cut after all was stored": {script: first(1, &fakees.Reply{Store: true, Hangup: true}), sent: 2000, log: "connection broke"},
-	"connection always cut, then normal":  {script: first(4, &fakees.Reply{Store: true, Hangup: true}), retries: 1, log: "connection broke"},
+	"connection always cut, then normal":  {script: first(4, &fakees.Reply{Store: true, Hangup: true}), log: "connection broke"},
 	"slow past the deadline":              {script: first(1, &fakees.Reply{Store: true, Hang: true}), set: map[string]string{"flush_timeout": "1s"}, retries: 1, log: "no answer before flush_timeout (1s) passed"},
 	"429 for the request":                 {script: first(2, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "1"}}), sent: 3000},
 	"429 for longer than the deadline":    {script: first(1, &fakees.Reply{Status: 429, Header: map[string]string{"Retry-After": "3600"}}), set: map[string]string{"flush_timeout": "1s"}, retries: -1, log: "answered 429: the server is overloaded"},
@@ -108,12 +118,32 @@ var trouble = map[string]struct {
 	"page of a proxy":                     {script: first(4, &fakees.Reply{Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>Sign in</html>"}), retries: 1, log: "web page"},
 	"page of a proxy with 403":            {script: first(1, &fakees.Reply{Status: 403, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), retries: 1, log: "403 with a web page"},
 	"page of a proxy with 502":            {script: first(1, &fakees.Reply{Status: 502, Header: map[string]string{"Content-Type": "text/html"}, Body: "<html>"}), retries: 1, log: "502 with a web page"},
-	"400 for the request":                 {script: first(1, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), retries: 1, log: "400 parse_exception"},
-	"401 for the request":                 {script: first(1, &fakees.Reply{Status: 401}), retries: 1, log: "credentials are not accepted"},
-	"403 for the request":                 {script: first(1, &fakees.Reply{Status: 403, Body: `{"error":{"type":"security_exception"}}`}), retries: 1, log: "check its privileges"},
-	"404 for the request":                 {script: first(1, &fakees.Reply{Status: 404}), retries: 1, log: "no bulk endpoint or no such target"},
-	"500 for the request":                 {script: first(1, &fakees.Reply{Status: 500, Body: `{"error":"text"}`}), retries: 1, log: "answered 500"},
-	"401 items":                           {script: first(1, edit(status(401, "security_exception"))), retries: 1, log: "401 security_exception"},
+	"400 for every request":               {script: first(12, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), set: map[string]string{"bulk_max_docs": "1"}, retries: 12, log: "400 parse_exception"},
+	"400 for one document": {script: func(q *fakees.Request) *fakees.Reply {
+		if has(q, `"line 77"`) {
+			return &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}
+		}
+		return nil
+	}, dead: 1, log: "1 documents that cannot be stored went to the dead letters; the first: 400 parse_exception"},
+	"the connection breaks for one document": {script: func(q *fakees.Request) *fakees.Reply {
+		if has(q, `"line 0"`) {
+			return &fakees.Reply{Hangup: true}
+		}
+		return nil
+	}, dead: 1, log: "went to the dead letters; the first: 0 request_broken"},
+	"503 for one document, for ever": {script: func(q *fakees.Request) *fakees.Reply {
+		return edit(func(i int, it *fakees.Item) {
+			if it.Index == stream && position(it.ID) == 5 {
+				status(503, "unavailable_shards_exception")(i, it)
+			}
+		})
+	}, set: map[string]string{"bulk_max_docs": "100"}, retries: -1, dead: 1, log: "went to the dead letters; the first: 503 unavailable_shards_exception"},
+	"400 for the request": {script: first(1, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), sent: 2000},
+	"401 for the request": {script: first(1, &fakees.Reply{Status: 401}), retries: 1, log: "credentials are not accepted"},
+	"403 for the request": {script: first(1, &fakees.Reply{Status: 403, Body: `{"error":{"type":"security_exception"}}`}), retries: 1, log: "check its privileges"},
+	"404 for the request": {script: first(1, &fakees.Reply{Status: 404}), retries: 1, log: "no bulk endpoint or no such target"},
+	"500 for the request": {script: first(1, &fakees.Reply{Status: 500, Body: `{"error":"text"}`}), retries: 1, log: "answered 500"},
+	"401 items":           {script: first(1, edit(status(401, "security_exception"))), retries: 1, log: "401 security_exception"},
 	"403 items, a read-only index": {script: first(1, edit(func(i int, it *fakees.Item) {
 		if i >= 10 {
 			status(403, "cluster_block_exception")(i, it)
@@ -276,6 +306,11 @@ func position(id string) (n int) {
 	return n
 }
 
+// between runs before each flush.
+type between func()
+
+func (b between) Ready(context.Context) error { b(); return nil }
+
 func TestNothingIsLostNothingIsTwice(t *testing.T) {
 	chunk := chunkOf(1000)
 	for name, c := range trouble {
@@ -288,6 +323,9 @@ func TestNothingIsLostNothingIsTwice(t *testing.T) {
 				set[k] = v
 			}
 			s, log := shipper(t, set)
+			if c.retries < 0 { // documents of other chunks get through between the tries
+				s.bootstrap = between(func() { s.through.Add(1) })
+			}
 			if n := engine(t, s, chunk, 1000); n != c.retries && (c.retries >= 0 || n == 0) {
 				t.Errorf("handed back %d times, want %d", n, c.retries)
 			}

@@ -40,7 +40,7 @@ func (m *deliveredDocs) take(id chunkID) *positions {
 
 // put remembers what is done of a chunk and takes over done.
 func (m *deliveredDocs) put(id chunkID, done *positions) {
-	if done == nil || done.n == 0 {
+	if done == nil || done.n == 0 && len(done.trials) == 0 && !done.busy {
 		return
 	}
 	m.mu.Lock()
@@ -52,7 +52,7 @@ func (m *deliveredDocs) put(id chunkID, done *positions) {
 		m.chunks = make(map[chunkID]*list.Element)
 	}
 	m.chunks[id] = m.age.PushBack(&remembered{id, done})
-	m.words += len(done.bits)
+	m.words += done.words()
 	for m.age.Len() > 1 && (m.age.Len() > maxChunks || m.words > maxWords) {
 		m.remove(m.age.Front())
 	}
@@ -61,6 +61,9 @@ func (m *deliveredDocs) put(id chunkID, done *positions) {
 func (m *deliveredDocs) remove(e *list.Element) *remembered {
 	r := m.age.Remove(e).(*remembered)
 	delete(m.chunks, r.id)
-	m.words -= len(r.done.bits)
+	m.words -= r.done.words()
 	return r
 }
+
+// words is the memory of a set, about.
+func (p *positions) words() int { return len(p.bits) + 8*len(p.trials) }

@@ -60,7 +60,9 @@ type Shipper struct {
 	deadLetters deadLetterSink
 	delivered   deliveredDocs
 	count       counters
-	maxPooled   int // bytes of a buffer that is kept for another flush
+	limits      *limits
+	through     atomic.Uint64 // documents that were stored
+	maxPooled   int           // bytes of a buffer that is kept for another flush
 	pause       func(ctx context.Context, d time.Duration) bool
 
 	// retryAt is when the server wants to be asked again, in Unix nanoseconds.
@@ -80,6 +82,8 @@ type Shipper struct {
 type client interface {
 	esapi.Transport
 	Hosts() int
+	Ill(host string) (rest time.Duration)
+	Well(host string)
 }
 
 var errClosing = errors.New("the output stopped")
@@ -89,6 +93,7 @@ var errClosing = errors.New("the output stopped")
 func New(o Options) (*Shipper, error) {
 	s := &Shipper{
 		c: o.Config, log: o.Log, now: o.Now, random: o.Rand, client: o.Client, bootstrap: o.Bootstrap, pause: pause,
+		limits:     newLimits(o.Config.BulkMaxBytes, o.Config.BulkMaxDocs),
 		maxPooled:  int(2*o.Config.BulkMaxBytes) + 1<<20,
 		errTimeout: fmt.Errorf("flush_timeout (%v) passed", o.Config.FlushTimeout),
 	}

@@ -50,7 +50,8 @@ func (f *flush) run(chunk []byte) bool {
 		if f.ctx.Err() != nil {
 			return false
 		}
-		if bad := r.fill(&m.batch, int(c.BulkMaxBytes), c.BulkMaxDocs); len(bad) > 0 {
+		maxBytes, maxDocs := f.s.limits.now()
+		if bad := r.fill(&m.batch, maxBytes, maxDocs); len(bad) > 0 {
 			f.deadLetter(f.unconvertibleLetters(bad))
 		}
 		if len(m.batch.docs) > 0 && !f.ship(m) {
@@ -63,8 +64,9 @@ func (f *flush) run(chunk []byte) bool {
 // ship delivers a batch. It returns false when there is no use in going on now.
 func (f *flush) ship(m *scratch) bool {
 	f.settledNow = tally{}
-	d := delivery{s: f.s, ctx: f.ctx, batch: &m.batch, ids: f.s.c.GenerateID, what: "documents", owner: f}
+	d := delivery{s: f.s, ctx: f.ctx, batch: &m.batch, ids: f.s.c.GenerateID, what: "documents", owner: f, chunk: f.done}
 	goOn := d.run()
+	f.s.through.Add(uint64(f.settledNow[itemStored]))
 	f.s.count.document(stored, f.settledNow[itemStored])
 	f.s.count.document(duplicate, f.settledNow[itemDuplicate])
 	f.s.count.document(deadLettered, f.settledNow[itemInFailureStore])
@@ -80,3 +82,6 @@ func (f *flush) settled(d *doc, c itemClass) {
 
 // rejected implements owner.
 func (f *flush) rejected(b *batch, list []rejection) { f.deadLetter(f.rejectedLetters(b, list)) }
+
+// progress implements owner.
+func (f *flush) progress() int { return f.settledNow[itemStored] }

@@ -7,16 +7,24 @@ import "time"
 type state struct {
 	// work has the requests to be made, each a list of documents of the batch. The last
 	// one is next.
-	work   [][]int32
-	hosts  int // of the instance
-	pauses int // since a request was done with
-	// unclear and unreached count replies in a row.
-	unclear, unreached int
+	work      [][]int32
+	hosts     int // of the instance
+	maxFutile int // of futile
+	pauses    int // since a request was done with
+	// These count replies in a row: from hosts that are ill, unclear ones, connections that
+	// broke, and answers in which every document is busy.
+	ill, unclear, broke, futile int
+	// halving: a request was halved because its connections broke, and none was answered
+	// since.
+	halving bool
 }
 
-// maxUnclear is how often in a row a reply may leave open what became of the documents
-// before they are handed back.
-const maxUnclear = 4
+// Bounds of replies in a row.
+const (
+	maxUnclear = 4 // that leave open what became of the documents, before they are handed back
+	maxBroke   = 2 // connections that break on the same request, before it is halved
+	maxFutile  = 4 // answers in which every document is busy, before they are handed back
+)
 
 // tally is how many documents of a request have an item class.
 type tally [itemClasses]int
@@ -30,24 +38,38 @@ const (
 	doResendNow                // to the next host
 	doHalve                    // send its halves
 	doDeadLetter               // its one document
+	doSuspect                  // its one document, if others get through
+	doLeave                    // hand back its documents, which are busy, and go on if others get through
 	doStop                     // hand back what is left of the batch; no other batch has a chance now
 	doHandBack                 // stop, because of the reply
 )
 
 // next decides after a reply; n is the number of documents that were sent, t what became
-// of them if it is answered.
-func (s *state) next(c replyClass, n int, t *tally) action {
+// of them if it is answered. ill says that another host may do better.
+func (s *state) next(c replyClass, n int, t *tally, ill bool) action {
+	if !ill {
+		s.ill = 0
+	} else if s.ill++; s.ill < s.hosts {
+		return doResendNow // the ids are the same, so nothing is stored twice
+	}
 	if c != unclear {
 		s.unclear = 0
 	}
-	if c != unreachable {
-		s.unreached = 0
+	if c != broke {
+		s.broke = 0
 	}
 	switch c {
 	case answered:
+		s.halving = false
 		settled := t[itemStored] + t[itemDuplicate] + t[itemInFailureStore]
+		if settled+t[itemRejected] > 0 {
+			s.futile = 0
+		}
 		switch {
 		case t[itemBusy] > 0:
+			if s.futile++; s.futile >= s.maxFutile {
+				return doLeave
+			}
 			return doResend
 		case t[itemNeedsOperator] > 0 && settled == 0:
 			return doStop
@@ -60,14 +82,24 @@ func (s *state) next(c replyClass, n int, t *tally) action {
 		return doHalve
 	case overloaded:
 		return doResend
-	case unclear: // the ids are the same, so nothing is stored twice
+	case unclear:
 		if s.unclear++; s.unclear < maxUnclear {
 			return doResend
 		}
-	case unreachable:
-		if s.unreached++; s.unreached < s.hosts {
-			return doResendNow
+	case broke:
+		if s.broke++; s.broke < maxBroke && !s.halving {
+			return doResend
 		}
+		s.broke, s.halving = 0, true
+		if n == 1 {
+			return doSuspect
+		}
+		return doHalve
+	case suspect:
+		if n == 1 {
+			return doSuspect
+		}
+		return doHalve
 	}
 	return doHandBack
 }
@@ -78,6 +110,13 @@ func (s *state) top() []int32 { return s.work[len(s.work)-1] }
 // replace puts requests in the place of the next one, the last of them first in turn.
 func (s *state) replace(requests ...[]int32) {
 	s.work = append(s.work[:len(s.work)-1], requests...)
+}
+
+// postpone puts the next request behind all others.
+func (s *state) postpone() {
+	docs := s.top()
+	copy(s.work[1:], s.work)
+	s.work[0] = docs
 }
 
 // rest is the number of documents in all requests.

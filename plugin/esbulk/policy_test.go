@@ -30,17 +30,34 @@ func TestNext(t *testing.T) {
 			{unclear, 10, tally{}, doHandBack}}},
 		"unclear, not in a row": {1, []reply{{unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}, {overloaded, 10, tally{}, doResend},
 			{unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}}},
+		"busy for ever":   {1, append(slices.Repeat([]reply{{answered, 10, all(itemBusy), doResend}}, 3), reply{answered, 10, all(itemBusy), doLeave})},
+		"a wrong request": {1, []reply{{suspect, 2, tally{}, doHalve}, {suspect, 1, tally{}, doSuspect}}},
+		"it breaks twice": {1, []reply{{broke, 4, tally{}, doResend}, {broke, 4, tally{}, doHalve}, {broke, 2, tally{}, doHalve}, {broke, 1, tally{}, doSuspect},
+			{answered, 1, all(itemStored), doFinish}, {broke, 2, tally{}, doResend}}},
 		"the only host":      {1, []reply{{unreachable, 10, tally{}, doHandBack}}},
-		"each of three":      {3, []reply{{unreachable, 10, tally{}, doResendNow}, {unreachable, 10, tally{}, doResendNow}, {unreachable, 10, tally{}, doHandBack}}},
-		"one of two":         {2, []reply{{unreachable, 10, tally{}, doResendNow}, {overloaded, 10, tally{}, doResend}, {unreachable, 10, tally{}, doResendNow}}},
-		"refused":            {3, []reply{{refused, 10, tally{}, doHandBack}}},
-		"the time has ended": {3, []reply{{ended, 10, tally{}, doHandBack}}},
+		"refused":            {1, []reply{{refused, 10, tally{}, doHandBack}}},
+		"the time has ended": {1, []reply{{ended, 10, tally{}, doHandBack}}},
 	} {
-		s := state{hosts: c.hosts}
+		s := state{hosts: c.hosts, maxFutile: maxFutile}
 		for i, r := range c.replies {
-			if got := s.next(r.class, r.n, &r.tally); got != r.want {
+			if got := s.next(r.class, r.n, &r.tally, false); got != r.want {
 				t.Errorf("%s, reply %d: got %v, want %v", name, i, got, r.want)
 			}
+		}
+	}
+}
+
+// TestNextHost: an ill host is passed over whatever it answers, each host once.
+func TestNextHost(t *testing.T) {
+	for _, class := range []replyClass{unreachable, broke, unclear, refused, suspect} {
+		s := state{hosts: 3, maxFutile: maxFutile}
+		for i := range 2 {
+			if got := s.next(class, 10, &tally{}, true); got != doResendNow {
+				t.Errorf("class %v, reply %d: %v", class, i, got)
+			}
+		}
+		if got := s.next(class, 10, &tally{}, true); got == doResendNow {
+			t.Errorf("class %v: no end", class)
 		}
 	}
 }

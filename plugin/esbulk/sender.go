@@ -27,9 +27,12 @@ type delivery struct {
 	ids   bool   // the documents have an _id
 	what  string // for log lines
 	owner owner
+	chunk *positions // what is known of the chunk
 
-	state state
-	left  int // documents that are handed back
+	state   state
+	left    int            // documents that are handed back
+	busy    []rejection    // of the last answer: documents that got 5xx
+	waiting map[int32]bool // single documents that are behind all others because they failed
 }
 
 // owner learns what became of the documents of a batch.
@@ -38,6 +41,8 @@ type owner interface {
 	settled(d *doc, c itemClass)
 	// rejected is called with documents that the server will never take.
 	rejected(b *batch, list []rejection)
+	// progress is the number of documents of the batch that were stored now.
+	progress() int
 }
 
 // rejection is a document that the server will never take.
@@ -49,6 +54,7 @@ type rejection struct {
 // reply is what came of one request.
 type reply struct {
 	call  eshttp.Call
+	plain int           // bytes of the request before compression
 	items []item        // of the documents that were sent, in their order
 	err   *eshttp.Error // nil: the items can be used
 	wait  time.Duration // Retry-After, 0 if there is none
@@ -57,19 +63,26 @@ type reply struct {
 // run delivers the batch. It returns false when there is no use in sending others now.
 func (d *delivery) run() (goOn bool) {
 	s := d.s
-	d.state = state{work: [][]int32{d.batch.all()}, hosts: s.client.Hosts()}
+	d.state = state{work: [][]int32{d.batch.all()}, hosts: s.client.Hosts(), maxFutile: maxFutile}
+	if d.chunk.busy {
+		d.state.maxFutile = 1 // it waited with Fluent Bit meanwhile
+	}
 	for len(d.state.work) > 0 {
 		docs := d.state.top()
+		if maxBytes, _ := s.limits.now(); len(docs) > 1 && d.batch.size(docs) > maxBytes {
+			d.halve(docs) // the limit was learnt meanwhile
+			continue
+		}
 		r := d.sendOnce(docs)
-		class := classify(r.err)
+		class, ill := classify(r.err), d.judge(&r)
 		var t tally
 		if class == answered {
 			d.state.replace(d.settle(&r, docs, &t))
 		}
-		if class == unclear {
+		if class == unclear || class == broke {
 			s.log.Limited(hostlog.Warn, r.err.Kind(), s.now(), "sending %d %s again with the same ids: %s", len(docs), d.what, r.err.Brief())
 		}
-		switch d.state.next(class, len(docs), &t) {
+		switch d.state.next(class, len(docs), &t, ill) {
 		case doFinish:
 			d.state.replace()
 			d.state.pauses = 0
@@ -80,12 +93,26 @@ func (d *delivery) run() (goOn bool) {
 			}
 		case doResendNow:
 		case doHalve:
+			if class == broke && s.limits.brokeAt(r.plain) {
+				limit, _ := s.limits.now()
+				s.log.Printf(hostlog.Warn, "%s or a proxy in front of it breaks connections of larger requests: from now on requests have at most %d bytes; set bulk_max_bytes to that, or raise the limit there", r.call.Host, limit)
+			}
+			d.state.pauses = 0
 			s.count.again(len(docs))
-			half := len(docs) / 2
-			d.state.replace(docs[half:], docs[:half])
+			d.halve(docs)
 		case doDeadLetter:
 			d.owner.rejected(d.batch, []rejection{{docs[0], item{status: r.err.Status, kind: "request_entity_too_large", reason: r.err.Brief()}}})
 			d.state.replace()
+		case doSuspect:
+			if !d.suspect(docs[0], r.err) {
+				return d.handBack(&r, class)
+			}
+		case doLeave:
+			d.leave(&r)
+			if d.owner.progress() == 0 {
+				d.left += d.state.rest()
+				return false
+			}
 		case doStop:
 			d.left += d.state.rest()
 			return false
@@ -96,13 +123,98 @@ func (d *delivery) run() (goOn bool) {
 	return true
 }
 
+// judge rests a host that is ill, and reports whether another one may do better.
+func (d *delivery) judge(r *reply) (ill bool) {
+	s := d.s
+	if r.err == nil {
+		s.limits.answeredAt(r.plain)
+	}
+	if r.err == nil || !r.err.Ill() {
+		s.client.Well(r.call.Host)
+		return false
+	}
+	if r.err.Class == eshttp.Ended { // the flush has ended, or the instance
+		if d.ctx.Err() != nil && context.Cause(d.ctx) != errClosing && s.client.Hosts() > 1 {
+			s.client.Ill(r.call.Host)
+		}
+		return false
+	}
+	if rest := s.client.Ill(r.call.Host); s.client.Hosts() > 1 {
+		s.log.Limited(hostlog.Warn, "rest "+r.err.Kind(), s.now(), "the next host is asked and this one rests for %v: %s", rest.Round(time.Second), r.err.Brief())
+		return true
+	}
+	return false
+}
+
+func (d *delivery) halve(docs []int32) {
+	half := len(docs) / 2
+	d.state.replace(docs[half:], docs[:half])
+}
+
+// suspect deals with a document that fails alone: it waits for others, and becomes a dead
+// letter once some got through since it first failed. It returns false when nothing else
+// is left to be sent.
+func (d *delivery) suspect(doc int32, err *eshttp.Error) bool {
+	through := d.s.through.Load() + uint64(d.owner.progress())
+	t, _ := d.chunk.trials.of(d.batch.docs[doc].position, through)
+	switch {
+	case t != nil && through > t.through:
+		it := item{status: err.Status, kind: err.Type, reason: err.Reason}
+		if it.kind == "" {
+			it.kind = "request_" + string(err.Class)
+		}
+		if it.reason == "" {
+			it.reason = err.Cause
+		}
+		d.owner.rejected(d.batch, []rejection{{doc, it}})
+		d.state.replace()
+	case d.waiting[doc] || len(d.state.work) == 1:
+		return false
+	default:
+		if d.waiting == nil {
+			d.waiting = map[int32]bool{}
+		}
+		d.waiting[doc] = true
+		d.state.postpone()
+	}
+	return true
+}
+
+// leave hands back the documents of the next request, which are busy. One that alone gets
+// 5xx again and again while others get through becomes a dead letter.
+func (d *delivery) leave(r *reply) {
+	docs := len(d.state.top())
+	d.state.replace()
+	d.state.futile, d.state.pauses = 0, 0
+	d.chunk.busy = true
+	through := d.s.through.Load() + uint64(d.owner.progress())
+	var given []rejection
+	for _, b := range d.busy {
+		t, old := d.chunk.trials.of(d.batch.docs[b.doc].position, through)
+		if t == nil || old && through == t.through {
+			continue
+		}
+		t.through = through
+		if t.tries++; t.tries >= maxTries {
+			given = append(given, b)
+		}
+	}
+	if len(given) > 0 {
+		d.owner.rejected(d.batch, given)
+	}
+	if n := docs - len(given); n > 0 {
+		d.left += n
+		d.logHandedBack(hostlog.Warn, n, "item ", r.err)
+	}
+}
+
 // settle does with each document what its item says, counts the classes in t and returns
 // the documents to be sent again, in place. If there are some, it sets r.err to the answer
 // to the last of them.
 func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 	var rejections []rejection
 	var operator, busy *item
-	again = docs[:0]
+	again, d.busy = docs[:0], d.busy[:0]
 	for i, doc := range docs {
 		it := &r.items[i]
 		c := it.class()
@@ -113,6 +225,9 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 		case itemBusy:
 			busy = it
 			again = append(again, doc)
+			if it.status != http.StatusTooManyRequests {
+				d.busy = append(d.busy, rejection{doc, *it})
+			}
 		case itemRejected:
 			rejections = append(rejections, rejection{doc, *it})
 		case itemNeedsOperator:
@@ -167,15 +282,22 @@ var filterPath = []string{"errors", "items.*._id", "items.*.status", "items.*.er
 func (d *delivery) sendOnce(docs []int32) (r reply) {
 	s := d.s
 	r.call = eshttp.Call{Transport: s.client, Op: "POST /_bulk"}
+	ctx, patience, cancel := d.attempt()
+	defer cancel()
 	buf := requestBuffers.Get().(*requestBuffer)
-	plain := buf.pack(d.batch, docs, s.c.Gzip)
+	r.plain = buf.pack(d.batch, docs, s.c.Gzip)
 	size := buf.Len()
 	body := eshttp.NewBody(buf.Bytes())
 	start := s.now()
 	status := 0
 	s.count.requestBegin()
 	defer func() {
-		s.count.metrics.RequestEnd(status, s.now().Sub(start), plain, size)
+		took := s.now().Sub(start)
+		if s.limits.took(took, s.c.FlushTimeout, len(docs)) {
+			s.log.Limited(hostlog.Warn, "slow", s.now(), "%s took %v for %d %s, more than half of flush_timeout: the next requests have half as many until it is faster; the server may have too little memory or too many fields to map",
+				r.call.Host, took.Round(time.Millisecond), len(docs), d.what)
+		}
+		s.count.metrics.RequestEnd(status, took, r.plain, size)
 		body.Release()
 		if buf.Cap() <= s.maxPooled {
 			requestBuffers.Put(buf)
@@ -185,22 +307,46 @@ func (d *delivery) sendOnce(docs []int32) (r reply) {
 	if s.c.Gzip {
 		header.Set("Content-Encoding", "gzip")
 	}
-	response, err := esapi.BulkRequest{Body: body, FilterPath: filterPath, Header: header}.Do(d.ctx, &r.call)
+	response, err := esapi.BulkRequest{Body: body, FilterPath: filterPath, Header: header, Timeout: patience}.Do(ctx, &r.call)
 	if err != nil {
 		if !errors.As(err, &r.err) {
-			r.err = r.call.Failed(d.ctx, err)
+			r.err = r.call.Failed(ctx, err)
 		}
+		d.hung(&r)
 		return r
 	}
 	defer finish(response.Body)
 	status = response.StatusCode
 	r.wait = retryAfter(response.Header, s.now())
 	if status/100 == 2 {
-		d.readItems(&r, response, docs)
+		d.readItems(ctx, &r, response, docs)
+		d.hung(&r)
 	} else {
 		r.err = r.call.Refused(status, response.Header, response.Body)
 	}
 	return r
+}
+
+// attempt bounds a request, so that there is time for another host if this one hangs, and
+// returns the timeout for the server, which is a little shorter.
+func (d *delivery) attempt() (ctx context.Context, patience time.Duration, cancel func()) {
+	left := d.s.c.FlushTimeout
+	if deadline, ok := d.ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	if d.s.client.Hosts() < 2 || left < 2*time.Second {
+		return d.ctx, max(left*9/10, time.Millisecond).Truncate(time.Millisecond), func() {}
+	}
+	left /= 2
+	ctx, cancel = context.WithTimeoutCause(d.ctx, left, fmt.Errorf("%v passed", left.Round(100*time.Millisecond)))
+	return ctx, (left * 9 / 10).Truncate(time.Millisecond), cancel
+}
+
+// hung makes a failure of the host out of the end of an attempt.
+func (d *delivery) hung(r *reply) {
+	if r.err != nil && r.err.Class == eshttp.Ended && d.ctx.Err() == nil {
+		r.err.Class, r.err.Hint = eshttp.Broken, "is it overloaded or stuck?"
+	}
 }
 
 // finish reads a little of what is left, so that the connection can be used again,
@@ -211,7 +357,7 @@ func finish(body io.ReadCloser) {
 }
 
 // readItems reads the answers to documents.
-func (d *delivery) readItems(r *reply, response *esapi.Response, docs []int32) {
+func (d *delivery) readItems(ctx context.Context, r *reply, response *esapi.Response, docs []int32) {
 	items := make([]item, 0, len(docs))
 	foreign := 0
 	_, err := readItems(response.Body, func(i int, it *item, id []byte) error {
@@ -246,7 +392,7 @@ func (d *delivery) readItems(r *reply, response *esapi.Response, docs []int32) {
 	if !isAnswerError(err) {
 		err = fmt.Errorf("the connection broke: %w", err)
 	}
-	r.err = r.call.Unreadable(d.ctx, err, response.Header)
+	r.err = r.call.Unreadable(ctx, err, response.Header)
 	if err == errCount && len(items) == 0 && d.s.c.Gzip {
 		r.err.Hint = eshttp.HintGzip
 	}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"fluent-bit-fortiems/plugin/option"
@@ -22,9 +21,9 @@ const connectTimeout = 10 * time.Second
 
 // Client sends requests to the hosts of an output instance. Safe for concurrent use.
 type Client struct {
-	client *elastictransport.Client
-	http   *http.Transport
-	hosts  int
+	pool      *pool
+	auth      string // Authorization header, or ""
+	userAgent string
 }
 
 // New reads the files that the options name and opens no connection. The error joins
@@ -32,46 +31,87 @@ type Client struct {
 func New(c *option.OutputConfig, userAgent string) (*Client, error) {
 	urls, errHosts := hostURLs(c)
 	auth, errLogin := login(c)
+	client := &Client{pool: newPool(urls, time.Now), auth: auth, userAgent: userAgent}
+	errs := []error{errHosts, errLogin}
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
-	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: connectTimeout,
-		IdleConnTimeout:     60 * time.Second,
-		MaxIdleConnsPerHost: 16,
-		DisableCompression:  true, // answers are short
+	for i, h := range client.pool.hosts {
+		h.http = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialer.DialContext,
+			TLSHandshakeTimeout: connectTimeout,
+			IdleConnTimeout:     60 * time.Second,
+			MaxIdleConnsPerHost: 16,
+			DisableCompression:  true, // answers are short
+		}
+		if err := secure(h.http, dialer, c); i == 0 {
+			errs = append(errs, err) // the same for all
+		}
 	}
-	if err := errors.Join(errHosts, errLogin, secure(t, dialer, c)); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	opts := []elastictransport.Option{
-		elastictransport.WithURLs(urls...),
-		elastictransport.WithUserAgent(userAgent),
-		elastictransport.WithTransport(t),
-		elastictransport.WithDisableRetry(),
-	}
-	client, err := elastictransport.NewClient(append(opts, auth...)...)
-	if err != nil {
-		return nil, errors.New("hosts: " + err.Error())
-	}
-	return &Client{client: client, http: t, hosts: len(urls)}, nil
+	return client, nil
 }
 
 // Hosts is the number of hosts that are used in turn.
-func (c *Client) Hosts() int { return c.hosts }
+func (c *Client) Hosts() int { return len(c.pool.hosts) }
 
-// Perform implements esapi.Transport. It sets scheme and host of r.URL.
-func (c *Client) Perform(r *http.Request) (*http.Response, error) { return c.client.Perform(r) }
+// Perform implements esapi.Transport. It sends r to the next host and sets scheme, host
+// and the first part of the path of r.URL. Redirects are not followed.
+func (c *Client) Perform(r *http.Request) (*http.Response, error) { return c.send(c.pool.pick(), r) }
+
+func (c *Client) send(h *host, r *http.Request) (*http.Response, error) {
+	r.URL.Scheme, r.URL.Host = h.url.Scheme, h.url.Host
+	if h.url.Path != "" {
+		r.URL.Path, r.URL.RawPath = h.url.Path+r.URL.Path, h.url.EscapedPath()+r.URL.EscapedPath()
+	}
+	r.Host = ""
+	r.Header.Set("User-Agent", c.userAgent)
+	if c.auth != "" {
+		r.Header.Set("Authorization", c.auth)
+	}
+	return h.http.RoundTrip(r)
+}
+
+// Ill rests a host, given as in Call.Host, that did not answer as it should, and returns
+// for how long.
+func (c *Client) Ill(host string) time.Duration { return c.pool.ill(host) }
+
+// Well ends the rest of a host.
+func (c *Client) Well(host string) { c.pool.well(host) }
+
+// Pinned returns a transport that stays with one host until that is ill: for requests
+// that build on each other. Not safe for concurrent use.
+func (c *Client) Pinned() *Pinned { return &Pinned{Client: c} }
+
+// Pinned is a Client that stays with one host.
+type Pinned struct {
+	*Client
+	host *host
+}
+
+// Perform implements esapi.Transport.
+func (p *Pinned) Perform(r *http.Request) (*http.Response, error) {
+	if p.host == nil {
+		p.host = p.pool.pick()
+	}
+	return p.send(p.host, r)
+}
+
+// Ill rests the host and lets go of it.
+func (p *Pinned) Ill(host string) time.Duration {
+	p.host = nil
+	return p.Client.Ill(host)
+}
 
 // Close closes idle connections. Requests should have ended. A nil Client has none.
 func (c *Client) Close() {
 	if c == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = c.client.Close(ctx)
-	c.http.CloseIdleConnections()
+	for _, h := range c.pool.hosts {
+		h.http.CloseIdleConnections()
+	}
 }
 
 // Call is one request. It implements esapi.Transport for requests of that package; the
@@ -120,9 +160,40 @@ const (
 
 var errDoTimeout = fmt.Errorf("%v passed", doTimeout)
 
+// failover is a transport with several hosts.
+type failover interface {
+	Hosts() int
+	Ill(host string) time.Duration
+}
+
 // Do sends a request, with body as JSON unless it is empty, and reads the answer
-// whatever its status. The error is an *Error.
+// whatever its status. If a host is ill, it asks the next one at once. The error is an
+// *Error.
 func Do(ctx context.Context, t esapi.Transport, method, path string, body []byte) (*Answer, error) {
+	hosts := 1
+	pool, several := t.(failover)
+	if several {
+		hosts = pool.Hosts()
+	}
+	for i := 1; ; i++ {
+		a, err := do(ctx, t, method, path, body)
+		var e *Error
+		if err == nil && !a.OK() {
+			e = a.Err()
+		} else if err != nil && !errors.As(err, &e) || err == nil {
+			return a, err
+		}
+		if !several || !e.Ill() || ctx.Err() != nil {
+			return a, err
+		}
+		pool.Ill(e.Host)
+		if i >= hosts {
+			return a, err
+		}
+	}
+}
+
+func do(ctx context.Context, t esapi.Transport, method, path string, body []byte) (*Answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, doTimeout, errDoTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
@@ -143,6 +214,9 @@ func Do(ctx context.Context, t esapi.Transport, method, path string, body []byte
 	a.Status, a.Header = resp.StatusCode, resp.Header
 	if a.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return nil, a.Unreadable(ctx, ErrCut, resp.Header)
+	}
+	if a.OK() && isPage(a.Header) {
+		return nil, a.Unreadable(ctx, ErrNotJSON, resp.Header)
 	}
 	return a, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -37,7 +38,10 @@ type Error struct {
 	Reason string // error.reason of the answer; it can quote a document
 	Cause  string // what happened
 	Hint   string // what an operator can do, or ""
-	Err    error  // wrapped, or nil
+
+	// Foreign: what refused it is no search server, which explains itself in JSON.
+	Foreign bool
+	Err     error // wrapped, or nil
 }
 
 // Error has everything. The reason is at most 300 bytes.
@@ -61,6 +65,21 @@ func (e *Error) text(reason string) string {
 		s += ": " + e.Hint
 	}
 	return s
+}
+
+// Ill reports whether another host may do better: this one cannot be reached, did not
+// answer, cannot take requests, or is no search server.
+func (e *Error) Ill() bool {
+	if e.Class != Refused {
+		return true
+	}
+	switch s := e.Status; {
+	case s == http.StatusNotImplemented, s == http.StatusRequestEntityTooLarge, s == http.StatusTooManyRequests:
+		return false
+	case s/100 == 3, s/100 == 5, s == http.StatusProxyAuthRequired:
+		return true
+	}
+	return e.Foreign
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -124,10 +143,17 @@ func (c *Call) Unreadable(ctx context.Context, err error, h http.Header) *Error 
 func (c *Call) Refused(status int, h http.Header, body io.Reader) *Error {
 	text, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // what could be read is good enough for a line
 	if isPage(h) {
-		return c.refused(status, "", "", true)
+		e := c.refused(status, "", "", true)
+		e.Foreign = true
+		return e
 	}
-	kind, reason := failure(text)
-	return c.refused(status, kind, reason, false)
+	kind, reason, search := failure(text)
+	e := c.refused(status, kind, reason, false)
+	e.Foreign = !search && !strings.HasPrefix(c.Op, http.MethodHead)
+	if to := h.Get("Location"); status/100 == 3 && to != "" {
+		e.Cause += " to " + oneLine(withoutQuery(to))
+	}
+	return e
 }
 
 // RefusedItem explains the answer to one document of a bulk request. reason is not kept.
@@ -150,17 +176,26 @@ func (c *Call) refused(status int, kind, reason string, page bool) *Error {
 	return e
 }
 
+// withoutQuery cuts what of an address may hold a secret.
+func withoutQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "another address"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
 func isPage(h http.Header) bool { return strings.Contains(h.Get("Content-Type"), "html") }
 
 // failure reads type and reason of an answer in JSON: {"error": {"type", "reason",
 // "caused_by": {"reason"}}} or {"error": "text"}. Of anything else the text is the
-// reason.
-func failure(body []byte) (kind, reason string) {
+// reason. search is false if it is none that a search server gives.
+func failure(body []byte) (kind, reason string, search bool) {
 	var answer struct {
 		Error json.RawMessage `json:"error"`
 	}
 	if json.Unmarshal(body, &answer) != nil || len(answer.Error) == 0 {
-		return "", oneLine(string(body))
+		return "", oneLine(string(body)), false
 	}
 	var e struct {
 		Type     string `json:"type"`
@@ -178,7 +213,7 @@ func failure(body []byte) (kind, reason string) {
 	default:
 		reason = e.Reason
 	}
-	return TypeName([]byte(e.Type)), oneLine(reason)
+	return TypeName([]byte(e.Type)), oneLine(reason), true
 }
 
 // TypeName returns an error type if it may be in a log line: one word, as all types

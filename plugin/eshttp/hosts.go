@@ -1,15 +1,15 @@
 package eshttp
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
-
-	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 
 	"fluent-bit-fortiems/plugin/option"
 )
@@ -30,7 +30,7 @@ func hostURLs(c *option.OutputConfig) ([]*url.URL, error) {
 		if err != nil {
 			return nil, errors.New("hosts: an entry is not a URL")
 		}
-		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 		urls = append(urls, u)
 	}
 	if len(urls) == 0 {
@@ -53,36 +53,44 @@ func cloudHost(id string) (string, error) {
 	if len(parts) < 2 || parts[0] == "" || parts[1] == "" {
 		return "", errCloudID
 	}
-	domain, port, ok := strings.Cut(parts[0], ":")
-	if !ok {
-		port = "443"
+	domain, port, _ := strings.Cut(parts[0], ":")
+	id, own, _ := strings.Cut(parts[1], ":") // Elasticsearch may have a port of its own
+	port = cmp.Or(own, port, "443")
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || id == "" || domain == "" {
+		return "", errCloudID
 	}
-	return "https://" + parts[1] + "." + domain + ":" + port, nil
+	return "https://" + id + "." + domain + ":" + port, nil
 }
 
-// login makes the options of the transport for the credentials. Errors hold no value.
-func login(c *option.OutputConfig) ([]elastictransport.Option, error) {
+// login returns the Authorization header, "" without credentials. Errors hold no value.
+func login(c *option.OutputConfig) (header string, err error) {
 	var errs []error
 	secret := func(key, value string) string {
 		value, err := expand(value)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
-		return value
+		return strings.TrimSpace(value) // files and environments often end in a line break
 	}
 	apiKey, username, password := secret("api_key", c.APIKey), secret("username", c.Username), secret("password", c.Password)
+	if strings.ContainsFunc(apiKey, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		errs = append(errs, errors.New("api_key: the value is not valid (it has a blank or a character that no key has); valid: the key as Elasticsearch hands it out, on one line"))
+	}
+	if strings.Contains(username, ":") {
+		errs = append(errs, errors.New("username: a name with a colon cannot be used for basic authentication; valid: a user name"))
+	}
 	switch {
 	case len(errs) > 0:
-		return nil, errors.Join(errs...)
+		return "", errors.Join(errs...)
 	case apiKey != "":
 		if strings.Contains(apiKey, ":") { // id:key instead of the encoded form
 			apiKey = base64.StdEncoding.EncodeToString([]byte(apiKey))
 		}
-		return []elastictransport.Option{elastictransport.WithAPIKey(apiKey)}, nil
+		return "APIKey " + apiKey, nil
 	case username != "":
-		return []elastictransport.Option{elastictransport.WithBasicAuth(username, password)}, nil
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password)), nil
 	}
-	return nil, nil
+	return "", nil
 }
 
 var variable = regexp.MustCompile(`\$\{[^}]+\}`)

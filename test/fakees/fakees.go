@@ -35,6 +35,8 @@ type Request struct {
 	Header http.Header
 	Host   string
 	Filter string // filter_path
+
+	Timeout time.Duration // that the server is asked to end by
 }
 
 // Item is the response for one document.
@@ -416,7 +418,11 @@ func readBulk(r *http.Request) (*Request, error) {
 		return nil, err
 	}
 	host, _, _ := net.SplitHostPort(r.Host)
-	return &Request{Docs: docs, Bytes: len(text), Header: r.Header.Clone(), Host: host, Filter: r.URL.Query().Get("filter_path")}, nil
+	timeout, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || timeout <= 0 {
+		return nil, fmt.Errorf("timeout %q", r.URL.Query().Get("timeout"))
+	}
+	return &Request{Timeout: timeout, Docs: docs, Bytes: len(text), Header: r.Header.Clone(), Host: host, Filter: r.URL.Query().Get("filter_path")}, nil
 }
 
 // Parse reads the body of a bulk request that only creates documents.
