@@ -18,6 +18,7 @@ require (
 	github.com/ugorji/go/codec v1.3.2
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/crypto v0.59.0
+	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.50.0
 )
 

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"fluent-bit-fortiems/plugin/bootstrap"
 	"fluent-bit-fortiems/plugin/esbulk"
@@ -28,8 +31,13 @@ type outputInstance struct {
 	client  *eshttp.Client
 	ship    shipper
 	metrics *metrics.Server // nil if metrics_listen is not set
+	probe   sync.WaitGroup  // the first question to the servers
+	cancel  func()          // ends it
 	panics  atomic.Uint64   // chunks handed back because of one
 }
+
+// connectTimeout bounds the first question to the servers.
+const connectTimeout = 20 * time.Second
 
 // newOutputInstance decodes and checks the options and prepares an instance. It opens no
 // connection. The error joins all mistakes.
@@ -52,9 +60,14 @@ func newOutputInstance(name string, get func(key string) string, log *hostlog.Lo
 		counts = o.metrics.Output(name)
 	}
 	client, errClient := eshttp.New(&c, "fluent-bit-fortiems/"+buildVersion())
+	var transport, probe esapi.Transport // one each: a pinned one serves one goroutine at a time
+	if errClient == nil {
+		transport, probe = client.Pinned(), client.Pinned()
+	}
+	boot := bootstrap.New(bootstrap.Options{Transport: transport, Config: c, Log: log})
 	ship, errShip := esbulk.New(esbulk.Options{
 		Config: c, Client: client, Log: log, Metrics: counts,
-		Bootstrap: bootstrap.New(bootstrap.Options{Transport: client, Config: c, Log: log}),
+		Bootstrap: boot,
 	})
 	if err := errors.Join(errClient, errShip); err != nil {
 		return nil, err
@@ -64,6 +77,13 @@ func newOutputInstance(name string, get func(key string) string, log *hostlog.Lo
 	if o.metrics != nil {
 		log.Printf(hostlog.Info, "metrics at %s", o.metrics.URL())
 	}
+	// The start neither waits for the servers nor fails because of them.
+	var ctx context.Context
+	ctx, o.cancel = context.WithTimeout(context.Background(), connectTimeout)
+	o.probe.Go(func() {
+		defer func() { _ = recover() }() // the flushes will say what is wrong
+		bootstrap.New(bootstrap.Options{Transport: probe, Config: c, Log: log}).Connect(ctx)
+	})
 	return o, nil
 }
 
@@ -98,6 +118,10 @@ func (o *outputInstance) panicked(text string, now time.Time) {
 
 // close ends running flushes and logs what the instance did.
 func (o *outputInstance) close() {
+	if o.cancel != nil {
+		o.cancel()
+		o.probe.Wait()
+	}
 	o.ship.Close()
 	o.client.Close()
 	o.log.Printf(hostlog.Info, "%s", o.ship.Summary())

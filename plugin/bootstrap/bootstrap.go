@@ -14,6 +14,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,10 +121,26 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 	return b.checkTarget(ctx, s, why)
 }
 
+// Connect asks the server what it is and logs that, or why there is no answer yet. It
+// changes nothing.
+func (b *Bootstrap) Connect(ctx context.Context) {
+	s, err := b.server(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		b.log.Printf(hostlog.Warn, "not connected yet, chunks wait: %v", err)
+		return
+	}
+	name := map[string]string{elasticsearch: "Elasticsearch", opensearch: "OpenSearch", "": "a server that does not say what it is"}[s.product]
+	b.log.Printf(hostlog.Info, "connected to %s at %s", strings.TrimSpace(name+" "+s.version), cmp.Or(s.host, "the first of hosts"))
+}
+
 // server is what is known about the other side.
 type server struct {
 	product string // of conf/: elasticsearch or opensearch; "" when it is unknown
 	version string
+	host    string // that answered
 }
 
 const (
@@ -145,18 +162,19 @@ func (b *Bootstrap) server(ctx context.Context) (server, error) {
 			Distribution string `json:"distribution"`
 			Number       string `json:"number"`
 		} `json:"version"`
+		Tagline string `json:"tagline"`
 	}
 	a, err := b.get(ctx, "/", &info)
 	switch {
 	case err != nil:
 		return server{}, fmt.Errorf("which product is this: %w", err)
-	case info.Version.Distribution == opensearch:
-		return server{opensearch, info.Version.Number}, nil
+	case info.Version.Distribution == opensearch, strings.Contains(info.Tagline, "OpenSearch"): // in compatibility mode as 7.10.2
+		return server{opensearch, info.Version.Number, a.Host}, nil
 	case a.OK() && info.Version.Number != "", a.Header.Get("X-Elastic-Product") == "Elasticsearch":
-		return server{elasticsearch, info.Version.Number}, nil
+		return server{elasticsearch, info.Version.Number, a.Host}, nil
 	case a.Status == http.StatusForbidden, a.Status == http.StatusNotFound, a.OK():
 		// A gateway may hide the version. What the target is decides then.
-		return server{}, nil
+		return server{host: a.Host}, nil
 	}
 	return server{}, fmt.Errorf("%w; this is not how Elasticsearch or OpenSearch answer: %s", a.Err(), eshttp.HintProduct)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fluent-bit-fortiems/plugin/hostlog"
 	"fluent-bit-fortiems/plugin/option"
 )
 
@@ -564,6 +565,27 @@ func TestMatches(t *testing.T) {
 	} {
 		if got := matches(c.pattern, c.name); got != c.want {
 			t.Errorf("%s, %s: %v", c.pattern, c.name, got)
+		}
+	}
+}
+
+// TestConnect says what answers, or why nothing does, and changes nothing.
+func TestConnect(t *testing.T) {
+	for _, c := range []struct{ product, root, want string }{
+		{elasticsearch, "", "connected to Elasticsearch 8.19.0 at http://127.0.0.1:"},
+		{opensearch, "", "connected to OpenSearch 2.19.1 at http://127.0.0.1:"},
+		{opensearch, `{"version":{"number":"7.10.2"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`, "connected to OpenSearch 7.10.2 at http://127.0.0.1:"},
+		{elasticsearch, "no", "not connected yet, chunks wait: which product is this: "},
+	} {
+		f := newFake(t, c.product)
+		if c.root != "" {
+			f.answers["GET /"] = scripted{status: 200, body: c.root}
+		}
+		b, l := instance(t, f, nil)
+		b.log = hostlog.New("output", "fortiems_es", "t", hostlog.Info, time.Hour, l.write)
+		b.Connect(t.Context())
+		if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], c.want) || len(f.writes()) > 0 {
+			t.Errorf("%q, want %q", w, c.want)
 		}
 	}
 }

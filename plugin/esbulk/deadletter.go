@@ -67,10 +67,18 @@ func (f *flush) rejectedLetters(b *batch, list []rejection) []deadLetter {
 		d := &b.docs[r.doc]
 		out = append(out, deadLetter{
 			position: d.position, document: b.document(d), encoding: inJSON, item: r.item,
-			target: b.target(d), id: f.id.appendDocID(nil, d.position), sec: d.sec, nsec: d.nsec, timed: true,
+			target: b.target(d), id: f.letterID(d.position), sec: d.sec, nsec: d.nsec, timed: true,
 		})
 	}
 	return out
+}
+
+// letterID is the id of the document at a position, nil if documents have none.
+func (f *flush) letterID(position int) []byte {
+	if !f.s.c.GenerateID {
+		return nil
+	}
+	return f.id.appendDocID(nil, position)
 }
 
 // unconvertibleLetters makes dead letters of events that cannot become documents.
@@ -79,7 +87,7 @@ func (f *flush) unconvertibleLetters(list []unconvertible) []deadLetter {
 	for _, u := range list {
 		out = append(out, deadLetter{
 			position: u.position, document: base64.StdEncoding.AppendEncode(nil, u.raw), encoding: inMsgpack,
-			item: item{kind: "not_convertible", reason: u.reason.Error()}, target: f.s.target.fixed, id: f.id.appendDocID(nil, u.position),
+			item: item{kind: "not_convertible", reason: u.reason.Error()}, target: f.s.target.fixed, id: f.letterID(u.position),
 			sec: u.sec, nsec: u.nsec, timed: u.sec != 0,
 		})
 	}
@@ -128,8 +136,10 @@ func (l *deadLetter) append(dst []byte, f *flush, enc *encoder, piece []byte, pa
 	dst = append(dst, l.encoding...)
 	dst = append(dst, `","target":"`...)
 	dst = append(dst, l.target...) // is JSON text already
-	dst = append(dst, `","id":"`...)
-	dst = append(dst, l.id...)
+	if len(l.id) > 0 {
+		dst = append(dst, `","id":"`...)
+		dst = append(dst, l.id...)
+	}
 	dst = append(dst, `","tag":"`...)
 	dst = appendText(dst, []byte(f.tag))
 	if l.timed {

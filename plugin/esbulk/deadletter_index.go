@@ -88,9 +88,11 @@ func (w *indexWriter) add(i, parts int) {
 		b.buf = append(b.buf, actionHead...)
 		b.buf = append(b.buf, w.index...)
 		d.targetEnd = len(b.buf)
-		b.buf = append(b.buf, idHead...)
-		b.buf = append(b.buf, l.id...)
-		if parts > 1 {
+		if len(l.id) > 0 {
+			b.buf = append(b.buf, idHead...)
+			b.buf = append(b.buf, l.id...)
+		}
+		if parts > 1 && len(l.id) > 0 {
 			b.buf = append(b.buf, '.')
 			b.buf = strconv.AppendInt(b.buf, int64(p+1), 10)
 			b.buf = append(b.buf, '.')
@@ -115,7 +117,7 @@ func (w *indexWriter) send() {
 	if len(b.docs) == 0 || w.stopped {
 		return
 	}
-	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: true, what: "dead letters", owner: w, chunk: &positions{}}
+	d := delivery{s: w.f.s, ctx: w.f.ctx, batch: b, ids: w.f.s.c.GenerateID, what: "dead letters", owner: w, chunk: &positions{}}
 	w.stopped = !d.run()
 }
 

@@ -1,6 +1,7 @@
 package esbulk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,7 @@ type Shipper struct {
 	// retryAt is when the server wants to be asked again, in Unix nanoseconds.
 	retryAt atomic.Int64
 
+	news      news
 	foreignID sync.Once // the line about ids that a pipeline changed
 
 	errTimeout error // why the deadline of a flush ended it
@@ -140,7 +142,10 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 	}
 	defer s.flushes.Done()
 	s.count.flushBegin()
-	defer func() { s.count.flushEnd(result == OK) }()
+	defer func() {
+		s.count.flushEnd(result == OK)
+		s.tell(result)
+	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.c.FlushTimeout, s.errTimeout)
 	defer cancel()
 	ctx, cancelCause := context.WithCancelCause(ctx)
@@ -163,6 +168,39 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 		return OK
 	}
 	return Retry
+}
+
+// quietTrouble is how long no chunk gets through before its end is worth a line.
+const quietTrouble = 5 * time.Second
+
+// news is what has been told of the course of things.
+type news struct {
+	mu      sync.Mutex
+	first   bool      // documents were stored
+	since   time.Time // of the first hand-back after the last success, or zero
+	waiting int       // hand-backs since then
+}
+
+// tell logs the first success and the end of trouble.
+func (s *Shipper) tell(result Result) {
+	n := &s.news
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := s.now()
+	if result != OK {
+		if n.waiting++; n.since.IsZero() {
+			n.since = now
+		}
+		return
+	}
+	if stored := s.count.documents[stored].Load(); !n.first && stored > 0 {
+		n.first = true
+		s.log.Printf(hostlog.Info, "first %d documents stored in %s", stored, cmp.Or(s.c.Index, s.c.DataStream))
+	}
+	if d := now.Sub(n.since); !n.since.IsZero() && d >= quietTrouble {
+		s.log.Printf(hostlog.Info, "again delivering: nothing got through for %v, chunks were handed back %d times", d.Round(time.Second), n.waiting)
+	}
+	n.since, n.waiting = time.Time{}, 0
 }
 
 // enter registers a flush unless the Shipper is closed.

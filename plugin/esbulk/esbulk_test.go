@@ -28,13 +28,16 @@ const (
 	grave  = "logs-fortinet.fortiems.dead_letter-default"
 )
 
-// logLines collects what is logged.
+// logLines collects warnings and errors.
 type logLines struct {
 	mu   sync.Mutex
 	text []string
 }
 
-func (l *logLines) write(_ hostlog.Level, line string) {
+func (l *logLines) write(level hostlog.Level, line string) {
+	if level == hostlog.Info {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, line)

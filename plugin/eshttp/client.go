@@ -8,9 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+	"github.com/klauspost/compress/gzip"
+	"golang.org/x/net/http/httpproxy"
 
 	"fluent-bit-fortiems/plugin/option"
 )
@@ -33,17 +36,20 @@ func New(c *option.OutputConfig, userAgent string) (*Client, error) {
 	auth, errLogin := login(c)
 	client := &Client{pool: newPool(urls, time.Now), auth: auth, userAgent: userAgent}
 	errs := []error{errHosts, errLogin}
+	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
 	for i, h := range client.pool.hosts {
 		h.http = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
+			Proxy:               func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 			DialContext:         dialer.DialContext,
 			TLSHandshakeTimeout: connectTimeout,
 			IdleConnTimeout:     60 * time.Second,
 			MaxIdleConnsPerHost: 16,
 			DisableCompression:  true, // answers are short
+
+			OnProxyConnectResponse: proxyAnswer,
 		}
-		if err := secure(h.http, dialer, c); i == 0 {
+		if err := secure(h.http, dialer, c, h.url); i == 0 {
 			errs = append(errs, err) // the same for all
 		}
 	}
@@ -70,7 +76,47 @@ func (c *Client) send(h *host, r *http.Request) (*http.Response, error) {
 	if c.auth != "" {
 		r.Header.Set("Authorization", c.auth)
 	}
-	return h.http.RoundTrip(r)
+	resp, err := h.http.RoundTrip(r)
+	if err == nil && resp.Header.Get("Content-Encoding") == "gzip" { // nobody asked for it
+		resp.Body = &unzipped{body: resp.Body}
+		resp.Header.Del("Content-Encoding")
+	}
+	return resp, err
+}
+
+// unzipped reads a body that is compressed.
+type unzipped struct {
+	body io.ReadCloser
+	zip  *gzip.Reader
+}
+
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.zip == nil {
+		if u.zip, err = gzip.NewReader(u.body); err != nil {
+			u.zip = nil
+			return 0, err
+		}
+	}
+	return u.zip.Read(p)
+}
+
+func (u *unzipped) Close() error { return u.body.Close() }
+
+// proxyError is the answer of a proxy to CONNECT.
+type proxyError struct {
+	proxy  string
+	status int
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy %s answered %d to CONNECT", e.proxy, e.status)
+}
+
+func proxyAnswer(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{proxy.Host, resp.StatusCode}
 }
 
 // Ill rests a host, given as in Call.Host, that did not answer as it should, and returns

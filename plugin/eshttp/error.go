@@ -1,6 +1,7 @@
 package eshttp
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -54,7 +55,7 @@ func (e *Error) Brief() string { return e.text("") }
 
 func (e *Error) text(reason string) string {
 	between := ": "
-	if e.Class == Refused || e.Class == Unreachable {
+	if e.Class == Refused && e.Hint != hintTLS || e.Class == Unreachable {
 		between = " "
 	}
 	s := cmp.Or(e.Host, "the server") + between + e.Cause
@@ -106,15 +107,25 @@ func (c *Call) Failed(ctx context.Context, err error) *Error {
 	e := &Error{Host: c.Host, Op: c.Op, Err: err}
 	var op *net.OpError
 	var dns *net.DNSError
+	var proxy *proxyError
 	switch {
 	case ctx.Err() != nil:
 		return c.ended(ctx)
 	case e.tls(err):
 		e.Class = Untrusted
+	case errors.As(err, &proxy):
+		e.Class, e.Cause, e.Hint = Unreachable, "cannot be reached: "+proxy.Error(), hintProxy
+		if proxy.status == http.StatusProxyAuthRequired {
+			e.Hint = hintProxyLogin
+		}
+	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
+		e.Class, e.Cause, e.Hint = Broken, "the server speaks TLS", hintTLS
 	case errors.As(err, &dns):
 		e.Class, e.Cause = Unresolved, "the name cannot be resolved: "+dns.Error()
+		e.Hint = "check the name in hosts and the DNS of this machine"
 	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect"):
 		e.Class, e.Cause = Unreachable, "cannot be reached: "+op.Error()
+		e.Hint = "is it running, and do address, port and firewall fit?"
 	default:
 		e.Class, e.Cause = Broken, "the connection broke before the answer: "+err.Error()
 	}
@@ -142,6 +153,11 @@ func (c *Call) Unreadable(ctx context.Context, err error, h http.Header) *Error 
 // Refused explains a response with a status that is no success. It reads body.
 func (c *Call) Refused(status int, h http.Header, body io.Reader) *Error {
 	text, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // what could be read is good enough for a line
+	if status == http.StatusBadRequest && bytes.Contains(text, []byte("HTTP request")) && bytes.Contains(text, []byte("HTTPS")) {
+		e := c.refused(status, "", "", false)
+		e.Cause, e.Hint, e.Foreign = "the server speaks TLS", hintTLS, true
+		return e
+	}
 	if isPage(h) {
 		e := c.refused(status, "", "", true)
 		e.Foreign = true

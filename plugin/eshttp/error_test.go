@@ -26,12 +26,12 @@ func TestRefusals(t *testing.T) {
 		{bulk, 403, "", `{"error":{"type":"security_exception","reason":"r","caused_by":{"reason":"c"}}}`, bulk + ": http://h answered 403 security_exception (r: c): the user may not write there, check its privileges"},
 		{bulk, 403, "", `{"error":{"type":"cluster_block_exception"}}`, bulk + `: http://h answered 403 cluster_block_exception: writing is blocked, is the disk full or the index or cluster read-only?`},
 		{bulk, 404, "", "", bulk + ": http://h answered 404: there is no bulk endpoint or no such target, check hosts, data_stream and index"},
-		{bulk, 407, "text/html", "<html>", bulk + ": http://h answered 407 with a web page: a proxy wants credentials"},
+		{bulk, 407, "text/html", "<html>", bulk + ": http://h answered 407 with a web page: " + hintProxyLogin},
 		{bulk, 413, "", "", bulk + ": http://h answered 413: the request is too large for the server or a proxy in front of it"},
 		{bulk, 429, "", "", bulk + ": http://h answered 429: the server is overloaded"},
-		{bulk, 302, "", "", bulk + ": http://h answered 302: a redirect is not followed, put the address it leads to into hosts"},
+		{bulk, 302, "", "", bulk + ": http://h answered 302: a redirect is not followed, put the address that it leads to into hosts if it is the search server's"},
 		{bulk, 503, "", "", bulk + ": http://h answered 503: the server or a proxy in front of it cannot take requests now"},
-		{bulk, 502, "text/html; charset=utf-8", "<html>", bulk + ": http://h answered 502 with a web page: is there a proxy in front of the server?"},
+		{bulk, 502, "text/html; charset=utf-8", "<html>", bulk + ": http://h answered 502 with a web page: " + hintOtherService},
 		{template, 403, "", `{"error":{"type":"a line","reason":"b"}}`, template + ": http://h answered 403 (b): " + hintInstall},
 		{"GET /_ilm/policy/x", 403, "", "", "GET /_ilm/policy/x: http://h answered 403: " + hintInstall},
 		{"GET /_plugins/_ism/policies/x", 403, "", "", "GET /_plugins/_ism/policies/x: http://h answered 403: " + hintInstall},
@@ -60,15 +60,15 @@ func TestFailures(t *testing.T) {
 		class Class
 		want  string
 	}{
-		{call.Failed(t.Context(), refused), Unreachable, "http://h cannot be reached: dial tcp: connection refused"},
-		{call.Failed(t.Context(), &net.DNSError{Err: "no such host", Name: "h"}), Unresolved, "http://h: the name cannot be resolved: lookup h: no such host"},
+		{call.Failed(t.Context(), refused), Unreachable, "http://h cannot be reached: dial tcp: connection refused: is it running, and do address, port and firewall fit?"},
+		{call.Failed(t.Context(), &net.DNSError{Err: "no such host", Name: "h"}), Unresolved, "http://h: the name cannot be resolved: lookup h: no such host: check the name in hosts and the DNS of this machine"},
 		{call.Failed(t.Context(), io.ErrUnexpectedEOF), Broken, "http://h: the connection broke before the answer: unexpected EOF"},
-		{call.Failed(t.Context(), errPin), Untrusted, "http://h: no certificate of the server has the fingerprint of ca_fingerprint"},
+		{call.Failed(t.Context(), errPin), Untrusted, "http://h: no certificate of the server has the fingerprint of ca_fingerprint: compare it with the fingerprint of the server's authority"},
 		{call.Failed(over, refused), Ended, "http://h: no answer before 10s passed"},
 		{call.Unreadable(over, ErrCut, nil), Ended, "http://h: no answer before 10s passed"},
 		{call.Unreadable(t.Context(), ErrCut, page), Unreadable, "http://h: the answer is cut"},
-		{call.Unreadable(t.Context(), ErrNotJSON, page), Unreadable, "http://h: the answer is a web page: is there a proxy or another service at this address?"},
-		{new(Call).Failed(t.Context(), refused), Unreachable, "the server cannot be reached: dial tcp: connection refused"},
+		{call.Unreadable(t.Context(), ErrNotJSON, page), Unreadable, "http://h: the answer is a web page: " + hintOtherService},
+		{new(Call).Failed(t.Context(), refused), Unreachable, "the server cannot be reached: dial tcp: connection refused: is it running, and do address, port and firewall fit?"},
 	} {
 		if c.got.Brief() != c.want || c.got.Class != c.class {
 			t.Errorf("got %s %q, want %s %q", c.got.Class, c.got.Brief(), c.class, c.want)

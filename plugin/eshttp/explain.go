@@ -62,8 +62,8 @@ var hints = []struct {
 	page bool   // only an answer that is a web page
 	hint string
 }{
-	{Match: Match{From: 407, To: 407}, hint: "a proxy wants credentials"},
-	{Match: Match{From: 400, To: 599}, page: true, hint: "is there a proxy in front of the server?"},
+	{Match: Match{From: 407, To: 407}, hint: hintProxyLogin},
+	{Match: Match{From: 400, To: 599}, page: true, hint: hintOtherService},
 	{Match: Match{From: 401, To: 401}, hint: "the credentials are not accepted, check api_key or username and password"},
 	{Match: Match{From: 403, To: 403}, op: "/_index_template", hint: hintInstall},
 	{Match: Match{From: 403, To: 403}, op: "/_ilm/", hint: hintInstall},
@@ -72,7 +72,7 @@ var hints = []struct {
 	{Match: Match{From: 404, To: 404}, op: "/_bulk", hint: "there is no bulk endpoint or no such target, check hosts, data_stream and index"},
 	{Match: Match{From: 413, To: 413}, hint: "the request is too large for the server or a proxy in front of it"},
 	{Match: Match{From: 429, To: 429}, hint: "the server is overloaded"},
-	{Match: Match{From: 300, To: 399}, hint: "a redirect is not followed, put the address it leads to into hosts"},
+	{Match: Match{From: 300, To: 399}, hint: "a redirect is not followed, put the address that it leads to into hosts if it is the search server's"},
 	{Match: Match{From: 500, To: 599}, hint: "the server or a proxy in front of it cannot take requests now"},
 	{op: "/_bulk", hint: "the server refuses the request as a whole"},
 }
@@ -96,8 +96,11 @@ func hint(e *Error, page bool) string {
 // Hints that do not follow from a status.
 const (
 	hintInstall      = "give the user the cluster privileges manage_index_templates and manage_ilm (OpenSearch: cluster_manage_index_templates and cluster:admin/opendistro/ism/*), or install the files of conf/ and set bootstrap off"
-	hintOtherService = "is there a proxy or another service at this address?"
-	hintNotTLS       = "is it http:// instead of https://?"
+	hintOtherService = "this is not Elasticsearch or OpenSearch; is it Kibana, a dashboard or a proxy?"
+	hintNotTLS       = "write http:// in hosts, or switch TLS on at the server"
+	hintTLS          = "write https:// in hosts"
+	hintProxy        = "let the proxy pass this host and port, or name the host in NO_PROXY"
+	hintProxyLogin   = "a proxy wants a login: write http://user:password@proxy:port in HTTPS_PROXY or HTTP_PROXY, or name the host in NO_PROXY"
 
 	// HintLook is for a user who may not ask whether a data stream exists.
 	HintLook = "give the user the privilege view_index_metadata (OpenSearch: indices:admin/data_stream/get, indices:admin/get), or set bootstrap off once it does"
@@ -123,15 +126,15 @@ func (e *Error) tls(err error) bool {
 	)
 	switch {
 	case errors.Is(err, errPin):
-		e.Cause = errPin.Error()
+		e.Cause, e.Hint = errPin.Error(), "compare it with the fingerprint of the server's authority"
 	case errors.As(err, &unknown):
 		e.Cause, e.Hint = "the certificate is signed by an unknown authority", "set ca_file or ca_fingerprint"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		e.Cause = "the certificate has expired or is not valid yet: " + invalid.Detail
+		e.Cause, e.Hint = "the certificate has expired or is not valid yet: "+invalid.Detail, "renew it, or set the clock of this machine"
 	case errors.As(err, &invalid):
 		e.Cause = "the certificate is not valid: " + invalid.Error()
 	case errors.As(err, &name):
-		e.Cause = "the certificate is for another host name: " + name.Error()
+		e.Cause, e.Hint = "the certificate is for another host name: "+name.Error(), "use one of its names in hosts"
 	case errors.As(err, &plain), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		e.Cause, e.Hint = "the server does not speak TLS", hintNotTLS
 	case errors.As(err, &unverified):

@@ -172,6 +172,11 @@ func checkURLs(s string) error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
 			return errNotValid
 		}
+		if port := u.Port(); port != "" {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return fmt.Errorf("%s is no port", port)
+			}
+		}
 		if u.User != nil {
 			return errors.New("credentials belong into username, password or api_key")
 		}

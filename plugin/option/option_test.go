@@ -353,3 +353,18 @@ func TestRefusedNamesWhatIsValid(t *testing.T) {
 		}
 	}
 }
+
+// Options of other outputs are refused with the name of ours, bad ports as well.
+func TestOptionsOfOthers(t *testing.T) {
+	for key, want := range map[string]string{"host": "use hosts", "http_user": "use username", "http_passwd": "use password", "logstash_format": "use index", "suppress_type_name": "no type is ever sent"} {
+		_, err := ParseOutput(func(k string) string { return map[string]string{key: "s3cret"}[k] })
+		if err == nil || !strings.HasPrefix(err.Error(), key+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	for _, host := range []string{"http://h:0", "http://h:65536", "http://h:9200,http://i:99999"} {
+		if _, err := ParseOutput(func(k string) string { return map[string]string{"hosts": host}[k] }); err == nil || !strings.Contains(err.Error(), "is no port") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}

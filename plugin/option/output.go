@@ -2,6 +2,7 @@ package option
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -105,7 +106,30 @@ func ParseOutput(get func(key string) string) (OutputConfig, error) {
 	case "file":
 		c.DeadLetterFile = rest
 	}
-	return c, errors.Join(err, pairs(c))
+	return c, errors.Join(err, pairs(c), strangers(get))
+}
+
+// ofOthers are options of Fluent Bit's es and opensearch outputs that users bring along,
+// with ours. The host keeps some to itself (host, port, tls); the others it hands over.
+var ofOthers = []struct{ key, instead string }{
+	{"host", "hosts"}, {"port", "hosts"}, {"path", "hosts (http://host:port/path)"}, {"tls", "hosts (https://)"}, {"tls.verify", "tls_verify"}, {"tls.ca_file", "ca_file"},
+	{"tls.crt_file", "client_cert_file"}, {"tls.key_file", "client_key_file"}, {"http_user", "username"}, {"http_passwd", "password"}, {"http_api_key", "api_key"},
+	{"cloud_auth", "username and password"}, {"logstash_format", "index (fortiems-%Y.%m.%d)"}, {"logstash_prefix", "index (fortiems-%Y.%m.%d)"},
+	{"logstash_prefix_key", "index (fortiems-{field}-%Y.%m.%d)"}, {"logstash_dateformat", "index (fortiems-%Y.%m.%d)"}, {"type", "nothing: types are gone"},
+	{"suppress_type_name", "nothing: no type is ever sent"}, {"id_key", "generate_id"}, {"write_operation", "nothing: it is always create"},
+	{"pipeline", "index.default_pipeline in an index template"}, {"time_key", "nothing: it is @timestamp"}, {"buffer_size", "nothing: answers are read as they come"},
+	{"replace_dots", "nothing: dots are understood"}, {"trace_error", "nothing: errors are logged"}, {"aws_auth", "a proxy that signs requests"},
+}
+
+// strangers refuses options of other outputs.
+func strangers(get func(key string) string) error {
+	var errs []error
+	for _, o := range ofOthers {
+		if get(o.key) != "" {
+			errs = append(errs, fmt.Errorf("%s: it is an option of other outputs; use %s", o.key, o.instead))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // pairs checks the options that only make sense together.

@@ -36,7 +36,7 @@ type Request struct {
 	Host   string
 	Filter string // filter_path
 
-	Timeout time.Duration // that the server is asked to end by
+	Timeout time.Duration // that the server is asked to end by, 0: none
 }
 
 // Item is the response for one document.
@@ -418,9 +418,11 @@ func readBulk(r *http.Request) (*Request, error) {
 		return nil, err
 	}
 	host, _, _ := net.SplitHostPort(r.Host)
-	timeout, err := time.ParseDuration(r.URL.Query().Get("timeout"))
-	if err != nil || timeout <= 0 {
-		return nil, fmt.Errorf("timeout %q", r.URL.Query().Get("timeout"))
+	var timeout time.Duration
+	if text := r.URL.Query().Get("timeout"); text != "" {
+		if timeout, err = time.ParseDuration(text); err != nil || timeout <= 0 {
+			return nil, fmt.Errorf("timeout %q", text)
+		}
 	}
 	return &Request{Timeout: timeout, Docs: docs, Bytes: len(text), Header: r.Header.Clone(), Host: host, Filter: r.URL.Query().Get("filter_path")}, nil
 }
