@@ -6,6 +6,9 @@ OUT      := build/out
 OBJECT   := $(OUT)/flb-filter_fortiems.so
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GO_FILES := $(shell find parser plugin conf -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo' -o -path 'conf/*search/*.json')
+# The command that users have on any machine.
+FORTIEMS := $(OUT)/fortiems
+FORTIEMS_FILES := $(shell find parser plugin/cmd plugin/enrich plugin/event plugin/option plugin/count -type f ! -name '*_test.go') $(wildcard test/corpus.go test/corpus/*/*)
 # Everything of parser/ and plugin/ that needs no cgo: all but package main.
 PURE      = $(shell go list ./parser/... ./plugin/... | grep -v '/plugin$$')
 # The profile that the object is optimised with, so what is measured is as well.
@@ -21,7 +24,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma check test test-race test-pure test-memory differential soak fuzz bench instructions profile golden generate lint vulncheck clean
+.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma check test test-race test-pure test-memory differential soak fuzz bench instructions profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)) build/package.mk
@@ -51,6 +54,7 @@ compose:
 stack-files: build
 	CGO_ENABLED=0 go build -trimpath -o $(STACK)/bin/stack ./test/stack
 	$(STACK)/bin/stack env -file test/.env -dir $(STACK)
+	cp $(FORTIEMS) $(STACK)/bin/fortiems
 	@mkdir -p $(STACK)/plugins
 	cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/
 
@@ -61,17 +65,17 @@ stack-down: compose ## stop the stack; VOLUMES=1 deletes its data as well
 	$(COMPOSE) --profile elasticsearch --profile opensearch --profile grafana down $(if $(VOLUMES),--volumes)
 
 redact: ## replace names and addresses in lines from standard input: make -s redact < line.log
-	@go run ./test/redact
+	@go run ./plugin/cmd/fortiems redact
 
 ##@ Build
 
 # One at a time: the tests of several packages build at the same moment.
-build: ## the shared object and the stand-in host in build/out
+build: ## the shared object, the command fortiems and the stand-in host in build/out
 	@mkdir -p $(OUT)
 	@if command -v flock >/dev/null; then exec flock $(OUT)/.lock $(MAKE) --no-print-directory artefacts; \
 	else exec $(MAKE) --no-print-directory artefacts; fi
 
-artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(OUT)/fortiems-host
+artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(FORTIEMS) $(OUT)/fortiems-host
 
 build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux-gnu-gcc
 	@$(MAKE) --no-print-directory build OUT=build/out/arm64 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
@@ -87,6 +91,19 @@ $(OBJECT): $(GO_FILES) go.mod go.sum
 $(OUT)/out_fortiems_es.so: $(OBJECT)
 	ln -sf flb-filter_fortiems.so $@
 
+# Static, so that it runs on any machine of its system. go build adds .exe for Windows.
+BUILD_FORTIEMS = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(@D)/ ./plugin/cmd/fortiems
+$(FORTIEMS): $(FORTIEMS_FILES) go.mod go.sum
+	@mkdir -p $(@D)
+	$(BUILD_FORTIEMS)
+
+FORTIEMS_SYSTEMS := linux-amd64 linux-arm64 windows-amd64 darwin-amd64 darwin-arm64
+fortiems: $(FORTIEMS_SYSTEMS:%=$(OUT)/fortiems-%/.built) ## the command fortiems for Linux, Windows and macOS in build/out/fortiems-*
+$(OUT)/fortiems-%/.built: $(FORTIEMS_FILES) go.mod go.sum
+	@mkdir -p $(@D)
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(BUILD_FORTIEMS)
+	@touch $@
+
 clean: ## remove build/out
 	rm -rf $(OUT)
 
@@ -94,7 +111,7 @@ clean: ## remove build/out
 
 # Neither servers (-short) nor Fluent Bit nor the built object.
 check: lint ## lint and unit tests, in under two minutes: run it before every commit
-	go test -short $(PURE) ./plugin ./test/docs ./test/ecs ./test/golden ./test/redact ./test/reference
+	go test -short $(PURE) ./plugin ./test/docs ./test/ecs ./test/golden ./test/reference
 
 lint: ## format, vet, staticcheck, actionlint
 	@test -z "$$(gofmt -l parser plugin test conf build)" || { gofmt -l parser plugin test conf build; exit 1; }
@@ -138,7 +155,7 @@ soak: ## RATE lines a second for SOAK into a real OpenSearch that is restarted, 
 	FORTIEMS_SOAK=$(SOAK) FORTIEMS_RATE=$(RATE) go test -count 1 -v -timeout 0 -run TestSoak ./test/soak
 
 FUZZTIME ?= 5m
-FUZZ     ?= ./parser/... ./plugin/... ./test/reference ./test/hostile ./test/redact
+FUZZ     ?= ./parser/... ./plugin/... ./test/reference ./test/hostile
 fuzz: ## every fuzz target of the packages FUZZ, each for FUZZTIME
 	@for p in $$(go list $(FUZZ)); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

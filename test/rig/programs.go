@@ -21,9 +21,10 @@ var (
 	Object     = filepath.Join(Root, "build/out/flb-filter_fortiems.so")
 	OutputLink = filepath.Join(Root, "build/out/out_fortiems_es.so")
 	Host       = filepath.Join(Root, "build/out/fortiems-host")
+	Fortiems   = filepath.Join(Root, "build/out/fortiems")
 )
 
-// Build makes the shared object, its link and the stand-in host, once in a test
+// Build makes the shared object, its link, the command fortiems and the stand-in host, once in a test
 // process. A test on a machine without the tools for it is skipped.
 func Build(t testing.TB) {
 	t.Helper()

@@ -160,12 +160,12 @@ func TestMountsExist(t *testing.T) {
 	if err := runEnv(context.Background(), []string{"-file", filepath.Join(made, ".env"), "-dir", filepath.Join(made, "stack")}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"$(STACK)/bin/stack ./test/stack", "cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/", "$(STACK)/bin/stack env -file test/.env -dir $(STACK)"} {
+	for _, want := range []string{"$(STACK)/bin/stack ./test/stack", "cp $(FORTIEMS) $(STACK)/bin/fortiems", "cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/", "$(STACK)/bin/stack env -file test/.env -dir $(STACK)"} {
 		if !strings.Contains(string(makefile), want) {
 			t.Errorf("the Makefile lacks %q", want)
 		}
 	}
-	byMake := []string{"bin/stack", "plugins"}
+	byMake := []string{"bin/stack", "bin/fortiems", "plugins"}
 	for _, profile := range profiles {
 		for name, s := range load(t, profile, dummyEnv()).Services {
 			for _, v := range s.Volumes {

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"fluent-bit-fortiems/test"
 )
 
 // runCount waits until one pass of the corpus is stored and prints the number of
@@ -25,12 +24,11 @@ func runCount(ctx context.Context, args []string) error {
 	product := fs.String("product", "elasticsearch", "elasticsearch or opensearch")
 	url := fs.String("url", "", "the search server (default: the published port of the stack)")
 	ca := fs.String("ca", "build/out/stack/tls/ca.crt", "authority of the server")
-	dir := fs.String("corpus", "test/corpus", "folder of the corpus")
 	limit := fs.Duration("limit", 2*time.Minute, "how long to wait for them")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	want, err := corpusCategories(*dir)
+	want, err := corpusCategories()
 	if err != nil {
 		return err
 	}
@@ -108,39 +106,19 @@ func storedCategories(ctx context.Context, c *client) (map[string]int, error) {
 	return counts, err
 }
 
-// corpusCategories counts the golden records of the replayed cases by category.
-func corpusCategories(dir string) (map[string]int, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", "expected.ndjson"))
+// corpusCategories counts the lines of the replayed cases by category.
+func corpusCategories() (map[string]int, error) {
+	cases, err := test.Corpus()
 	if err != nil {
 		return nil, err
 	}
 	counts := map[string]int{}
-	for _, name := range files {
-		if !replayed(filepath.Base(filepath.Dir(name))) {
-			continue
-		}
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			var r struct {
-				Fortinet struct{ EMS struct{ Category string } }
+	for i := range cases {
+		if cases[i].Replayed() {
+			for _, row := range cases[i].Rows {
+				counts[row.Category]++
 			}
-			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			counts[r.Fortinet.EMS.Category]++
 		}
-		f.Close()
-		if err := lines.Err(); err != nil {
-			return nil, err
-		}
-	}
-	if len(counts) == 0 {
-		return nil, fmt.Errorf("no golden records in %s", dir)
 	}
 	return counts, nil
 }

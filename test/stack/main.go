@@ -1,9 +1,8 @@
 // Command stack does what the compose stack of test/docker-compose.yml needs besides
 // images: it creates passwords and certificates, prepares the search server, imports
-// dashboards, sends the corpus, probes health, and counts what arrived.
+// dashboards, probes health, and counts what arrived.
 //
-// It is one static binary, so that it runs inside any image of the stack and, as
-// `stack send`, on any machine without containers.
+// It is one static binary, so that it runs inside any image of the stack.
 package main
 
 import (
@@ -22,7 +21,6 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"env":    runEnv,
 	"setup":  runSetup,
 	"import": runImport,
-	"send":   runSend,
 	"probe":  runProbe,
 	"count":  runCount,
 }
@@ -31,7 +29,6 @@ const usage = `usage: stack COMMAND [flags]
   env     make test/.env with passwords, and certificates
   setup   accounts, templates and lifecycle policies on the search server
   import  dashboards into Kibana or OpenSearch Dashboards
-  send    replay the corpus over TLS (or plain TCP) syslog with current times
   probe   exit 0 if a URL answers 2xx
   count   wait for the documents of the corpus, count them per category
 `

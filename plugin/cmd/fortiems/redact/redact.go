@@ -1,50 +1,20 @@
-// Command redact replaces identities in log lines, so that they can be published:
-// `make redact < line`. Addresses, hosts, users, serials and the like become invented
-// ones; within one run a value always gets the same replacement. Everything that a rule
-// tests stays: keys, types, ids, levels and the wording.
+// Package redact replaces identities in log lines, so that they can be published.
+// Addresses, hosts, users, serials and the like become invented ones; a value always gets
+// the same replacement. Everything that a rule tests stays: keys, types, ids, levels and
+// the wording.
 //
 // It recognises identities by their key and by their form. A name that occurs only in
-// free text may remain, so read the result before you share it.
-package main
+// free text may remain, so a person must read the result before it is shared.
+package redact
 
 import (
-	"bufio"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 )
-
-func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "redact:", err)
-		os.Exit(1)
-	}
-	fmt.Fprintln(os.Stderr, "Read the result before you share it: names within free text may be left.")
-}
-
-func run(in io.Reader, out io.Writer) error {
-	r, w := newRedactor(), bufio.NewWriter(out)
-	lines := bufio.NewReader(in)
-	for {
-		line, err := lines.ReadString('\n')
-		text := strings.TrimSuffix(line, "\n")
-		if _, werr := w.WriteString(r.line(text) + line[len(text):]); werr != nil {
-			return werr
-		}
-		if errors.Is(err, io.EOF) {
-			return w.Flush()
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
 
 // kind is what a value identifies; each kind has its own replacement.
 type kind string
@@ -86,13 +56,14 @@ func wordSet(text string) map[string]bool {
 	return set
 }
 
-// redactor keeps the replacement of each value.
-type redactor struct {
+// Redactor keeps the replacement of each value. Not safe for concurrent use.
+type Redactor struct {
 	made  map[string]string // by kind and value in lower case
 	count map[kind]int
 }
 
-func newRedactor() *redactor { return &redactor{made: map[string]string{}, count: map[kind]int{}} }
+// New returns a redactor that knows no value yet.
+func New() *Redactor { return &Redactor{made: map[string]string{}, count: map[kind]int{}} }
 
 var (
 	keyStart    = regexp.MustCompile(`(?i)(?:^|[\s,{|"])([a-z][a-z0-9_]*)"?([=:])`)
@@ -113,8 +84,8 @@ var (
 	nameForm    = regexp.MustCompile(`\b[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+\b`)
 )
 
-// line returns a line with its identities replaced.
-func (r *redactor) line(text string) string {
+// Line returns a line with its identities replaced.
+func (r *Redactor) Line(text string) string {
 	found := map[string]kind{}
 	for v, k := range identities(text) {
 		found[v] = k
@@ -216,7 +187,7 @@ func identities(text string) map[string]kind {
 // also be called ems-something.
 var module = regexp.MustCompile(`(?i)^ems$|^ems[-_](adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
 
-// made matches the replacements of this program.
+// made matches the replacements of this package.
 var made = regexp.MustCompile(`^(?:host|user|domain|unit)\d+$`)
 
 // valueAt returns the value at the start of a text: quoted once or twice, or up to the
@@ -277,7 +248,7 @@ func hostForm(s string) bool {
 }
 
 // address replaces an IP address and keeps text that only looks like one.
-func (r *redactor) address(s string) string {
+func (r *Redactor) address(s string) string {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.IsUnspecified() || a.IsLoopback() || len(s) < 5 {
 		return s
@@ -286,7 +257,7 @@ func (r *redactor) address(s string) string {
 }
 
 // value returns the replacement of a value.
-func (r *redactor) value(k kind, v string) string {
+func (r *Redactor) value(k kind, v string) string {
 	if kept[strings.ToLower(v)] {
 		return v
 	}

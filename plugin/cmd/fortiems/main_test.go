@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"fluent-bit-fortiems/test"
+)
+
+// result is what a command line does.
+type result struct {
+	code      int
+	out, errs string
+}
+
+// fortiems runs a command line with in as standard input.
+func fortiems(t *testing.T, in string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(context.Background(), args, app{in: strings.NewReader(in), out: &out, errs: &errs, env: func(string) string { return "" }})
+	return result{code, out.String(), errs.String()}
+}
+
+func writeFile(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// corpusLines are the lines of the cases for a filter with default options.
+func corpusLines(t *testing.T) (lines []string) {
+	t.Helper()
+	cases, err := test.Corpus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		if !c.HasOptions {
+			for _, row := range c.Rows {
+				lines = append(lines, row.Line)
+			}
+		}
+	}
+	if len(lines) < 600 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	return lines
+}
+
+func TestUsage(t *testing.T) {
+	folder := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		errs string
+	}{
+		{[]string{"--help"}, exitFine, ""},
+		{[]string{"version"}, exitFine, ""},
+		{[]string{"shwo"}, exitError, `unknown command "shwo" for "fortiems"`},
+		{[]string{"show", "--bad"}, exitError, "fortiems show: unknown flag: --bad\nTry: fortiems show --help\n"},
+		{[]string{"version", "x"}, exitError, "Try: fortiems version --help"},
+		{[]string{"show", "--color", "blue"}, exitError, `--color "blue": use auto, always or never`},
+		{[]string{"show", folder}, exitError, folder + " is a folder: name the files in it"},
+		{[]string{"show", folder + "/none.log"}, exitError, "none.log: no such file or directory"},
+		{[]string{"send", "--corpus", "x.log"}, exitError, "--corpus and files exclude each other"},
+		{[]string{"send", "--time", "later"}, exitError, `--time "later": use own or now`},
+		{[]string{"send", "--proto", "sctp"}, exitError, `protocol "sctp": use udp, tcp or tls`},
+	} {
+		got := fortiems(t, "", c.args...)
+		if got.code != c.code || !strings.Contains(got.errs, c.errs) || got.code == exitFine && (got.out == "" || got.errs != "") {
+			t.Errorf("%q: %+v", c.args, got)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := fortiems(t, "", "completion", shell); got.code != exitFine || !strings.Contains(got.out, "fortiems") {
+			t.Errorf("%s: %d %s", shell, got.code, got.errs)
+		}
+	}
+}
+
+// TestInputs reads the same lines from every kind of input.
+func TestInputs(t *testing.T) {
+	const text = "hostname=secret-pc\r\n\nhostname=secret-pc"
+	const want = "hostname=host1\r\n\nhostname=host1"
+	plain, packed := writeFile(t, "a.log", []byte(text)), writeFile(t, "a.log.gz", gzipped(t, text))
+	for name, got := range map[string]result{
+		"file":           fortiems(t, "", "redact", plain),
+		"gzip":           fortiems(t, "", "redact", packed),
+		"standard input": fortiems(t, text, "redact"),
+		"-":              fortiems(t, text, "redact", "-"),
+		"gzip on -":      fortiems(t, string(gzipped(t, text)), "redact", "-"),
+	} {
+		if got.code != exitFine || got.out != want || !strings.Contains(got.errs, "Read the result") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	damaged := gzipped(t, strings.Repeat(text, 100))
+	if got := fortiems(t, "", "redact", writeFile(t, "b.gz", damaged[:len(damaged)-9])); got.code != exitError || !strings.Contains(got.errs, "damaged gzip file") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestShow(t *testing.T) {
+	records := `{"@timestamp":"2024-10-02T08:00:00.5Z","message":"Login failed\u001b[2J \u202e","event":{"action":"login","outcome":"failure","kind":"event"},"user":{"name":"alice","domain":"EXAMPLE"},"host":{"name":"PC-1","ip":["192.0.2.1"]},"fortinet":{"ems":{"category":"ems-authentication"}}}
+not a record
+{"date":1727856000.25,"message":"virus","event_kind":"alert","fortinet_ems_category":"fct-security"}
+{"log":"sshd"}
+`
+	got := fortiems(t, records, "show", "--counts", "4", "--head", "3")
+	want := `TIME (UTC)          CATEGORY           ACTION               OUTCOME WHO              WHERE                  MESSAGE
+2024-10-02 08:00:00 ems-authentication login                failure EXAMPLE\alice    PC-1 192.0.2.1         Login failed\x1b[2J \u202e
+2024-10-02 08:00:00 !fct-security      -                    -       -                -                      virus
+                    (not FortiEMS)                                                                          sshd
+
+(not FortiEMS)           1 ████
+ems-authentication       1 ████
+fct-security             1 ████
+`
+	if got.code != exitFine || got.out != want || got.errs != "not a record\n" {
+		t.Errorf("%d\n%s\n%s", got.code, got.out, got.errs)
+	}
+	colored := fortiems(t, records, "show", "--color", "always")
+	if !strings.Contains(colored.out, "\x1b[31mfailure\x1b[0m") || strings.Contains(colored.out, "\x1b[2J") {
+		t.Errorf("%q", colored.out)
+	}
+}
+
+// TestShowCorpus: every golden record is one line.
+func TestShowCorpus(t *testing.T) {
+	files, err := filepath.Glob("../../../test/corpus/*/expected.ndjson")
+	if err != nil || len(files) < 30 {
+		t.Fatal(len(files), err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fortiems(t, "", "show", f)
+		want := 0
+		for line := range strings.Lines(string(text)) {
+			var r struct {
+				Fortinet struct{ EMS struct{ Category string } }
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatal(err)
+			}
+			want++
+			if c := r.Fortinet.EMS.Category; !strings.Contains(got.out, c) {
+				t.Errorf("%s: no %s", f, c)
+			}
+		}
+		if n := strings.Count(got.out, "\n"); want > 0 && n != want+1 || got.errs != "" {
+			t.Errorf("%s: %d lines for %d records, %s", f, n, want, got.errs)
+		}
+	}
+}
