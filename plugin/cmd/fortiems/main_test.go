@@ -180,3 +180,21 @@ func TestShowCorpus(t *testing.T) {
 		}
 	}
 }
+
+// corpusCounts counts corpusLines by category as the corpus means them.
+func corpusCounts(t *testing.T) map[string]int {
+	t.Helper()
+	cases, err := test.Corpus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, c := range cases {
+		for _, row := range c.Rows {
+			if !c.HasOptions {
+				counts[row.Category]++
+			}
+		}
+	}
+	return counts
+}

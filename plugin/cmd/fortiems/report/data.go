@@ -160,6 +160,9 @@ func (d *Data) addEvents(sample []sampled, detail func([]byte) (Event, error)) e
 		if err != nil {
 			return err
 		}
+		if s.size > len(s.text) {
+			e.Why = append(e.Why, fmt.Sprintf("The line has %d bytes; this is what its first %d say.", s.size, len(s.text)))
+		}
 		e.File, e.Line = slices.Index(d.Files, s.file), s.n
 		if size += len(e.Raw) + len(e.Record) + len(e.Message) + 300; size > maxDetail {
 			break
@@ -171,7 +174,7 @@ func (d *Data) addEvents(sample []sampled, detail func([]byte) (Event, error)) e
 }
 
 func (t tallies) rows(most int) table {
-	var rows []row
+	rows := []row{} // not null
 	for k, v := range t {
 		keys := strings.Split(strings.ToValidUTF8(k, "\uFFFD"), separator)
 		last := ""

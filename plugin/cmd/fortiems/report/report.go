@@ -123,7 +123,8 @@ type sampled struct {
 	hash uint64
 	file string
 	n    int
-	text []byte
+	text []byte // at most maxRaw bytes of it
+	size int    // of the line
 }
 
 // Collector counts the lines that one worker sees.
@@ -229,7 +230,9 @@ func (c *Collector) Add(l *scan.Line) {
 	count := func(t tallies, key []byte) {
 		s := t.at(key)
 		s.N++
-		s.last = max(s.last, ev.Time.Sec)
+		if at != nil {
+			s.last = max(s.last, ev.Time.Sec)
+		}
 		if outcome == failure {
 			s.Failures++
 		}
@@ -293,7 +296,7 @@ func (c *Collector) keep(stratum int, l *scan.Line) {
 	if h > c.bounds[stratum] {
 		return
 	}
-	c.samples[stratum] = append(c.samples[stratum], sampled{h, l.File, l.N, slices.Clone(l.Text[:min(len(l.Text), maxRaw)])})
+	c.samples[stratum] = append(c.samples[stratum], sampled{h, l.File, l.N, slices.Clone(l.Text[:min(len(l.Text), maxRaw)]), len(l.Text)})
 	if len(c.samples[stratum]) >= 2*c.sample {
 		c.trim(stratum)
 	}

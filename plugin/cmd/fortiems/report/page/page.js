@@ -55,9 +55,9 @@
       {axisLabel: Object.assign({color: text}, a.axisLabel)});
     const o = c.option(palette());
     c.instance.setOption(Object.assign({
-      animation: false, color: palette(), backgroundColor: 'transparent', textStyle: {fontFamily: 'inherit', color: text},
+      animation: false, color: palette(), backgroundColor: 'transparent', textStyle: {fontFamily: getComputedStyle(document.body).fontFamily, color: text},
       tooltip: {trigger: 'axis', renderMode: 'richText', axisPointer: {type: 'shadow'}, confine: true, order: 'valueDesc'},
-      grid: {left: 8, right: 16, top: o.legend ? 60 : 12, bottom: 8, containLabel: true},
+      grid: {left: 8, right: 16, top: o.legend ? 44 : 12, bottom: 8, containLabel: true},
     }, o, {legend: o.legend && Object.assign({type: 'scroll', top: 4, textStyle: {color: text}, pageTextStyle: {color: text}}, o.legend), xAxis: axis(o.xAxis), yAxis: axis(o.yAxis)}));
   }
   const good = () => style('--good'), bad = () => style('--bad'), dim = () => style('--dim');
