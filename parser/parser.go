@@ -115,7 +115,14 @@ func (p *Parser) ParseAll(lines []Line) {
 
 // classify lets the rules decide on an event whose fields are set.
 func (p *Parser) classify(ev *Event) {
-	ev.Decision = p.rules.Decide(&rule.Facts{
+	f := ev.facts()
+	ev.Decision = p.rules.Decide(&f, &ev.scratch)
+	ev.setDecision()
+}
+
+// facts are what rules see of an event whose fields are set.
+func (ev *Event) facts() rule.Facts {
+	return rule.Facts{
 		Source:   ev.Source.By,
 		Token:    ev.Source.Token,
 		ID:       ev.Source.ID,
@@ -124,8 +131,7 @@ func (p *Parser) classify(ev *Event) {
 		Message:  ev.message,
 		Endpoint: ev.Record.Set.Has(ecs.EMSEndpointSerial),
 		Pairs:    &ev.Line.Pairs,
-	}, &ev.scratch)
-	ev.setDecision()
+	}
 }
 
 // setDecision sets the fields that the rules decide.

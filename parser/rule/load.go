@@ -284,7 +284,9 @@ func (c *compiler) conditions(n *yaml.Node, to *conditions) {
 		{"words", func(n *yaml.Node) { to.phrases = c.readForms(n, c.texts(n)) }},
 		{"all_words", func(n *yaml.Node) {
 			for _, item := range c.eachText(n) {
-				to.allWords = append(to.allWords, c.flag(c.phrases, c.readForms(n, item)))
+				texts := c.readForms(n, item)
+				to.allWords = append(to.allWords, c.flag(c.phrases, texts))
+				to.allTexts = append(to.allTexts, texts)
 			}
 		}},
 		{"not_words", func(n *yaml.Node) { to.notWords = c.flag(c.phrases, c.readForms(n, c.texts(n))) }},

@@ -13,14 +13,15 @@ import (
 
 // conditions must all hold. Those of newConditions hold for every line.
 type conditions struct {
-	categories uint32   // set of categories, 0 for any; a rule is only in the lists of these
-	sources    uint8    // set of sources, 0 for any
-	tokens     uint8    // set of tokenKinds, 0 for any
-	endpoint   int8     // 1 for a line with an endpoint serial, -1 for one without
-	phrases    []string // in read form; one of these is in the message
-	words      flag     // set if one of phrases is
-	notWords   flag     // none of these
-	allWords   []flag   // all of these
+	categories uint32     // set of categories, 0 for any; a rule is only in the lists of these
+	sources    uint8      // set of sources, 0 for any
+	tokens     uint8      // set of tokenKinds, 0 for any
+	endpoint   int8       // 1 for a line with an endpoint serial, -1 for one without
+	phrases    []string   // in read form; one of these is in the message
+	words      flag       // set if one of phrases is
+	notWords   flag       // none of these
+	allWords   []flag     // all of these
+	allTexts   [][]string // in read form; the lists of allWords, for Explain
 	ids        []text
 	types      []text
 	subtypes   []text

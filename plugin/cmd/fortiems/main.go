@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fluent-bit-fortiems/parser/ecs"
 	"fluent-bit-fortiems/plugin/cmd/fortiems/input"
 	"fluent-bit-fortiems/plugin/cmd/fortiems/term"
 )
@@ -34,7 +35,7 @@ var errFindings = errors.New("findings")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, env: os.Getenv})
+	code := run(ctx, os.Args[1:], app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, env: os.Getenv, received: now})
 	stop()
 	os.Exit(code)
 }
@@ -44,7 +45,8 @@ type app struct {
 	in        io.Reader
 	out, errs io.Writer
 	env       func(string) string
-	color     string // auto, always or never
+	received  func() ecs.Instant // when a line is received
+	color     string             // auto, always or never
 }
 
 func (a *app) palette() term.Palette { return term.Colors(a.color, a.out, a.env) }
@@ -101,7 +103,7 @@ Exit code: 0 fine, 1 findings, 2 wrong usage or something that cannot be read or
 	}
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never; NO_COLOR turns auto off")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newReport(a), newShow(a), newRedact(a), newSend(a), newVersion(a))
+	root.AddCommand(newExplain(a), newReport(a), newShow(a), newRedact(a), newSend(a), newVersion(a))
 	for _, c := range root.Commands() {
 		if valid := c.Args; valid != nil {
 			c.Args = func(cmd *cobra.Command, args []string) error {

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"fluent-bit-fortiems/parser/ecs"
 	"fluent-bit-fortiems/test"
 )
 
@@ -19,11 +21,14 @@ type result struct {
 	out, errs string
 }
 
+// received is the time of receipt in the golden records.
+var received = ecs.Instant{Sec: 1733392800, Nsec: 123456789}
+
 // fortiems runs a command line with in as standard input.
 func fortiems(t *testing.T, in string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(context.Background(), args, app{in: strings.NewReader(in), out: &out, errs: &errs, env: func(string) string { return "" }})
+	code := run(context.Background(), args, app{in: strings.NewReader(in), out: &out, errs: &errs, env: func(string) string { return "" }, received: func() ecs.Instant { return received }})
 	return result{code, out.String(), errs.String()}
 }
 
@@ -197,4 +202,89 @@ func corpusCounts(t *testing.T) map[string]int {
 		}
 	}
 	return counts
+}
+
+// TestExplainGivesTheGoldenRecords: explain gives the record of the filter for every line of
+// the corpus.
+func TestExplainGivesTheGoldenRecords(t *testing.T) {
+	cases, err := test.Corpus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, c := range cases {
+		if c.HasOptions {
+			continue
+		}
+		var in strings.Builder
+		for _, row := range c.Rows {
+			in.WriteString(row.Line + "\n")
+		}
+		got := fortiems(t, in.String(), "explain", "--json")
+		if got.code == exitError {
+			t.Fatalf("%s: %s", c.Name, got.errs)
+		}
+		golden, err := os.ReadFile("../../../test/corpus/" + c.Name + "/expected.ndjson")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var records []any
+		d := json.NewDecoder(strings.NewReader(got.out))
+		for d.More() {
+			var x struct {
+				Record map[string]any   `json:"record"`
+				More   []map[string]any `json:"more_records"`
+			}
+			if err := d.Decode(&x); err != nil {
+				t.Fatal(err)
+			}
+			if x.Record != nil {
+				records = append(records, x.Record)
+			}
+			for _, r := range x.More {
+				records = append(records, r)
+			}
+		}
+		for line := range strings.Lines(string(golden)) {
+			var want struct {
+				Fortinet any
+			}
+			var all map[string]any
+			if json.Unmarshal([]byte(line), &want) != nil || json.Unmarshal([]byte(line), &all) != nil {
+				t.Fatal(line)
+			}
+			if want.Fortinet == nil {
+				continue // passed
+			}
+			if len(records) == 0 || !reflect.DeepEqual(records[0], any(all)) {
+				t.Fatalf("%s: want %s", c.Name, line)
+			}
+			records = records[1:]
+			compared++
+		}
+		if len(records) > 0 {
+			t.Errorf("%s: %d records too many", c.Name, len(records))
+		}
+	}
+	if compared < 600 {
+		t.Errorf("only %d records", compared)
+	}
+}
+
+func TestExplainForPeople(t *testing.T) {
+	got := fortiems(t, "emsserial=FCTEMS0000000001 subtype=ems-adconnector msg=\"quux failed\x1b[2J\"\nsshd\n", "explain")
+	for _, want := range []string{
+		"-:1 emsserial=", "→ observer.serial_number", "category  ems-adconnector by the token ems-adconnector of the line",
+		"outcome   failure by words: \"failed", "says failure", "time of receipt", "not FortiEMS", `"@timestamp":"2024-12-05T10:00:00.123456789Z"`,
+	} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in\n%s", want, got.out)
+		}
+	}
+	if got.code != exitFindings || strings.Contains(got.out, "\x1b") {
+		t.Errorf("%d %q", got.code, got.out)
+	}
+	if got := fortiems(t, `emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`, "explain"); got.code != exitFine || !strings.Contains(got.out, "category  ems-vpn by rule ") {
+		t.Errorf("%+v", got)
+	}
 }
