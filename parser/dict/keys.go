@@ -45,6 +45,7 @@ var (
 	KeyFctuid          = add("fctuid")
 	KeyUser            = add("user")
 	KeyEapuser         = add("eapuser")
+	KeyXauthuser       = add("xauthuser")
 	KeyVpnuser         = add("vpnuser")
 	KeyUsername        = add("username")
 	KeyDomain          = add("domain")

@@ -3,10 +3,10 @@ package ecs
 import (
 	"bytes"
 	"math"
+	"strconv"
 
 	"fluent-bit-fortiems/parser/ascii"
 	"fluent-bit-fortiems/parser/dict"
-	"fluent-bit-fortiems/parser/line"
 )
 
 // Conversions set fields with setIfUnset, setIntIfUnset and setConstIfUnset only: a field that
@@ -58,36 +58,84 @@ func asScore(r *Record, to Field, v []byte) bool {
 	return true
 }
 
-func asIP(r *Record, to Field, v []byte) bool { return isIP(v) && r.setIfUnset(to, v) }
+// asIP takes an address. One with a port or a zone id is split, and also kept as sent; of a
+// list the first address counts.
+func asIP(r *Record, to Field, v []byte) bool {
+	if isIP(v) { // nearly always
+		return r.setIfUnset(to, v)
+	}
+	first := true
+	for more := true; more; first = false {
+		var part []byte
+		part, v, more = cutPart(v)
+		if host, port := splitAddress(part); host != nil {
+			whole := first && !more && len(host) == len(part)
+			if f, keys := portOf(to); port != 0 && f != 0 && !r.pairs.AnyNonEmpty(keys) {
+				r.setIntIfUnset(f, port)
+			}
+			return r.setIfUnset(to, host) && whole
+		}
+	}
+	return false
+}
 
-// asHostIPs takes one address or a list of addresses.
+// portOf returns the field of the port of an address field, and the keys that have it.
+func portOf(ip Field) (Field, *dict.KeySet) {
+	switch ip {
+	case SourceIP:
+		return SourcePort, &sourcePortKeys
+	case DestinationIP:
+		return DestinationPort, &destinationPortKeys
+	}
+	return 0, nil
+}
+
+// asHostIPs takes one address or a list of addresses. It takes the addresses of a list that
+// has other parts, too.
 func asHostIPs(r *Record, to Field, v []byte) bool {
 	if isIP(v) { // nearly always
 		r.addToList(to, listHostIP, v)
 		return true
 	}
-	if !allOf(v, isIP) {
-		return false
-	}
-	eachPart(v, func(part []byte) { r.addToList(to, listHostIP, part) })
-	return true
+	return addParts(v, func(part []byte) bool {
+		host, _ := splitAddress(part)
+		if host != nil {
+			r.addToList(to, listHostIP, host)
+		}
+		return len(host) == len(part)
+	})
 }
 
-// asHostMACs takes one MAC address or a list of them.
+// asHostMACs takes one MAC address or a list of them, like asHostIPs.
 func asHostMACs(r *Record, to Field, v []byte) bool {
 	if mac, ok := appendMAC(r.arena.Start(macLen), v); ok { // nearly always
 		r.addToList(to, listHostMAC, r.arena.Keep(mac))
 		return true
 	}
-	isMAC := func(part []byte) bool { _, ok := appendMAC(r.arena.Start(macLen), part); return ok }
-	if !allOf(v, isMAC) {
-		return false
-	}
-	eachPart(v, func(part []byte) {
-		mac, _ := appendMAC(r.arena.Start(macLen), part)
-		r.addToList(to, listHostMAC, r.arena.Keep(mac))
+	return addParts(v, func(part []byte) bool {
+		mac, ok := appendMAC(r.arena.Start(macLen), part)
+		if ok {
+			r.addToList(to, listHostMAC, r.arena.Keep(mac))
+		}
+		return ok
 	})
-	return true
+}
+
+// addParts calls add with at most maxList parts of a list. It reports whether add took all
+// of them, and they are all parts.
+func addParts(v []byte, add func(part []byte) bool) bool {
+	all, more := true, true
+	for n := 0; more; n++ {
+		if n == maxList {
+			return false
+		}
+		var part []byte
+		part, v, more = cutPart(v)
+		if !add(part) {
+			all = false
+		}
+	}
+	return all
 }
 
 func asMAC(r *Record, to Field, v []byte) bool {
@@ -227,11 +275,22 @@ var transports = map[int64]*Constant{
 	1: ConstText("icmp"), 6: ConstText("tcp"), 17: ConstText("udp"), 58: ConstText("ipv6-icmp"),
 }
 
+// transportNames are the names of transports that network.transport takes.
+var transportNames = []string{"tcp", "udp", "icmp", "icmp6", "icmpv6", "ipv6-icmp", "sctp", "igmp", "gre", "esp", "ah", "ipip", "ospf", "udplite", "dccp"}
+
 // asTransport takes an IP protocol number or the name of a transport.
 func asTransport(r *Record, to Field, v []byte) bool {
 	n, ok := parseUint(v)
 	if !ok {
-		return line.IsTagName(v) && !r.Set.Has(NetworkTransport) && asLower(r, NetworkTransport, v)
+		for _, name := range transportNames {
+			if ascii.EqualFold(v, name) {
+				return !r.Set.Has(NetworkTransport) && asLower(r, NetworkTransport, v)
+			}
+		}
+		return false
+	}
+	if !ascii.AllDigits(v) && n <= 255 {
+		v = r.arena.Keep(strconv.AppendInt(r.arena.Start(3), n, 10))
 	}
 	if n > 255 || !r.setIfUnset(to, v) {
 		return false

@@ -137,7 +137,10 @@ func (r *Record) setFirst(to Field, keys ...dict.Key) {
 }
 
 // loginKeys hold a login, in the order in which they count.
-var loginKeys = [...]dict.Key{dict.KeyUser, dict.KeyEapuser, dict.KeyVpnuser, dict.KeyUsername}
+var loginKeys = [...]dict.Key{dict.KeyUser, dict.KeyEapuser, dict.KeyXauthuser, dict.KeyVpnuser, dict.KeyUsername}
+
+// peerLoginKeys hold the login of a VPN peer beside user, which may then be a number.
+var peerLoginKeys = dict.SetOf(dict.KeyEapuser, dict.KeyXauthuser)
 
 // logSource begins what FortiClient writes into user for a log of its own, like
 // DBLOG_SOURCE_SYSTEM.
@@ -152,6 +155,9 @@ func (r *Record) setUser() {
 		p := r.pairs.Pair(k)
 		if p == nil || isIP(p.Value) || ascii.HasPrefixFold(p.Value, logSource) {
 			continue
+		}
+		if k == dict.KeyUser && ascii.AllDigits(p.Value) && r.pairs.AnyNonEmpty(&peerLoginKeys) {
+			continue // the number of a peer
 		}
 		if login == nil {
 			login = p.Value
@@ -174,6 +180,9 @@ func (r *Record) setLogin(v []byte) bool {
 		if name := bytes.TrimLeft(v[i:], `\`); len(name) > 0 {
 			r.SetText(UserDomain, v[:i])
 			r.SetText(UserName, name)
+			if isEmail(name) {
+				r.SetText(UserEmail, name)
+			}
 			return i+1+len(name) == len(v)
 		}
 	}
@@ -184,10 +193,16 @@ func (r *Record) setLogin(v []byte) bool {
 	}
 	r.SetText(UserName, v[:i])
 	r.SetText(UserDomain, v[i+1:])
-	if bytes.IndexByte(v[i:], '.') > 0 {
+	if isEmail(v) {
 		r.SetText(UserEmail, v)
 	}
 	return true
+}
+
+// isEmail reports whether a login has the form of an address: user@example.com.
+func isEmail(v []byte) bool {
+	i := bytes.LastIndexByte(v, '@')
+	return i > 0 && bytes.IndexByte(v[i:], '.') > 0
 }
 
 // setURL splits url.original. FortiClient sends the path only, and the host in remotename.

@@ -98,6 +98,7 @@ var fieldTable = []mapping{
 
 	{"user", anySource, UserName, elsewhere, "`DOM\\user`, `user@dom` are split; an address is no login"},
 	{"eapuser", anySource, UserName, elsewhere, "when user is missing or an address"},
+	{"xauthuser", anySource, UserName, elsewhere, "like eapuser"},
 	{"vpnuser", anySource, UserName, elsewhere, "when there is no user"},
 	{"username", anySource, UserName, elsewhere, "when there is no user"},
 	{"domain", client, UserDomain, elsewhere, "with username"},

@@ -2,6 +2,7 @@ package ecs
 
 import (
 	"bytes"
+	"math"
 	"net/netip"
 	"strconv"
 	"unsafe"
@@ -49,18 +50,28 @@ func isIPv4(v []byte) bool {
 	return octets == 3
 }
 
-// parseUint reads a non-negative integer that the long type takes.
+// parseUint reads a non-negative integer that the long type takes, also one that became a
+// float on the way: 443.0 or 1.5e3.
 func parseUint(v []byte) (n int64, ok bool) {
-	if len(v) == 0 || len(v) > 18 {
-		return 0, false
-	}
-	for _, c := range v {
+	for i, c := range v {
 		if !ascii.IsDigit(c) {
-			return 0, false
+			return parseIntegral(v, i)
 		}
 		n = n*10 + int64(c-'0')
 	}
-	return n, true
+	return n, len(v) > 0 && len(v) <= 18
+}
+
+// parseIntegral reads a float, whose digits end at i, that is an integer.
+func parseIntegral(v []byte, i int) (n int64, ok bool) {
+	if i == 0 || len(v) > 32 || v[i] != '.' && v[i]|0x20 != 'e' {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || f != math.Trunc(f) || f >= 1e18 {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // parseScore reads a plain decimal number.
@@ -197,11 +208,33 @@ func splitPort(v []byte) (host []byte, port int64) {
 			host, port = v[:i], n
 		}
 	}
-	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' && isIP(host[1:n-1]) {
-		return host[1 : n-1], port
+	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' {
+		if address, _, zone := bytes.Cut(host[1:n-1], []byte{'%'}); isIP(address) {
+			if !zone {
+				return address, port
+			}
+			return host, port // with its zone id
+		}
 	}
 	if port != 0 && bytes.ContainsAny(host, ":/\\ ") {
 		return v, 0 // an address without brackets, a URL, a text
+	}
+	return host, port
+}
+
+// splitAddress splits an address from its port and its zone id: 192.0.2.1:443,
+// [2001:db8::1]:443, fe80::1%eth0. host is nil if v is none.
+func splitAddress(v []byte) (host []byte, port int64) {
+	host, port = splitPort(v)
+	if i := bytes.IndexByte(host, '%'); i > 0 && bytes.IndexByte(host[:i], ':') >= 0 {
+		if n := len(host); host[0] == '[' && host[n-1] == ']' {
+			host = host[1:]
+			i--
+		}
+		host = host[:i]
+	}
+	if !isIP(host) {
+		return nil, 0
 	}
 	return host, port
 }

@@ -45,14 +45,14 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 		if last != dict.NoKey {
 			p.AddKey(last, all[start:end])
 		}
-		last, k = key, keySpan{next, next + n}
+		last, k = key, keySpan{start: next, end: next + n}
 		start = k.end + 1
 		// Eight bytes at a time: a byte ends the value if it is below limit after the XOR
 		// with flip. Unquoted: a space or below. Quoted: the quote, which the XOR makes 0.
 		flip, limit := uint64(0), uint64(' '+1)*ones
 		gap := 1 // bytes from the end of the value to the next key: the space, and a quote
 		switch all[start] {
-		case '<':
+		case '<', '\'', '\\':
 			return k
 		case '"':
 			start++
@@ -72,6 +72,9 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 		}
 		if next = end + gap; all[next-1] != ' ' {
 			return k
+		}
+		if gap == 2 && (all[start] <= ' ' || all[end-1] <= ' ') {
+			return k // blanks to trim
 		}
 	}
 }

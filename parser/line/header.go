@@ -225,9 +225,15 @@ func beginsTag(s []byte) bool {
 	return IsTagName(name) && (pid != nil || colon && dict.FindToken(name) != dict.NoToken || dict.IsToken(name))
 }
 
-// beginsPairs reports whether s is empty or begins with a pair, JSON or CEF.
+// beginsPairs reports whether s is empty or begins with a pair, JSON, CEF or LEEF.
 func beginsPairs(s []byte) bool {
-	return len(s) == 0 || s[0] == '{' || keyEnd(s, 0) > 0 || bytes.HasPrefix(s, cefPrefix)
+	return len(s) == 0 || s[0] == '{' || s[0] == '[' && isJSONArray(s) || keyEnd(s, 0) > 0 || bytes.HasPrefix(s, cefPrefix) || isLEEF(s)
+}
+
+// isJSONArray reports whether s begins with an array of objects.
+func isJSONArray(s []byte) bool {
+	s = ascii.TrimLeft(s[1:])
+	return len(s) > 0 && s[0] == '{'
 }
 
 // isHostname reports whether w can be the HOSTNAME of RFC 3164: a name or an address, and

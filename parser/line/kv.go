@@ -4,15 +4,25 @@ import (
 	"bytes"
 
 	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
 )
 
-// keySpan is the place of a key in a text. Its "=" is at end.
+// keySpan is the place of a key in a text.
 type keySpan struct {
 	start int // len of the text if nothing but white space is left
 	end   int // -1 if there is no key
+	value int // start of the value; 0: the "=" is at end, and the value directly after it
 }
 
 func (k keySpan) found() bool { return k.end >= 0 }
+
+// valueStart returns where the value of the key starts.
+func (k keySpan) valueStart() int {
+	if k.value > 0 {
+		return k.value
+	}
+	return k.end + 1
+}
 
 // keyBytes has the bytes that may be part of a key.
 var keyBytes = func() (t [256]bool) {
@@ -42,8 +52,11 @@ func keyEnd(s []byte, i int) int {
 // start is where to go on looking.
 func nextKey(s []byte, i int) keySpan {
 	i = ascii.SkipBlanks(s, i)
-	return keySpan{i, keyEnd(s, i)}
+	return keySpan{start: i, end: keyEnd(s, i)}
 }
+
+// noKey is the key at the end of s.
+func noKey(s []byte) keySpan { return keySpan{start: len(s), end: -1} }
 
 // scanPairs adds the pairs of s, whose first key is k. The search for the end of a value
 // also finds the next key, so each byte is looked at a bounded number of times.
@@ -52,42 +65,70 @@ func (l *Line) scanPairs(s []byte, k keySpan) {
 	s = t.text()
 	for k.found() {
 		k = l.Pairs.scanKnown(t, k)
-		value, next := l.scanValue(s, k.end+1)
-		l.Pairs.Add(s[k.start:k.end], value)
-		k = next
+		k = l.scanPair(s, k)
 	}
 }
 
-// scanValue reads the value at s[i] and finds the next key.
-func (l *Line) scanValue(s []byte, i int) (value []byte, next keySpan) {
-	switch {
-	case i >= len(s):
-		return nil, keySpan{i, -1}
-	case s[i] == '"':
+// scanPair adds the pair of k and returns the next key.
+func (l *Line) scanPair(s []byte, k keySpan) (next keySpan) {
+	value, next := l.scanValue(s, k)
+	l.Pairs.Add(s[k.start:k.end], trimBlanks(value))
+	return next
+}
+
+// scanValue reads the value of k and finds the next key.
+func (l *Line) scanValue(s []byte, k keySpan) (value []byte, next keySpan) {
+	i := k.valueStart()
+	if i >= len(s) {
+		return nil, noKey(s)
+	}
+	switch s[i] {
+	case '"':
 		return l.scanQuoted(s, i+1)
-	case isXML(s[i:]):
-		return l.scanXML(s, i)
+	case '\'':
+		if v, next, ok := l.scanSingle(s, i+1); ok {
+			return v, next
+		}
+	case '\\':
+		l.unusual = l.unusual || i+1 < len(s) && s[i+1] == '"'
+	case '<':
+		if isXML(s[i:]) {
+			return l.scanXML(s, i)
+		}
+	}
+	return l.scanBare(s, i, k)
+}
+
+// scanBare reads the value of k without quotes at s[i].
+func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan) {
+	if g := l.gluedToEmpty(s, i, k); g.found() {
+		return nil, g
 	}
 	for j := i; j < len(s); {
-		if !ascii.IsBlank(s[j]) {
+		if c := s[j]; !ascii.IsBlank(c) && c != '#' && (c != l.notation.mark || c == 0) {
 			j++
 			continue
 		}
-		next = nextKey(s, j)
-		if next.found() || next.start == len(s) {
-			return s[i:j], next
+		at := l.notation.skipSeparator(s, j, false)
+		if at == len(s) {
+			return s[i:j], noKey(s)
 		}
-		j = next.start
+		if at > j {
+			if next = l.keyAt(s, at, false); next.found() {
+				return s[i:j], next
+			}
+		}
+		j = max(at, j+1)
 	}
-	return s[i:], keySpan{len(s), -1}
+	return l.cutTail(s[i:], dict.Lookup(s[k.start:k.end])), noKey(s)
 }
 
 // scanQuoted reads a quoted value that begins at s[i], after the quote. A quote, escaped or
-// not, closes it only before white space and the next key, or at the end. A value that is
-// never closed extends to the end of the line: a relay cut the line, and pairs in a text
-// that somebody else chose (a file name, a message) must not become fields.
+// not, closes it only before the next key, or at the end. A value that is never closed
+// extends to the end of the line: a relay cut the line, and pairs in a text that somebody
+// else chose (a file name, a message) must not become fields.
 func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
-	next = keySpan{len(s), -1}
+	next = noKey(s)
 	escaped := false
 	for j := i; ; j++ {
 		n := bytes.IndexByte(s[j:], '"')
@@ -99,11 +140,15 @@ func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
 			value = s[i:j]
 			break
 		}
-		if ascii.IsBlank(s[j+1]) {
+		if ascii.IsBlank(s[j+1]) { // nearly always
 			if k := nextKey(s, j+1); k.found() || k.start == len(s) {
 				value, next = s[i:j], k
 				break
 			}
+		}
+		if k, ok := l.closes(s, i, j); ok {
+			value, next = s[i:j], k
+			break
 		}
 		escaped = escaped || j > i && s[j-1] == '\\'
 	}
@@ -113,6 +158,8 @@ func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
 			value = nil
 		} else if value[n-1] == '"' {
 			value = l.undoubleQuotes(value[1 : n-1])
+		} else if !next.found() && bytes.IndexByte(value[1:], '"') < 0 {
+			value = value[1:] // doubled quotes, cut before the closing ones
 		}
 	}
 	if escaped {
@@ -148,8 +195,10 @@ func (l *Line) unescapeQuotes(v []byte) []byte {
 	return l.arena.Keep(b)
 }
 
-// isXML reports whether s begins with the start tag of an XML element.
-func isXML(s []byte) bool { return len(s) > 1 && s[0] == '<' && ascii.IsLetter(s[1]) }
+// isXML reports whether s begins with the start tag of an XML element, not with "<key=".
+func isXML(s []byte) bool {
+	return len(s) > 1 && s[0] == '<' && ascii.IsLetter(s[1]) && keyEnd(s, 1) < 0
+}
 
 // scanXML reads the XML element at s[i], up to its end tag if a key or the end of the line
 // follows, else up to the end of the line, because attributes look like pairs.
@@ -163,7 +212,7 @@ func (l *Line) scanXML(s []byte, i int) (value []byte, next keySpan) {
 	for {
 		n := bytes.Index(s[j:], []byte("</"))
 		if n < 0 {
-			return s[i:], keySpan{len(s), -1}
+			return s[i:], noKey(s)
 		}
 		j += n + len("</")
 		if !bytes.HasPrefix(s[j:], name) || j+len(name) >= len(s) || s[j+len(name)] != '>' {
@@ -175,3 +224,6 @@ func (l *Line) scanXML(s []byte, i int) (value []byte, next keySpan) {
 		}
 	}
 }
+
+// trimBlanks returns v without blanks at either end.
+func trimBlanks(v []byte) []byte { return ascii.TrimRight(ascii.TrimLeft(v)) }

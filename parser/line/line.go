@@ -1,11 +1,9 @@
 package line
 
 import (
-	"bytes"
 	"unicode/utf8"
 
 	"fluent-bit-fortiems/parser/arena"
-	"fluent-bit-fortiems/parser/ascii"
 )
 
 // Line is one line taken apart. The zero value is ready for ReadHeader. Reuse it: once its
@@ -21,7 +19,9 @@ type Line struct {
 	CEF   CEF
 	Pairs Pairs
 
-	arena *arena.Arena
+	arena    *arena.Arena
+	notation notation
+	unusual  bool // a value shows another notation
 }
 
 // ReadHeader begins with another line and reads its header. Derived values will be kept in
@@ -37,13 +37,24 @@ func (l *Line) ReadHeader(text []byte, a *arena.Arena) {
 	l.Body, l.Stray = l.Header.parse(l.Clean)
 }
 
-// trimFraming drops the CR, LF and NUL that framing leaves at the end of a line.
+// trimFraming drops the CR, LF and NUL that framing leaves at the end of a line, also in the
+// escaped form that a relay wrote.
 func trimFraming(s []byte) []byte {
-	n := len(s)
-	for n > 0 && (s[n-1] == '\n' || s[n-1] == '\r' || s[n-1] == 0) {
-		n--
+	for n := len(s); n > 0; n = len(s) {
+		switch s[n-1] {
+		case '\n', '\r', 0:
+			s = s[:n-1]
+		case '0', '2', '5', 'n', 'r':
+			rest := trimEscaped(s)
+			if len(rest) == n {
+				return s
+			}
+			s = rest
+		default:
+			return s
+		}
 	}
-	return s[:n]
+	return s
 }
 
 // AppendValid appends s with every byte that is not UTF-8 replaced by U+FFFD.
@@ -58,62 +69,4 @@ func AppendValid(dst, s []byte) []byte {
 		s = s[n:]
 	}
 	return dst
-}
-
-var ceePrefix = []byte("@cee:")
-
-// ReadPairs reads the pairs of the body, after ReadHeader.
-func (l *Line) ReadPairs() {
-	s := ascii.TrimLeft(bytes.TrimPrefix(l.Body, ceePrefix))
-	switch {
-	case len(s) == 0:
-		return
-	case s[0] == '{' && l.readJSON(s):
-		return
-	case isXML(s):
-		// The attributes of an XML body are not pairs.
-		_, k := l.scanXML(s, 0)
-		l.scanPairs(s, k)
-		return
-	}
-	for i := 0; i < len(s); {
-		k := nextKey(s, i)
-		// Look for CEF before glued keys: its header may be one word with the first key.
-		if !k.found() && bytes.HasPrefix(s[k.start:], cefPrefix) {
-			l.setStray(s[:k.start])
-			l.readCEF(s[k.start:])
-			return
-		}
-		if !k.found() {
-			k = gluedKey(s, k.start)
-		}
-		if k.found() {
-			l.setStray(s[:k.start])
-			l.scanPairs(s, k)
-			return
-		}
-		i = k.start + ascii.WordEnd(s[k.start:])
-	}
-}
-
-// setStray notes text before the first pair.
-func (l *Line) setStray(text []byte) {
-	if text = ascii.TrimRight(text); len(text) > 0 {
-		l.Stray = text
-	}
-}
-
-// gluedKey finds a key inside the word at s[i] that follows the rest of a broken header
-// without a blank, as in "<999>dtime=" or "[x]type=".
-func gluedKey(s []byte, i int) keySpan {
-	word := s[i : i+ascii.WordEnd(s[i:])]
-	eq := bytes.IndexByte(word, '=')
-	k := eq
-	for k > 0 && keyBytes[word[k-1]] {
-		k--
-	}
-	if k > 0 && k < eq && (word[k-1] == '>' || word[k-1] == ']' || word[k-1] == '|') {
-		return keySpan{i + k, keyEnd(s, i+k)}
-	}
-	return keySpan{i, -1}
 }

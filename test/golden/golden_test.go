@@ -342,8 +342,9 @@ func TestNoPairIsLost(t *testing.T) {
 	times := []string{"date", "time", "dtime", "eventtime", "timestamp", "itime", "tz"}
 	checked := 0
 	for _, c := range corpus(t) {
-		if c.flat || strings.HasPrefix(c.name, "quirk-formats") || strings.HasPrefix(c.name, "quirk-quotes") {
-			continue
+		if c.flat || strings.HasPrefix(c.name, "quirk-formats") || strings.HasPrefix(c.name, "quirk-quotes") ||
+			strings.HasPrefix(c.name, "relay-") || strings.HasPrefix(c.name, "json-wrapped") || strings.HasPrefix(c.name, "notation-") {
+			continue // other notations than plainPair knows
 		}
 		for i, row := range c.rows {
 			line := row.line

@@ -1,0 +1,95 @@
+package parser
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"fluent-bit-fortiems/parser/dict"
+)
+
+// pairsByName returns the values of a line by key, in their order.
+func pairsByName(text string) map[string]string {
+	var ev Event
+	New(Options{}).Parse(&ev, []byte(text), received)
+	all := map[string]string{}
+	for i := range ev.Line.Pairs.List {
+		if p := &ev.Line.Pairs.List[i]; p.NonEmpty() {
+			all[string(p.Name())] = string(p.Value)
+		}
+	}
+	return all
+}
+
+// freeText are keys whose value without quotes may have any word at its end, as that of an
+// unknown key: "3 ms" may be whole.
+var freeText = regexp.MustCompile(`^(?:msg|logdesc|os|usingpolicy|failed_reason|reason|hostname|virus|file|app|srcproduct|threat)$`)
+
+// isCutValue reports whether v is the beginning of a value, of which the cut line has no
+// more, or a text without quotes, which ends where the next key does.
+func isCutValue(text, v, whole string) bool {
+	if strings.HasPrefix(v, "'") || strings.HasPrefix(v, `\`) || strings.HasPrefix(text, "{") {
+		return strings.HasSuffix(text, v) // in quotes or a number whose end is missing
+	}
+	text = strings.TrimRight(text, ` \#01`)
+	if whole == "" {
+		whole = "N/A"
+		if strings.HasPrefix(v, "(") {
+			whole = "(null)"
+		}
+	}
+	return strings.HasSuffix(text, strings.TrimRight(v, ` \#01`)) && strings.HasPrefix(whole, v)
+}
+
+// TestCutLines cuts every line of the corpus at every byte, or at some of them for lines
+// that are not real samples. Apart from the pair at the cut, which is the last one, every
+// pair has the value that it has in the whole line.
+func TestCutLines(t *testing.T) {
+	files, err := filepath.Glob("../test/corpus/*/input.log")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d files of the corpus, %v", len(files), err)
+	}
+	cuts, failed := 0, 0
+	var ev Event
+	p := New(Options{})
+	for _, file := range files {
+		if strings.Contains(file, "/quirk-formats/") || strings.Contains(file, "/quirk-headers/") || strings.Contains(file, "/quirk-quotes/") {
+			continue // nested JSON, XML, structured data, doubled quotes: their cut parts are other text
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := 7
+		if strings.Contains(file, "/real-") {
+			step = 1
+		}
+		for _, whole := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
+			want := pairsByName(whole)
+			for n := 1; n < min(len(whole), 4096) && failed < 20; n += step {
+				cuts++
+				p.Parse(&ev, []byte(whole[:n]), received)
+				for i := range ev.Line.Pairs.List {
+					pair := &ev.Line.Pairs.List[i]
+					name := string(pair.Name())
+					// A line of CEF without msg or a log id has those of its header; its start is
+					// date and time once it is whole.
+					ofHeader := strings.Contains(whole, "CEF:") && (name == "msg" || name == "logid" || name == "start" || name == "cat" || name == "type" || name == "subtype")
+					if !pair.NonEmpty() || name == "header_text" || name == "sequenceid" || strings.HasSuffix(whole[:n], "dstip=authi") || strings.HasSuffix(whole[:n], "user=jane i/") || strings.HasSuffix(whole[:n], "hostname=error p") || ofHeader {
+						continue
+					}
+					if w, ok := want[name]; (!ok || w != string(pair.Value)) && !((freeText.MatchString(name) || dict.Lookup([]byte(name)) == dict.NoKey) && strings.HasPrefix(string(pair.Value), w) && strings.HasSuffix(whole[:n], string(pair.Value))) && !isCutValue(whole[:n], string(pair.Value), w) {
+						failed++
+						t.Errorf("%s: %q\n%s is %q, in the whole line %q", filepath.Base(filepath.Dir(file)), whole[:n], name, pair.Value, w)
+						break
+					}
+				}
+			}
+		}
+	}
+	if cuts < 10_000 {
+		t.Errorf("only %d cuts", cuts)
+	}
+}
