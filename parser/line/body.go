@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
 )
 
 var ceePrefix = []byte("@cee:")
@@ -92,7 +93,15 @@ func (l *Line) isUsual(s []byte, k keySpan) bool {
 	if k.start > 0 && (closingOf(lastByte(l.Stray)) != 0 || bytes.IndexByte(l.Stray, '=') >= 0) {
 		return false
 	}
-	if bytes.Count(s, []byte{'='}) == len(l.Pairs.List) {
+	more := bytes.Count(s, []byte{'='}) - len(l.Pairs.List) // signs in values
+	if more == 0 {
+		return true
+	}
+	// Nearly always they are in a URL or the message.
+	for _, k := range [...]dict.Key{dict.KeyURL, dict.KeyMsg} {
+		more -= bytes.Count(l.Pairs.Value(k), []byte{'='})
+	}
+	if more == 0 && !bytes.Contains(s, []byte("#01")) {
 		return true
 	}
 	for i := range l.Pairs.List {
@@ -148,6 +157,9 @@ func closingOf(c byte) byte {
 // readUnusual reads the pairs of s in a notation that the usual scan does not know. It
 // reads all of them again.
 func (l *Line) readUnusual(s []byte, depth int) {
+	if bytes.IndexByte(s, '=') < 0 && bytes.IndexByte(s, '"') < 0 {
+		return
+	}
 	if depth < maxDepth && allQuotesEscaped(s) {
 		l.Pairs.Reset(l.arena)
 		l.readBody(l.unescapeLevel(s), depth+1)

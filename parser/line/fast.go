@@ -51,13 +51,12 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 		// with flip. Unquoted: a space or below. Quoted: the quote, which the XOR makes 0.
 		flip, limit := uint64(0), uint64(' '+1)*ones
 		gap := 1 // bytes from the end of the value to the next key: the space, and a quote
-		switch all[start] {
-		case '<', '\'', '\\':
-			return k
-		case '"':
+		if c := all[start]; c == '"' {
 			start++
 			flip, limit = quotes, ones
 			gap = 2
+		} else if c == '<' || c == '\'' || c == '\\' {
+			return k
 		}
 		end = start
 		for {
