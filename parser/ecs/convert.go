@@ -228,8 +228,10 @@ func asDestination(r *Record, to Field, v []byte) bool {
 	if isIP(v) { // nearly always
 		return r.setIfUnset(to, v)
 	}
-	host, _ := splitPort(v)
-	return isHostName(host) && asAddress(r, DestinationAddress, v)
+	if host, _ := splitPort(v); isHostName(host) {
+		return asAddress(r, DestinationAddress, v)
+	}
+	return asIP(r, to, v)
 }
 
 // isHostName reports whether v can be the name of a host: it has a letter and no other

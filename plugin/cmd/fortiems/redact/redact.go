@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"fluent-bit-fortiems/parser/timestamp"
 )
 
 // kind is what a value identifies; each kind has its own replacement.
@@ -67,7 +69,7 @@ func New() *Redactor { return &Redactor{made: map[string]string{}, count: map[ki
 
 var (
 	keyStart    = regexp.MustCompile(`(?i)(?:^|[\s,{|"])([a-z][a-z0-9_]*)"?([=:])`)
-	nextKey     = regexp.MustCompile(`\s[A-Za-z_][\w.]*=`)
+	nextKey     = regexp.MustCompile(`\s[A-Za-z_][\w./@-]*=`)
 	header3164  = regexp.MustCompile(`(?:^|[> ])[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ([A-Za-z][\w.-]*) `) // also after a relay's header
 	headerISO   = regexp.MustCompile(`^(?:<\d+>)?\d{4}-\d\d-\d\dT\S+ ([A-Za-z][\w.-]*) `)
 	header5424  = regexp.MustCompile(`^(?:\d+ )?<\d+>1 \S+ ([A-Za-z][\w.-]*) `)
@@ -77,6 +79,7 @@ var (
 	profileForm = regexp.MustCompile(`(?i)((?:[a-z]:)?[\\/]{1,2}(?:users|home)[\\/]{1,2})([^\\/"\s]+)`)
 	dnForm      = regexp.MustCompile(`\b(?:(?:CN|OU)=[^,"=]+|DC=[\w-]+)`)
 	xmlForm     = regexp.MustCompile(`(?i)<(?:Data Name=['"])?\w*?(user|domain|computer|workstation|host)(?:name)?(?:['"])?>([^<]+)<`)
+	levelForm   = regexp.MustCompile(`(?i)^(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.[a-z]+$`)
 	serialForm  = regexp.MustCompile(`\b(FCTEMS|FCT|FG[A-Z0-9]{4}|FGVM|FAZ)([A-Z0-9]{6,14})\b`)
 	macForm     = regexp.MustCompile(`\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b`)
 	ipv4Form    = regexp.MustCompile(`\b(?:\d{1,3}\.){3}\d{1,3}\b`)
@@ -160,7 +163,7 @@ func identities(text string) map[string]kind {
 		}
 	}
 	for _, re := range []*regexp.Regexp{header3164, headerISO, header5424} {
-		if m := re.FindStringSubmatch(text); m != nil && !module.MatchString(m[1]) {
+		if m := re.FindStringSubmatch(text); m != nil && !module.MatchString(m[1]) && !isHeaderWord(m[1]) {
 			add(host, m[1])
 		}
 	}
@@ -183,6 +186,12 @@ func identities(text string) map[string]kind {
 	return found
 }
 
+// isHeaderWord reports whether a word where a header has its host is none: the zone of the
+// stamp, facility and level, or the stream of a container.
+func isHeaderWord(w string) bool {
+	return timestamp.IsStampWord([]byte(w)) || levelForm.MatchString(w) || w == "stdout" || w == "stderr"
+}
+
 // module matches the name of a FortiEMS module, which decides the category. A host may
 // also be called ems-something.
 var module = regexp.MustCompile(`(?i)^ems$|^ems[-_](adconnector|addaemonworker|update|event|error|client|vpn|authentication|policy|network)$`)
@@ -193,6 +202,10 @@ var made = regexp.MustCompile(`^(?:host|user|domain|unit)\d+$`)
 // valueAt returns the value at the start of a text: quoted once or twice, or up to the
 // next key.
 func valueAt(text string) string {
+	if rest, ok := strings.CutPrefix(text, `\"`); ok { // a line in JSON
+		v, _, _ := strings.Cut(rest, `\"`)
+		return v
+	}
 	rest := strings.TrimLeft(text, `"`)
 	switch quotes := len(text) - len(rest); {
 	case quotes == 2 && (rest == "" || strings.IndexByte(" ,}\r", rest[0]) >= 0):
@@ -244,7 +257,7 @@ var endings = wordSet(`com net org local lan corp internal intern home arpa edu 
 
 func hostForm(s string) bool {
 	last := s[strings.LastIndexByte(s, '.')+1:]
-	return endings[strings.ToLower(last)] && !strings.HasSuffix(s, "example.com") && strings.ContainsAny(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	return endings[strings.ToLower(last)] && !levelForm.MatchString(s) && !strings.HasSuffix(s, "example.com") && strings.ContainsAny(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
 // address replaces an IP address and keeps text that only looks like one.

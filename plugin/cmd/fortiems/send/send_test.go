@@ -43,6 +43,9 @@ func TestRestampedLinesAreOfNow(t *testing.T) {
 			if got := p.Parse(&ev, []byte(Restamp(line, now)), ecs.Instant{Sec: now.Unix()}); got != known || ev.Decision.Category != old.Decision.Category {
 				t.Errorf("%s\nbecomes %s", line, Restamp(line, now))
 			}
+			if !known {
+				continue // its time is not read
+			}
 			if d := time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).Sub(now).Abs(); d > time.Second {
 				t.Errorf("%s off\n%s", d, Restamp(line, now))
 			}
