@@ -116,7 +116,7 @@ Exit code: 1 if a line is not of FortiEMS or its category is unknown.`,
 					}
 					findings = findings || !x.FortiEMS || x.Category.Value == dict.Unknown.String()
 					if asJSON {
-						err = json.NewEncoder(out).Encode(x)
+						err = encode(out, x)
 					} else {
 						x.print(out, a.palette(), fmt.Sprintf("%s:%d", b.File, n))
 					}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,7 +104,7 @@ Exit code: 0 fine, 1 findings, 2 wrong usage or something that cannot be read or
 	}
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never; NO_COLOR turns auto off")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newExplain(a), newReport(a), newShow(a), newRedact(a), newSend(a), newVersion(a))
+	root.AddCommand(newExplain(a), newCheck(a), newReport(a), newDiscover(a), newShow(a), newRedact(a), newSend(a), newVersion(a))
 	for _, c := range root.Commands() {
 		if valid := c.Args; valid != nil {
 			c.Args = func(cmd *cobra.Command, args []string) error {
@@ -127,4 +128,11 @@ func newVersion(a *app) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// encode writes v as one line of JSON, with <, > and & as they are.
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -286,5 +287,114 @@ func TestExplainForPeople(t *testing.T) {
 	}
 	if got := fortiems(t, `emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`, "explain"); got.code != exitFine || !strings.Contains(got.out, "category  ems-vpn by rule ") {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestDiscover(t *testing.T) {
+	var in strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&in, "dtime=\"2024-10-02 08:%02d:00\" emsserial=FCTEMS8824001234 type=event subtype=system msg=\"Frobnicator %d of host PC-%d at 10.2.3.%d quuxed\"\n", i%60, i, i, i%250)
+	}
+	in.WriteString("emsserial=FCTEMS8824001234 subtype=ems-adconnector msg=\"quux\"\nsshd: x\nemsserial=FCTEMS1 msg=\"VPN tunnel connected\"\n")
+	got := fortiems(t, in.String(), "discover", "--json")
+	var wordings []discovered
+	for d := json.NewDecoder(strings.NewReader(got.out)); d.More(); {
+		var w discovered
+		if err := d.Decode(&w); err != nil {
+			t.Fatal(err)
+		}
+		wordings = append(wordings, w)
+	}
+	if got.code != exitFindings || len(wordings) != 2 {
+		t.Fatalf("%+v", got)
+	}
+	w := wordings[0]
+	if w.Count != 300 || w.Reason != "unknown" || w.First != "2024-10-02 08:00:00" || w.Last != "2024-10-02 08:59:00" || w.Line != 1 || !strings.HasPrefix(w.Wording, "Frobnicator <*> of host") {
+		t.Errorf("%+v", w)
+	}
+	if wordings[1].Reason != "default" || wordings[1].Category != "ems-adconnector" || wordings[1].Count != 1 {
+		t.Errorf("%+v", wordings[1])
+	}
+	if strings.Contains(got.out, "FCTEMS8824001234") || strings.Contains(got.out, "10.2.3.") {
+		t.Error("the example is not redacted")
+	}
+	if again := fortiems(t, in.String(), "discover", "--json"); again != got {
+		t.Error("a second run gives other wordings")
+	}
+	// The rules to fill in load and have no effect yet.
+	rules := fortiems(t, in.String(), "discover", "--rules")
+	file := writeFile(t, "rules.yaml", []byte(rules.out))
+	if checked := fortiems(t, "", "check", "-f", file); checked.code != exitFine {
+		t.Errorf("%+v\n%s", checked, rules.out)
+	}
+	issue := fortiems(t, in.String(), "discover", "--report")
+	if !strings.Contains(issue.out, "| 300 | 2024-10-02 08:00:00 to") || strings.Contains(issue.out, "FCTEMS8824001234") {
+		t.Error(issue.out)
+	}
+	if known := fortiems(t, "emsserial=FCTEMS1 msg=\"VPN tunnel connected\"\n", "discover"); known.code != exitFine {
+		t.Errorf("%+v", known)
+	}
+	if both := fortiems(t, "", "discover", "--json", "--rules"); both.code != exitError {
+		t.Errorf("%+v", both)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	if got := fortiems(t, "", "check", "-f", "../../../conf/rules-example.yaml"); got.code != exitFine {
+		t.Errorf("%+v", got)
+	}
+	if got := fortiems(t, "", "check", "-f", "/nonexistent.yaml"); got.code != exitError || !strings.Contains(got.errs, "no such file") {
+		t.Errorf("%+v", got)
+	}
+	if got := fortiems(t, "", "check"); got.code != exitError || !strings.Contains(got.errs, "--rules-file is missing") {
+		t.Errorf("%+v", got)
+	}
+	bad := writeFile(t, "bad.yaml", []byte("version: 1\nrules:\n  - name: a\n    set: {category: nonsense}\n  - name: b\n    when: {colour: red}\n    set: {severity: 9}\n"))
+	got := fortiems(t, "", "check", "-f", bad)
+	for _, want := range []string{bad + ":4: unknown category", bad + ":6: ", bad + ":7: ", "problems"} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in %+v", want, got)
+		}
+	}
+	odd := writeFile(t, "odd.yaml", []byte(`version: 1
+rules:
+  - name: wide
+    when: {words: ["frob*"]}
+    set: {category: ems-event}
+  - name: shadowed
+    when: {words: [frobnicate, frobbed]}
+    set: {category: ems-update}
+  - name: impossible
+    when: {words: [quux], not_words: ["quu*"]}
+    set: {category: ems-update}
+  - name: fine
+    when: {words: [quux]}
+    set: {category: ems-update}
+  - name: by-regex
+    when: {fields: {message: {regex: "fro+b"}}}
+    set: {severity: 1}
+  - name: steals
+    when: {subtype: ems-vpn, words: [tunnel]}
+    set: {category: ems-network}
+`))
+	log := writeFile(t, "ems.log", []byte("emsserial=FCTEMS1 msg=\"frobbed\"\n"))
+	got = fortiems(t, "", "check", "-f", odd, log)
+	for _, want := range []string{
+		odd + ":6: rule shadowed: it never decides: wide holds for its lines and comes first",
+		odd + ":9: rule impossible: it can never match",
+		"rule steals: category ems-vpn → ems-network",
+		"change  " + log + ":1: rule wide: category unknown → ems-event",
+	} {
+		if got.code != exitFindings || !strings.Contains(got.out, want) {
+			t.Errorf("%q is not in %s", want, got.out)
+		}
+	}
+	for _, never := range []string{"rule fine: it", "rule wide: it", "rule by-regex: it", "rule steals: it"} {
+		if strings.Contains(got.out, never) {
+			t.Errorf("%q is in %s", never, got.out)
+		}
+	}
+	if quiet := fortiems(t, "", "check", "-f", odd, "-q", "--json", log); !json.Valid([]byte(strings.Split(quiet.out, "\n")[0])) {
+		t.Errorf("%+v", quiet)
 	}
 }
