@@ -5,7 +5,7 @@
 OUT      := build/out
 OBJECT   := $(OUT)/flb-filter_fortiems.so
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_FILES := $(shell find parser plugin conf -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo' -o -path 'conf/*search/*.json')
+GO_FILES := $(shell find parser plugin conf -path plugin/cmd -prune -o -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.yaml' -o -name '*.map' -o -name '*.pgo' -o -path 'conf/*search/*.json')
 # The command that users have on any machine.
 FORTIEMS := $(OUT)/fortiems
 FORTIEMS_FILES := $(shell find parser plugin/cmd plugin/enrich plugin/event plugin/option plugin/count -type f ! -name '*_test.go') $(wildcard test/corpus.go test/corpus/*/*)

@@ -11,9 +11,10 @@ MAINTAINER    ?= fluent-bit-fortiems maintainers <fluent-bit-fortiems@localhost>
 PACKAGE_OUT     := $(OUT)/package
 PACKAGE_VERSION  = $(shell build/version.sh)
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
-PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
+PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md plugin/cmd/fortiems/README.md plugin/cmd/fortiems/*.png .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
 PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
+PACKAGE_COMMANDS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/fortiems)
 zig_amd64       := x86_64-linux-gnu.$(PACKAGE_GLIBC)
 zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
@@ -21,7 +22,7 @@ zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
 ##@ Package
 
-package: $(PACKAGE_OBJECTS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
+package: $(PACKAGE_OBJECTS) $(PACKAGE_COMMANDS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
 	rm -rf $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc $(OUT)/*.deb $(OUT)/*.rpm
 	mkdir -p $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc
 	cp --parents $(PACKAGE_DOCS) $(PACKAGE_OUT)/doc
@@ -50,13 +51,17 @@ $(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package
 	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
 	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT)
 
+$(PACKAGE_OUT)/%/fortiems: $(FORTIEMS_FILES) go.mod go.sum build/package.mk $(PACKAGE_OUT)/version
+	@mkdir -p $(@D)
+	GOOS=linux GOARCH=$* $(BUILD_FORTIEMS)
+
 # Changes only with the version, so that no package has the previous one.
 $(PACKAGE_OUT)/version: .FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: .FORCE
 
-$(PACKAGE_OUT)/THIRD_PARTY_LICENSES: go.mod go.sum build/notices/main.go
+$(PACKAGE_OUT)/THIRD_PARTY_LICENSES: go.mod go.sum build/notices/main.go plugin/cmd/fortiems/report/page/echarts.LICENSE
 	@mkdir -p $(@D)
 	go run ./build/notices >$@.new
 	mv $@.new $@

@@ -1,5 +1,6 @@
-// Command notices prints the licences of everything that is linked into the shared
-// object: the Go library and every module that a package comes from.
+// Command notices prints the licences of everything that is linked into the shared object
+// or the command fortiems: the Go library, every module that a package comes from, and the
+// chart library that the command embeds.
 package main
 
 import (
@@ -28,7 +29,7 @@ func main() {
 
 func run() error {
 	const form = `{{if and .Module (not .Standard)}}{{if not .Module.Main}}{{.Module.Path}} {{.Module.Version}}{{"\t"}}{{.Module.Dir}}{{"\t"}}{{.Dir}}{{end}}{{end}}`
-	list, err := exec.Command("go", "list", "-deps", "-f", form, "./plugin").Output()
+	list, err := exec.Command("go", "list", "-deps", "-f", form, "./plugin", "./plugin/cmd/fortiems").Output()
 	if err != nil {
 		return fmt.Errorf("listing linked packages: %w", err)
 	}
@@ -50,6 +51,7 @@ func run() error {
 			return err
 		}
 	}
+	files["Apache ECharts"] = map[string]bool{"plugin/cmd/fortiems/report/page/echarts.LICENSE": true}
 	return write(files)
 }
 
@@ -78,7 +80,7 @@ func collect(files map[string]map[string]bool, module, top, dir string) error {
 
 func write(files map[string]map[string]bool) error {
 	out := bufio.NewWriter(os.Stdout)
-	fmt.Fprintln(out, "The shared object of fluent-bit-fortiems contains the following works.")
+	fmt.Fprintln(out, "The shared object of fluent-bit-fortiems and the command fortiems contain the following works.")
 	var errs []error
 	for _, module := range slices.Sorted(maps.Keys(files)) {
 		if len(files[module]) == 0 {

@@ -114,6 +114,7 @@ func files(t *testing.T) map[string]string {
 	want := map[string]string{
 		"/usr/lib/fluent-bit/flb-filter_fortiems.so":              "",
 		"/usr/lib/fluent-bit/out_fortiems_es.so":                  "flb-filter_fortiems.so",
+		"/usr/bin/fortiems":                                       "",
 		"/etc/fluent-bit/fortiems/plugins.conf":                   "",
 		"/usr/share/doc/fluent-bit-fortiems/CHANGELOG.md":         "",
 		"/usr/share/doc/fluent-bit-fortiems/copyright":            "",
@@ -131,7 +132,7 @@ func files(t *testing.T) map[string]string {
 	}
 	// The documents and the built-in rules, in the folders that their links expect.
 	documents := 0
-	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
+	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", "plugin/cmd/fortiems/README.md", "plugin/cmd/fortiems/*.png", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
 		names, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +167,11 @@ func wantFiles(t *testing.T, dir string) {
 			if link, _ := os.Readlink(name); link != to {
 				t.Errorf("%s points to %q, want %q", rel, link, to)
 			}
-			if info, err := d.Info(); err != nil || to == "" && info.Mode() != 0o644 {
+			mode := fs.FileMode(0o644)
+			if strings.HasPrefix(rel, "/usr/bin/") {
+				mode = 0o755
+			}
+			if info, err := d.Info(); err != nil || to == "" && info.Mode() != mode {
 				t.Errorf("%s: %v, %v", rel, info.Mode(), err)
 			}
 			return nil

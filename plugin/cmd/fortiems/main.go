@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // Windows has no zones by name
 
 	"github.com/spf13/cobra"
 
