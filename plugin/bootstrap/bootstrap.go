@@ -45,6 +45,7 @@ type Bootstrap struct {
 	log       *hostlog.Logger
 	now       func() time.Time
 	plan      plan
+	ilm       bool // the server has our ILM policy; of the running attempt
 
 	mu      sync.Mutex
 	attempt *attempt // running or successful, or nil
@@ -96,6 +97,21 @@ func (b *Bootstrap) Ready(ctx context.Context) error {
 	return a.err
 }
 
+// Recheck makes the next Ready look again whether everything is in place: the connection
+// was lost, or the target is gone.
+func (b *Bootstrap) Recheck() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.attempt == nil {
+		return
+	}
+	select {
+	case <-b.attempt.done:
+		b.attempt = nil
+	default: // it is looking
+	}
+}
+
 func (b *Bootstrap) prepare(ctx context.Context) error {
 	if !b.config.Bootstrap && b.config.Index != "" {
 		return nil // any index will do, and nothing is to be installed
@@ -107,8 +123,14 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 	why := "bootstrap is off"
 	if b.config.Bootstrap {
 		done, err := b.install(ctx, s)
-		if err != nil || done == "" {
+		if err != nil {
 			return err
+		}
+		if done == "" {
+			if b.config.Index != "" {
+				return nil
+			}
+			return b.wins(ctx, s, b.plan.data)
 		}
 		why = done
 	}

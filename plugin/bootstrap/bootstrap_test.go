@@ -15,7 +15,8 @@ import (
 
 // mark makes a template or policy that carries our mark at a version.
 func mark(version int) map[string]any {
-	return map[string]any{"_meta": map[string]any{"managed_by": managedBy, "version": float64(version)}}
+	return map[string]any{"_meta": map[string]any{"managed_by": managedBy, "version": float64(version)},
+		"index_patterns": []any{"logs-fortinet.fortiems-*"}, "priority": 250.0, "data_stream": map[string]any{}}
 }
 
 func TestInstallsWhatIsAbsent(t *testing.T) {
@@ -586,6 +587,54 @@ func TestConnect(t *testing.T) {
 		b.Connect(t.Context())
 		if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], c.want) || len(f.writes()) > 0 {
 			t.Errorf("%q, want %q", w, c.want)
+		}
+	}
+}
+
+// TestTarget: what is in the way of our template is refused at once.
+func TestTarget(t *testing.T) {
+	const target = "logs-fortinet.fortiems-default"
+	higher := func(stream bool) map[string]any {
+		m := map[string]any{"index_patterns": []any{"logs-fortinet*"}, "priority": 500.0}
+		if stream {
+			m["data_stream"] = map[string]any{}
+		}
+		return m
+	}
+	for _, product := range []string{elasticsearch, opensearch} {
+		for name, c := range map[string]struct {
+			prepare     func(*fake)
+			fails, warn string
+		}{
+			"nothing there":              {func(*fake) {}, "", ""},
+			"the data stream is there":   {func(f *fake) { f.streams, f.attached = []string{target}, true }, "", ""},
+			"it has no policy":           {func(f *fake) { f.streams = []string{target} }, "", "attach it with "},
+			"a plain index":              {func(f *fake) { f.indices = []string{target} }, "is a plain index or an alias", ""},
+			"a foreign template":         {func(f *fake) { f.templates["ops"] = higher(true) }, "index template ops (priority 500) wins over logs-fortinet.fortiems, so the field types", ""},
+			"a foreign one for an index": {func(f *fake) { f.templates["ops"] = higher(false) }, "would make " + target + " a plain index", ""},
+			"no pattern fits": {func(f *fake) {
+				f.templates[dataName] = mark(99)
+				f.templates[dataName]["index_patterns"] = []any{"other-*"}
+			}, "no index template fits " + target, ""},
+			"a foreign one that is lower": {func(f *fake) {
+				f.templates["ops"] = map[string]any{"index_patterns": []any{"logs-*"}, "priority": 100.0}
+			}, "", ""},
+		} {
+			f := newFake(t, product)
+			c.prepare(f)
+			b, l := instance(t, f, nil)
+			err := b.Ready(t.Context())
+			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("%s, %s: %v, want %q", product, name, err, c.fails)
+			}
+			w := l.warnings()
+			if len(w) > 1 || (len(w) == 1) != (c.warn != "") || len(w) == 1 && !strings.Contains(w[0], c.warn) {
+				t.Errorf("%s, %s: %q, want %q", product, name, w, c.warn)
+			}
+			asked := len(f.seen)
+			if b.Recheck(); err == nil && (b.Ready(t.Context()) != nil || len(f.seen) == asked) {
+				t.Errorf("%s, %s: not looked at again", product, name)
+			}
 		}
 	}
 }

@@ -22,8 +22,9 @@ import (
 // fake is a server that knows the requests of this package and no other: anything
 // else fails the test.
 type fake struct {
-	t       *testing.T
-	product string
+	attached bool // data streams have the policy
+	t        *testing.T
+	product  string
 
 	mu        sync.Mutex
 	templates map[string]map[string]any
@@ -109,7 +110,17 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 		if !slices.Contains(f.streams, name) {
 			w.WriteHeader(404)
 		}
-		fmt.Fprintf(w, `{"data_streams":[{"name":%q}]}`, name)
+		policy := ""
+		if f.attached {
+			policy = `,"ilm_policy":"logs-fortinet.fortiems"`
+		}
+		fmt.Fprintf(w, `{"data_streams":[{"name":%q%s}]}`, name, policy)
+	case strings.HasPrefix(p, "/_plugins/_ism/explain/") && f.product == opensearch:
+		policy := "null"
+		if f.attached {
+			policy = `"logs-fortinet.fortiems"`
+		}
+		fmt.Fprintf(w, `{".ds-%s-000001":{"index.plugins.index_state_management.policy_id":%s},"total_managed_indices":0}`, name, policy)
 	case r.Method == "HEAD" && strings.Count(p, "/") == 1:
 		if !slices.Contains(f.indices, name) {
 			w.WriteHeader(404)

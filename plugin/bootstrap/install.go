@@ -62,6 +62,7 @@ func (b *Bootstrap) install(ctx context.Context, s server) (why string, err erro
 	if err != nil {
 		return "", err
 	}
+	b.ilm = lifecycle
 	if b.plan.tooGeneral != "" {
 		why = fmt.Sprintf("index pattern %s could be that of others", b.plan.tooGeneral)
 		b.refused("data", "no index template is installed: %s; install conf/%s/index-template.json with patterns of your own", why, s.product)

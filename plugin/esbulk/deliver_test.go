@@ -310,6 +310,7 @@ func position(id string) (n int) {
 type between func()
 
 func (b between) Ready(context.Context) error { b(); return nil }
+func (b between) Recheck()                    {}
 
 func TestNothingIsLostNothingIsTwice(t *testing.T) {
 	chunk := chunkOf(1000)
@@ -664,7 +665,9 @@ func TestCloseEndsFlushesInFlight(t *testing.T) {
 }
 
 // bootstrapper is not ready until it is.
-type bootstrapper struct{ left atomic.Int32 }
+type bootstrapper struct{ left, again atomic.Int32 }
+
+func (b *bootstrapper) Recheck() { b.again.Add(1) }
 
 func (b *bootstrapper) Ready(context.Context) error {
 	if b.left.Add(-1) >= 0 {
@@ -681,6 +684,26 @@ func TestNothingIsSentBeforeTheBootstrap(t *testing.T) {
 	s.bootstrap = b
 	if n := engine(t, s, chunkOf(3), 10); n != 3 || len(es.Requests()) != 1 || log.count("chunk handed back: the template is missing") != 1 {
 		t.Errorf("%d retries, %d requests, log %q", n, len(es.Requests()), log.all())
+	}
+}
+
+// The target is looked at again after the connection was lost and after a 404.
+func TestRecheck(t *testing.T) {
+	for _, r := range []*fakees.Reply{{Status: 404, Body: `{"error":{"type":"index_not_found_exception","reason":"no such index [x]"},"status":404}`}, edit(status(404, "index_not_found_exception"))} {
+		es := fake(t)
+		es.Script(first(1, r))
+		s, log := shipper(t, map[string]string{"hosts": es.URL})
+		b := &bootstrapper{}
+		s.bootstrap = b
+		if engine(t, s, chunkOf(3), 3); b.again.Load() != 1 {
+			t.Errorf("%d times, log %q", b.again.Load(), log.all())
+		}
+	}
+	b := &bootstrapper{}
+	s, _ := shipper(t, map[string]string{"hosts": "http://127.0.0.1:1"})
+	s.bootstrap = b
+	if s.Flush(context.Background(), "tag", chunkOf(1)) != Retry || b.again.Load() != 1 {
+		t.Errorf("%d times after a lost connection", b.again.Load())
 	}
 }
 

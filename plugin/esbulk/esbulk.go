@@ -36,6 +36,8 @@ type Bootstrapper interface {
 	// Ready returns nil once documents may be sent. It is called before every
 	// flush, from any goroutine.
 	Ready(ctx context.Context) error
+	// Recheck is called when the connection was lost or the target is not there.
+	Recheck()
 }
 
 // Options of a Shipper.

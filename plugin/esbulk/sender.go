@@ -267,6 +267,11 @@ func (d *delivery) handBack(r *reply, class replyClass) bool {
 }
 
 func (d *delivery) logHandedBack(level hostlog.Level, n int, kind string, err *eshttp.Error) {
+	if err.Status == http.StatusNotFound || err.Class == eshttp.Unreachable || err.Class == eshttp.Broken {
+		if d.s.bootstrap != nil {
+			d.s.bootstrap.Recheck() // it may be another server, or an empty one, when it is back
+		}
+	}
 	text := err.Brief()
 	if d.ctx.Err() != nil && err.Class != eshttp.Ended {
 		text = context.Cause(d.ctx).Error() + "; " + text
