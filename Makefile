@@ -38,8 +38,8 @@ run: build ## receive syslog on 127.0.0.1:5514 (udp and tcp), print categorised 
 	@sh test/demo/run.sh
 
 PORT ?= 9200
-opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...), until Ctrl-C; needs a JDK and Maven
-	@go run ./test/servers/run opensearch $(PORT)
+opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...; NODES=3: a cluster on free ports), until Ctrl-C; needs a JDK and Maven
+	@NODES=$(NODES) go run ./test/servers/run opensearch $(PORT)
 
 PROFILE ?= elasticsearch
 STACK := $(OUT)/stack

@@ -24,7 +24,6 @@ public final class Server extends Node {
             .put("path.home", args[0])
             .put("cluster.name", "test")
             .put("node.name", "test")
-            .put("discovery.type", "single-node")
             .put("network.host", "127.0.0.1")
             .put("http.type", "netty4")
             .put("http.port", args[1])
@@ -35,6 +34,9 @@ public final class Server extends Node {
         for (int i = 2; i < args.length; i++) {
             String[] pair = args[i].split("=", 2);
             settings.put(pair[0], pair[1]);
+        }
+        if (settings.get("cluster.initial_master_nodes") == null && settings.get("discovery.seed_hosts") == null) {
+            settings.put("discovery.type", "single-node");
         }
         Environment environment = InternalSettingsPreparer.prepareEnvironment(
             settings.build(), Map.of(), Path.of(args[0], "config"), () -> "test");

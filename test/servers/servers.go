@@ -216,6 +216,12 @@ func (s *Server) Kill() {
 	s.cmd = nil
 }
 
+// Pause stops the process (SIGSTOP): its connections stay open and nothing answers on them.
+func (s *Server) Pause() error { return syscall.Kill(-s.cmd.Process.Pid, syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (s *Server) Resume() error { return syscall.Kill(-s.cmd.Process.Pid, syscall.SIGCONT) }
+
 // Close ends the server and removes its directory if Start created it.
 func (s *Server) Close() error {
 	s.Kill()

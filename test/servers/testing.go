@@ -35,6 +35,27 @@ func ForTest(t testing.TB, kind Kind, settings ...string) *Server {
 	return s
 }
 
+// ClusterForTest is ForTest for n nodes.
+func ClusterForTest(t testing.TB, kind Kind, n int) *Cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not run: starts servers (-short)")
+	}
+	c, err := StartCluster(context.Background(), kind, n)
+	if errors.Is(err, ErrNoTool) {
+		t.Skip("not run: " + err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
 // Do sends body, if any, as JSON or NDJSON and returns status and response body.
 func (s *Server) Do(t testing.TB, method, path, body string) (int, []byte) {
 	t.Helper()

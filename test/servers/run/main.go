@@ -1,5 +1,6 @@
 // Command run starts a search server of the tests and keeps it until it is
-// interrupted: run opensearch|elasticsearch [port] [key=value...].
+// interrupted: run opensearch|elasticsearch [port] [key=value...]. With NODES=n in the
+// environment it starts a cluster of n nodes on free ports.
 package main
 
 import (
@@ -34,6 +35,15 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if n, _ := strconv.Atoi(os.Getenv("NODES")); n > 1 {
+		c, err := servers.StartCluster(ctx, kind, n, o.Settings...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		fmt.Printf("hosts %s; end it with Ctrl-C (its data go with it)\n", c.URLs())
+		<-ctx.Done()
+		return c.Close()
+	}
 	s, err := servers.Start(ctx, kind, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", kind, err)

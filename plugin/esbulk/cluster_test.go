@@ -1,0 +1,125 @@
+package esbulk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"fluent-bit-fortiems/test/servers"
+)
+
+// TestClusterUnderLoad ships to three nodes of a real OpenSearch with a replica of each
+// shard while the node with the primary is killed, each node restarts in turn, and one is
+// cut off: its connections stay open and nothing answers. Nothing is lost, nothing is there twice.
+func TestClusterUnderLoad(t *testing.T) {
+	c := servers.ClusterForTest(t, servers.OpenSearch, 3)
+	one := c.Nodes[0]
+	one.Must(t, "PUT", "/_index_template/t", `{"index_patterns":["logs-fortinet.fortiems*"],"priority":250,"data_stream":{},
+		"template":{"settings":{"number_of_shards":1,"number_of_replicas":1,"index.unassigned.node_left.delayed_timeout":"0"}}}`, nil)
+	one.Must(t, "PUT", "/_data_stream/"+stream, "", nil)
+	s, log := shipper(t, map[string]string{"hosts": c.URLs(), "flush_timeout": "10s"})
+	s.pause = pause
+
+	const perChunk = 200
+	var chunks, back atomic.Int64
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for w := range 2 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				for s.Flush(context.Background(), fmt.Sprintf("w%d-%d", w, i), chunkOf(perChunk)) != OK {
+					if back.Add(1) > 10000 {
+						t.Error("not delivered")
+						return
+					}
+					time.Sleep(200 * time.Millisecond)
+				}
+				chunks.Add(1)
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	through := func(what string) {
+		t.Helper()
+		before := chunks.Load()
+		for end := time.Now().Add(60 * time.Second); chunks.Load() < before+10; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: nothing gets through: %q", what, log.all())
+			}
+		}
+	}
+	green := func(n *servers.Server) {
+		t.Helper()
+		for end := time.Now().Add(90 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+			status, answer := n.Do(t, "GET", "/_cluster/health?wait_for_nodes=3&wait_for_status=green&wait_for_no_initializing_shards=true&timeout=30s", "")
+			if status == http.StatusOK {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the cluster is not green: %s", answer)
+			}
+		}
+	}
+	through("at the start")
+
+	// The node with the primary dies.
+	var shards []struct{ Prirep, Node string }
+	one.Must(t, "GET", "/_cat/shards/"+stream+"?format=json", "", &shards)
+	victim := -1
+	for _, sh := range shards {
+		if sh.Prirep == "p" {
+			fmt.Sscanf(sh.Node, "node%d", &victim)
+		}
+	}
+	if victim < 0 {
+		t.Fatalf("no primary in %v", shards)
+	}
+	c.Nodes[victim].Kill()
+	through("after the kill of the node with the primary")
+	if err := c.Nodes[victim].Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	green(c.Nodes[victim])
+
+	// A rolling restart.
+	for i, n := range c.Nodes {
+		if err := n.Stop(); err != nil && !strings.Contains(err.Error(), "exit status") {
+			t.Fatal(err)
+		}
+		through(fmt.Sprint("without node ", i))
+		if err := n.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		green(n)
+	}
+	// A node that is cut off, and comes back.
+	if err := c.Nodes[1].Pause(); err != nil {
+		t.Fatal(err)
+	}
+	through("with a node that is cut off")
+	if err := c.Nodes[1].Resume(); err != nil {
+		t.Fatal(err)
+	}
+	green(c.Nodes[1])
+	through("at the end")
+	close(stop)
+	wg.Wait()
+	want := int(chunks.Load()) * perChunk
+	if n := one.Count(t, stream, ""); n != want {
+		t.Errorf("%d documents are stored, want %d", n, want)
+	}
+	t.Logf("%d documents, %d hand-backs, %s", want, back.Load(), s.Summary())
+	for _, l := range log.all() {
+		t.Log(l)
+	}
+}
