@@ -19,6 +19,7 @@
 //     document: two tables (classify.go).
 //  5. state.next decides without I/O: finish, resend, resend to the next host, halve, dead
 //     letter, stop, hand back (policy.go). delivery.run executes that, logs and counts.
+//     limits.go has what a request may hold now, trial.go the documents that fail alone.
 //  6. Rejected documents go to the dead letters (deadletter*.go). What is handed back is
 //     remembered until the chunk comes again.
 //
@@ -27,7 +28,8 @@
 // Add a row to itemRows (answer to a document) or replyClasses (to a request), above the
 // more general rows: statuses, part of the error type, part of the reason, class. Add its
 // case to classify_test.go. If operators need another hint than that of its status, add a
-// row to hints in plugin/eshttp/explain.go and a case to its test. Only a new class needs a
+// row to hints in plugin/eshttp/explain.go and a case to its test. An answer that is about the
+// index is one row of the table index there, which decides the class as well. Only a new class needs a
 // case in state.next.
 //
 // The package has no cgo and knows no host. The memory of a flush is one request

@@ -1,9 +1,9 @@
 // Package eshttp sends the requests of an output to Elasticsearch or OpenSearch and
 // explains what goes wrong.
 //
-// Client knows the hosts, the login and TLS. Hosts are used in turn; one that could
-// not be reached is rested, for one minute at first, while others answer. No redirect
-// is followed and nothing is sent twice. Client is an esapi.Transport.
+// Client knows the hosts, the login and TLS. Hosts are used in turn; one that is ill (see
+// Error.Ill) rests, 2 seconds at first, while others answer. No redirect is followed and
+// nothing is sent twice. Client is an esapi.Transport; Client.Pinned stays with one host.
 //
 // Call is one request; Do is a Call whose answer is read whole. Both return their
 // failures as *Error: host, operation, status, error type, cause and hint. Every text

@@ -7,6 +7,9 @@ package soak_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +72,7 @@ func duration(t *testing.T, variable, usual string) time.Duration {
 	return d
 }
 
-// openSearch starts the server.
+// openSearch starts one server.
 func openSearch(t *testing.T) *servers.Server {
 	t.Helper()
 	s, err := servers.Start(context.Background(), servers.OpenSearch, servers.Options{})
@@ -82,6 +85,29 @@ func openSearch(t *testing.T) *servers.Server {
 		}
 	})
 	return s
+}
+
+// cluster starts three nodes, and returns the one that faults are injected into and the
+// hosts for the shipper: the nodes, and a fourth host that is always ill.
+func cluster(t *testing.T) (node *servers.Server, hosts string) {
+	t.Helper()
+	c, err := servers.StartCluster(context.Background(), servers.OpenSearch, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ill := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<html>no server behind this proxy</html>")
+	}))
+	t.Cleanup(ill.Close)
+	return c.Nodes[0], ill.URL + "," + c.URLs()
 }
 
 // until polls until fact returns true.
@@ -109,10 +135,10 @@ func pause(ctx context.Context, d time.Duration) {
 // round is completed even if the time is up.
 func TestSoak(t *testing.T) {
 	length := duration(t, "FORTIEMS_SOAK", "10m")
-	server := openSearch(t)
+	server, hosts := cluster(t)
 	load := newLoad(t)
-	ship := startShipper(t, bench.FluentBit(), server.URL(), t.TempDir())
-	t.Logf("shipper: %s; server: OpenSearch; %d lines/s, of which 1 %% garbage", ship.what, load.rate)
+	ship := startShipper(t, bench.FluentBit(), hosts, t.TempDir())
+	t.Logf("shipper: %s; servers: three nodes of OpenSearch, and a host that is always ill; %d lines/s, of which 1 %% garbage", ship.what, load.rate)
 
 	send := startSender(t, load, ship.syslog)
 	until(t, "the first documents are stored", func() bool { return ship.delivered(t) > 0 })
@@ -130,7 +156,7 @@ func TestSoak(t *testing.T) {
 
 	reconcile(t, server, ship, send, sent)
 	judgeMemory(t, ship.watch.stop())
-	checkTroubleLog(t, ship.log.String(), time.Since(begun), "cannot be reached", "writing is blocked", "went to the dead letters")
+	checkTroubleLog(t, ship.log.String(), time.Since(begun), "the next host is asked", "is read-only", "went to the dead letters")
 	ship.end(t)
 	t.Logf("%d lines in %s, %.0f a second; largest lag %s", sent, took.Round(time.Second), float64(sent)/took.Seconds(), send.lag().Round(time.Second))
 	if real := float64(sent) / took.Seconds(); real < float64(load.rate)*0.98 {
