@@ -138,7 +138,7 @@ func TestBusyDocumentsDoNotHoldAWorker(t *testing.T) {
 		s, log := shipper(t, map[string]string{"hosts": es.URL})
 		var waited time.Duration
 		s.pause = func(_ context.Context, d time.Duration) bool { waited += d; return true }
-		for i, most := range []time.Duration{2 * time.Second, 0, 0} {
+		for i, most := range []time.Duration{time.Second, 0, 0} {
 			waited = 0
 			if s.Flush(context.Background(), "tag", chunkOf(5)) != Retry || waited > most {
 				t.Errorf("%d, try %d: waited %v, log %q", code, i, waited, log.all())

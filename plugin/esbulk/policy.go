@@ -23,7 +23,7 @@ type state struct {
 const (
 	maxUnclear = 4 // that leave open what became of the documents, before they are handed back
 	maxBroke   = 2 // connections that break on the same request, before it is halved
-	maxFutile  = 4 // answers in which every document is busy, before they are handed back
+	maxFutile  = 3 // answers in which every document is busy, before they are handed back
 )
 
 // tally is how many documents of a request have an item class.
@@ -62,12 +62,12 @@ func (s *state) next(c replyClass, n int, t *tally, ill bool) action {
 	case answered:
 		s.halving = false
 		settled := t[itemStored] + t[itemDuplicate] + t[itemInFailureStore]
-		if settled+t[itemRejected] > 0 {
-			s.futile = 0
-		}
 		switch {
 		case t[itemBusy] > 0:
-			if s.futile++; s.futile >= s.maxFutile {
+			if s.futile++; settled+t[itemRejected] > 0 && s.maxFutile > 1 {
+				s.futile = 0
+			}
+			if s.futile >= s.maxFutile {
 				return doLeave
 			}
 			return doResend

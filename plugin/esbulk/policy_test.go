@@ -30,7 +30,7 @@ func TestNext(t *testing.T) {
 			{unclear, 10, tally{}, doHandBack}}},
 		"unclear, not in a row": {1, []reply{{unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}, {overloaded, 10, tally{}, doResend},
 			{unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}, {unclear, 10, tally{}, doResend}}},
-		"busy for ever":   {1, append(slices.Repeat([]reply{{answered, 10, all(itemBusy), doResend}}, 3), reply{answered, 10, all(itemBusy), doLeave})},
+		"busy for ever":   {1, append(slices.Repeat([]reply{{answered, 10, all(itemBusy), doResend}}, 2), reply{answered, 10, all(itemBusy), doLeave})},
 		"a wrong request": {1, []reply{{suspect, 2, tally{}, doHalve}, {suspect, 1, tally{}, doSuspect}}},
 		"it breaks twice": {1, []reply{{broke, 4, tally{}, doResend}, {broke, 4, tally{}, doHalve}, {broke, 2, tally{}, doHalve}, {broke, 1, tally{}, doSuspect},
 			{answered, 1, all(itemStored), doFinish}, {broke, 2, tally{}, doResend}}},

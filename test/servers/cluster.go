@@ -33,13 +33,13 @@ func StartCluster(ctx context.Context, kind Kind, n int, settings ...string) (_ 
 	started := make(chan error, n)
 	c.Nodes = make([]*Server, n)
 	for i := range n {
-		own := append([]string{
+		own := []string{
 			"node.name=" + names[i], fmt.Sprintf("transport.port=%d", ports[2*i]),
 			"discovery.seed_hosts=" + strings.Join(transports, ","), "cluster.initial_master_nodes=" + strings.Join(names, ","),
 			"cluster.fault_detection.follower_check.timeout=2s", "cluster.fault_detection.leader_check.timeout=2s",
-		}, settings...)
+		}
 		go func() {
-			s, err := Start(ctx, kind, Options{Port: ports[2*i+1], Settings: own})
+			s, err := Start(ctx, kind, Options{Port: ports[2*i+1], Node: own, Settings: settings})
 			c.Nodes[i] = s
 			started <- err
 		}()

@@ -53,6 +53,7 @@ type Options struct {
 	Dir      string    // home of the server, kept; "": a temporary one, removed by Close
 	Port     int       // HTTP port; 0 means a free one, kept across restarts
 	Settings []string  // of the server, as key=value
+	Node     []string  // further settings, which Set keeps
 	Log      io.Writer // output of the server; nil keeps the last lines for errors
 }
 
@@ -113,7 +114,7 @@ func (s *Server) Start(ctx context.Context) error {
 		"-cp", s.path, filepath.Join(s.launcher, "Server.java"),
 		s.dir, fmt.Sprint(s.opts.Port),
 	}
-	s.cmd = exec.Command("java", append(args, s.opts.Settings...)...)
+	s.cmd = exec.Command("java", append(append(args, s.opts.Node...), s.opts.Settings...)...)
 	s.cmd.Dir = s.dir
 	// A separate process group, so that Ctrl-C on a terminal reaches only this process.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
