@@ -123,3 +123,39 @@ func TestClusterUnderLoad(t *testing.T) {
 		t.Log(l)
 	}
 }
+
+// TestManyNewFields sends documents to a real OpenSearch that maps 3 000 new fields, with a
+// flush_timeout that is too short for all of them at once: the requests get smaller, and
+// everything is stored once.
+func TestManyNewFields(t *testing.T) {
+	es := servers.ForTest(t, servers.OpenSearch)
+	es.Must(t, "PUT", "/_index_template/t", `{"index_patterns":["logs-fortinet.fortiems*"],"priority":250,"data_stream":{},
+		"template":{"settings":{"number_of_replicas":0,"index.mapping.total_fields.limit":10000}}}`, nil)
+	s, log := shipper(t, map[string]string{"hosts": es.URL(), "flush_timeout": "5s"})
+	s.pause = pause
+	const docs, fields = 300, 10
+	var chunk []byte
+	for i := range docs {
+		record := pairs{"message", fmt.Sprintf("line %d", i)}
+		for f := range fields {
+			record = append(record, fmt.Sprintf("field_%d_%d", i, f), fmt.Sprint("value ", f))
+		}
+		chunk = appendEvent(chunk, 1727821050, int32(i), record)
+	}
+	begun, tries := time.Now(), 0
+	for ; s.Flush(context.Background(), "tag", chunk) != OK; tries++ {
+		if tries > 60 {
+			t.Fatalf("not delivered: %q", log.all())
+		}
+	}
+	if n := es.Count(t, stream, ""); n != docs {
+		t.Errorf("%d documents are stored, not %d", n, docs)
+	}
+	if n := es.Count(t, grave, ""); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+	t.Logf("%v, handed back %d times, %s", time.Since(begun).Round(time.Millisecond), tries, s.Summary())
+	for _, l := range log.all() {
+		t.Log(l)
+	}
+}

@@ -165,7 +165,9 @@ func (c *Call) Refused(status int, h http.Header, body io.Reader) *Error {
 	}
 	kind, reason, search := failure(text)
 	e := c.refused(status, kind, reason, false)
-	e.Foreign = !search && !strings.HasPrefix(c.Op, http.MethodHead)
+	// A core without a feature takes the question for one about a document.
+	document := status == http.StatusNotFound && !strings.Contains(c.Op, "/_bulk") && json.Valid(text)
+	e.Foreign = !search && !document && !strings.HasPrefix(c.Op, http.MethodHead)
 	if to := h.Get("Location"); status/100 == 3 && to != "" {
 		e.Cause += " to " + oneLine(withoutQuery(to))
 	}

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestRefusals has a case for each hint.
@@ -73,5 +75,79 @@ func TestFailures(t *testing.T) {
 		if c.got.Brief() != c.want || c.got.Class != c.class {
 			t.Errorf("got %s %q, want %s %q", c.got.Class, c.got.Brief(), c.class, c.want)
 		}
+	}
+}
+
+// TestIll: which failures another host may not have.
+func TestIll(t *testing.T) {
+	const bulk = "POST /_bulk"
+	for _, c := range []struct {
+		op     string
+		status int
+		body   string
+		want   bool
+	}{
+		{bulk, 500, `{"error":{"type":"x"},"status":500}`, true}, {bulk, 503, "", true}, {bulk, 501, "", false},
+		{bulk, 302, "", true}, {bulk, 407, "", true}, {bulk, 413, "<html>", false}, {bulk, 429, "slow down", false},
+		{bulk, 401, `{"error":{"type":"security_exception"},"status":401}`, false}, {bulk, 401, "login", true}, {bulk, 401, `{"message":"Unauthorized"}`, true},
+		{bulk, 403, `{"error":{"type":"security_exception"},"status":403}`, false}, {bulk, 403, "", true},
+		{bulk, 404, "404 page not found", true}, {bulk, 400, `{"error":"text","status":400}`, false},
+		{"HEAD /x", 404, "", false}, {"GET /_ilm/policy/x", 404, `{"_index":"_ilm","found":false}`, false}, {"GET /_ilm/policy/x", 404, "not here", true},
+	} {
+		call := Call{Op: c.op, Host: "http://h"}
+		if e := call.Refused(c.status, http.Header{}, strings.NewReader(c.body)); e.Ill() != c.want {
+			t.Errorf("%s %d %s: %v", c.op, c.status, c.body, e.Ill())
+		}
+	}
+	call := Call{Op: bulk, Host: "http://h"}
+	to := call.Refused(302, http.Header{"Location": {"https://user:secret@login.example/x?token=secret"}}, strings.NewReader(""))
+	if text := to.Error(); !strings.Contains(text, "302 to https://login.example/x: a redirect is not followed") || strings.Contains(text, "secret") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestPool: an ill host rests, longer each time, and is asked again.
+func TestPool(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	a, b := &url.URL{Scheme: "http", Host: "a"}, &url.URL{Scheme: "http", Host: "b"}
+	p := newPool([]*url.URL{a, b}, func() time.Time { return now })
+	names := func(n int) (s string) {
+		for range n {
+			s += p.pick().url.Host
+		}
+		return s
+	}
+	if got := names(4); got != "abab" {
+		t.Error(got)
+	}
+	for _, rest := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+		rest *= time.Second
+		if got := p.ill("http://a"); got != rest {
+			t.Errorf("rests %v, want %v", got, rest)
+		}
+		if got := p.ill("http://a"); got != rest { // another request that failed
+			t.Errorf("rests %v, want %v", got, rest)
+		}
+		if got := names(3); got != "bbb" {
+			t.Error(got)
+		}
+		now = now.Add(rest)
+	}
+	if got := names(2); got != "ab" && got != "ba" {
+		t.Error(got)
+	}
+	p.ill("http://a")
+	now = now.Add(time.Second)
+	p.ill("http://b")
+	if got := names(2); got != "bb" { // both rest: the one whose rest ends first
+		t.Error(got)
+	}
+	p.well("http://a")
+	if got := names(2); got != "aa" {
+		t.Error(got)
+	}
+	now = now.Add(-time.Hour) // the clock is set back
+	if got := names(2); got != "ab" && got != "ba" {
+		t.Error(got)
 	}
 }
