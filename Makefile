@@ -31,10 +31,12 @@ help: ## list the targets
 
 ##@ Try
 
-demo: build ## replay the corpus, print the records and the counts
+demo: build ## what the filter makes of the corpus, on one screen (DEMO=all prints every record)
 	@sh test/demo/demo.sh
 
-run: build ## receive syslog on 127.0.0.1:5514 (udp and tcp), print categorised records
+run: ## receive syslog on 127.0.0.1:5514 (FORTIEMS_PORT), print records; ES_HOSTS=http://... ships them as well
+	@sh test/demo/check.sh
+	@$(MAKE) --no-print-directory build
 	@sh test/demo/run.sh
 
 PORT ?= 9200
@@ -71,11 +73,13 @@ redact: ## replace names and addresses in lines from standard input: make -s red
 
 # One at a time: the tests of several packages build at the same moment.
 build: ## the shared object, the command fortiems and the stand-in host in build/out
+	@test -f $(OBJECT) || sh build/preflight.sh
 	@mkdir -p $(OUT)
 	@if command -v flock >/dev/null; then exec flock $(OUT)/.lock $(MAKE) --no-print-directory artefacts; \
 	else exec $(MAKE) --no-print-directory artefacts; fi
 
-artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(FORTIEMS) $(OUT)/fortiems-host
+artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(FORTIEMS) $(OUT)/fortiems-host $(OUT)/fortiems-demo
+	@:
 
 build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux-gnu-gcc
 	@$(MAKE) --no-print-directory build OUT=build/out/arm64 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
@@ -84,16 +88,24 @@ build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux
 # in any directory.
 BUILD_OBJECT = CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -buildvcs=false \
   -ldflags "-s -w -buildid= -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
-$(OBJECT): $(GO_FILES) go.mod go.sum
+$(OBJECT): $(GO_FILES) go.mod go.sum $(OUT)/.version
 	@mkdir -p $(@D)
 	$(BUILD_OBJECT)
 
 $(OUT)/out_fortiems_es.so: $(OBJECT)
 	ln -sf flb-filter_fortiems.so $@
 
+# Changes only with the version.
+$(OUT)/.version: .FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
+$(OUT)/fortiems-demo: $(wildcard test/demo/*.go) $(FORTIEMS_FILES) go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./test/demo
+
 # Static, so that it runs on any machine of its system. go build adds .exe for Windows.
 BUILD_FORTIEMS = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(@D)/ ./plugin/cmd/fortiems
-$(FORTIEMS): $(FORTIEMS_FILES) go.mod go.sum
+$(FORTIEMS): $(FORTIEMS_FILES) go.mod go.sum $(OUT)/.version
 	@mkdir -p $(@D)
 	$(BUILD_FORTIEMS)
 

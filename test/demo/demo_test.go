@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -88,7 +89,7 @@ func TestDemo(t *testing.T) {
 	lines := corpusLines(t)
 	eachProgram(t, func(t *testing.T, env []string, says string) {
 		var out, log bytes.Buffer
-		cmd := exec.Command("make", "-s", "-C", "../..", "demo")
+		cmd := exec.Command("make", "-s", "-C", "../..", "demo", "DEMO=all")
 		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &log
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%v\n%s", err, log.String())
@@ -202,15 +203,57 @@ func until(t *testing.T, what string, log *rig.Output, holds func() bool) {
 	}
 }
 
-func TestCountNamesBadRecords(t *testing.T) {
+func TestBadRecordsAreNamed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "records")
 	if err := os.WriteFile(file, []byte("a banner\n{\"message\":\"x\"}\n{broken\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := count(file); err == nil || !strings.Contains(err.Error(), "record 2: ") {
-		t.Errorf("got %v", err)
+	for _, f := range []func(io.Writer, string) error{table, screen} {
+		if err := f(io.Discard, file); err == nil || !strings.Contains(err.Error(), "record 2 ") {
+			t.Errorf("got %v", err)
+		}
+		if err := f(io.Discard, file+"x"); err == nil {
+			t.Error("a file that is not there is counted")
+		}
 	}
-	if err := count(file + "x"); err == nil {
-		t.Error("a file that is not there is counted")
+}
+
+// TestScreen: the demo fits on a screen and says what became of each line.
+func TestScreen(t *testing.T) {
+	eachProgram(t, func(t *testing.T, env []string, says string) {
+		cmd := exec.Command("make", "-s", "-C", "../..", "demo")
+		cmd.Env = append(os.Environ(), env...)
+		text, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := string(text)
+		if n := strings.Count(out, "\n"); n > 50 || strings.Count(out, "  → ") != len(chosen) {
+			t.Errorf("%d lines", n)
+		}
+		for _, want := range []string{"→ ems-client, endpoint-offline", "→ ems-authentication, login, failure", "alert", "report.html", "next         make run", "(not FortiEMS)"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+		}
+	})
+}
+
+func TestRunChecksFirst(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	used := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	for _, c := range [][2]string{
+		{"FORTIEMS_PORT=" + used, "port " + used + " is in use (tcp)"}, {"FORTIEMS_PORT=" + used, "FORTIEMS_PORT=5515"}, {"FORTIEMS_PORT=x", "no port number"},
+		{"FORTIEMS_PORT=70000", "1 to 65535"}, {"FLUENT_BIT=/nonexistent", "is no program"}, {"ES_CA_FILE=/nonexistent", "cannot be read"},
+	} {
+		cmd := exec.Command("sh", "check.sh")
+		cmd.Env = append(os.Environ(), "FORTIEMS_PORT="+fmt.Sprint(rig.FreePort(t)), "FLUENT_BIT=", c[0])
+		if text, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(text), c[1]) || strings.Count(string(text), "\n") != 1 {
+			t.Errorf("%s: %v, %s", c[0], err, text)
+		}
 	}
 }

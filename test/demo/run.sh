@@ -8,14 +8,29 @@ cd "$(dirname "$0")/../.."
 . test/demo/find.sh
 filter=build/out/flb-filter_fortiems.so
 output=build/out/out_fortiems_es.so
-config=conf/fluent-bit.yaml
 port=${FORTIEMS_PORT:-5514}
-if [ "$port" != 5514 ]; then
-  mkdir -p "build/out/run-$port"
-  sed "s/port: 5514/port: $port/" conf/fluent-bit.yaml >"build/out/run-$port/fluent-bit.yaml"
-  cp conf/parsers_fortiems.conf "build/out/run-$port/"
-  config=build/out/run-$port/fluent-bit.yaml
-fi
+sh test/demo/check.sh
+. test/demo/ports.sh
+
+# A trial: times in ISO form, and the end comes within seconds whatever the search server does.
+dir=build/out/run-$port
+mkdir -p "$dir"
+sed -e "s/port: 5514/port: $port/" -e 's/^  grace: .*/  grace: 2/' \
+  -e 's/^\( *\)format: json_lines/&\n\1json_date_key: "@timestamp"\n\1json_date_format: iso8601/' conf/fluent-bit.yaml >"$dir/fluent-bit.yaml"
+cp conf/parsers_fortiems.conf "$dir/"
+config=$dir/fluent-bit.yaml
+
+# One line when it is ready.
+me=$$
+(
+  while kill -0 $me 2>/dev/null; do
+    if [ "$(listening "$port" | tr '\n' ' ')" = 'tcp udp ' ]; then
+      echo "Listening on 127.0.0.1:$port (udp and tcp), Ctrl-C ends. In another terminal: build/out/fortiems send --corpus --addr 127.0.0.1:$port   (--proto tcp for tcp)" >&2
+      break
+    fi
+    sleep 0.1
+  done
+) &
 
 # Build the arguments of the output. Secrets are passed as the names of their
 # variables, because every user of the machine can read arguments.
@@ -32,10 +47,15 @@ if [ -n "${ES_HOSTS:-}" ]; then
 fi
 
 if [ -n "$fluent_bit" ]; then
-  echo "Fluent Bit: $fluent_bit, syslog on 127.0.0.1:$port (udp and tcp)" >&2
+  echo "Fluent Bit: $fluent_bit" >&2
   [ $# -eq 0 ] || set -- -e "$output" -o fortiems_es -p match=fortiems -p workers=1 -p retry_limit=no_limits "$@"
-  exec "$fluent_bit" -e "$filter" -c "$config" "$@"
+  set -- "$fluent_bit" -e "$filter" -c "$config" "$@"
+else
+  echo "No fluent-bit in \$FLUENT_BIT, PATH or /opt/fluent-bit/bin (packages: https://docs.fluentbit.io/manual/installation); using the stand-in host." >&2
+  [ $# -eq 0 ] || set -- --output "$output" "$@"
+  set -- build/out/fortiems-host --grace 2 --filter "$filter" --key message --syslog-udp "127.0.0.1:$port" --syslog-tcp "127.0.0.1:$port" "$@"
 fi
-echo "No fluent-bit in \$FLUENT_BIT, PATH or /opt/fluent-bit/bin (packages: https://docs.fluentbit.io/manual/installation); using the stand-in host." >&2
-[ $# -eq 0 ] || set -- --output "$output" "$@"
-exec build/out/fortiems-host --filter "$filter" --key message --syslog-udp "127.0.0.1:$port" --syslog-tcp "127.0.0.1:$port" "$@"
+# Readable lines for people, JSON lines for programs.
+[ -t 1 ] || exec "$@"
+trap : INT TERM
+"$@" | build/out/fortiems show || true

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 	_ "time/tzdata" // Windows has no zones by name
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,13 @@ var errFindings = errors.New("findings")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if term.Is(os.Stdin) {
+		// A command that waits for the keyboard does not see the end of ctx.
+		context.AfterFunc(ctx, func() {
+			time.Sleep(time.Second)
+			os.Exit(128 + int(syscall.SIGINT))
+		})
+	}
 	code := run(ctx, os.Args[1:], app{in: os.Stdin, out: os.Stdout, errs: os.Stderr, env: os.Getenv, received: now})
 	stop()
 	os.Exit(code)
