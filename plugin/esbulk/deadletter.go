@@ -110,11 +110,13 @@ func (f *flush) deadLetter(list []deadLetter) {
 		return
 	}
 	outcome, level, where := deadLettered, hostlog.Warn, "went to the dead letters"
+	remedy := " (error.message there says why; remove the cause and replay them)"
 	if _, off := s.deadLetters.(noSink); off {
 		outcome, level, where = dropped, hostlog.Error, "are dropped (dead_letter off)"
+		remedy = " (set dead_letter to keep them)"
 	}
 	s.count.document(outcome, kept)
-	s.log.Limited(level, "dead letters", s.now(), "%d documents that cannot be stored %s; the first: %d %s", kept, where, first.status, first.kind)
+	s.log.Limited(level, "dead letters", s.now(), "%d documents that cannot be stored %s; the first: %d %s%s", kept, where, first.status, first.kind, remedy)
 }
 
 // append appends a dead letter as JSON. piece is its document, or one of parts of it.

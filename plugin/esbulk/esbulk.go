@@ -222,7 +222,7 @@ func (s *Shipper) ready(ctx context.Context) bool {
 		if d > s.c.FlushTimeout { // more than postpone stores: the clock was set back
 			s.retryAt.CompareAndSwap(at, 0)
 		} else if d > 0 && !s.pause(ctx, d) {
-			s.log.Limited(hostlog.Warn, "retry after", s.now(), "chunk handed back: the server asked to wait (Retry-After)")
+			s.log.Limited(hostlog.Warn, "retry after", s.now(), "chunk handed back: the server asked to wait for another %v (Retry-After); is it overloaded?", d.Round(time.Second))
 			return false
 		}
 	}

@@ -33,6 +33,7 @@ func TestRefusals(t *testing.T) {
 		{bulk, 429, "", "", bulk + ": http://h answered 429: the server is overloaded"},
 		{bulk, 302, "", "", bulk + ": http://h answered 302: a redirect is not followed, put the address that it leads to into hosts if it is the search server's"},
 		{bulk, 503, "", "", bulk + ": http://h answered 503: the server or a proxy in front of it cannot take requests now"},
+		{bulk, 500, "", `{"error":{"type":"mapper_exception","reason":"timed out while waiting for a dynamic mapping update"}}`, bulk + ": http://h answered 500 mapper_exception (timed out while waiting for a dynamic mapping update): mapping new fields takes the server too long: raise flush_timeout, or map fewer fields"},
 		{bulk, 502, "text/html; charset=utf-8", "<html>", bulk + ": http://h answered 502 with a web page: " + hintOtherService},
 		{template, 403, "", `{"error":{"type":"a line","reason":"b"}}`, template + ": http://h answered 403 (b): " + hintInstall},
 		{"GET /_ilm/policy/x", 403, "", "", "GET /_ilm/policy/x: http://h answered 403: " + hintInstall},

@@ -73,6 +73,7 @@ var hints = []struct {
 	{Match: Match{From: 413, To: 413}, hint: "the request is too large for the server or a proxy in front of it"},
 	{Match: Match{From: 429, To: 429}, hint: "the server is overloaded"},
 	{Match: Match{From: 300, To: 399}, hint: "a redirect is not followed, put the address that it leads to into hosts if it is the search server's"},
+	{Match: Match{From: 500, To: 500, Type: "mapper_exception"}, op: "/_bulk", hint: "mapping new fields takes the server too long: raise flush_timeout, or map fewer fields"},
 	{Match: Match{From: 500, To: 599}, hint: "the server or a proxy in front of it cannot take requests now"},
 	{op: "/_bulk", hint: "the server refuses the request as a whole"},
 }
