@@ -159,3 +159,27 @@ func TestManyNewFields(t *testing.T) {
 		t.Log(l)
 	}
 }
+
+// TestRollover measures the limit that the documentation names: ids are unique within one
+// backing index, so a chunk that comes again after a restart is stored once more if its
+// data stream rolled over in between, and only then.
+func TestRollover(t *testing.T) {
+	es := servers.ForTest(t, servers.OpenSearch)
+	es.Must(t, "PUT", "/_index_template/t", `{"index_patterns":["logs-fortinet.fortiems*"],"priority":250,"data_stream":{},"template":{"settings":{"number_of_replicas":0}}}`, nil)
+	const n = 100
+	for i, c := range []struct {
+		rollover bool
+		want     int
+	}{{false, n}, {false, n}, {true, 2 * n}} {
+		if c.rollover {
+			es.Must(t, "POST", "/"+stream+"/_rollover", "", nil)
+		}
+		s, log := shipper(t, map[string]string{"hosts": es.URL()}) // as after a restart of Fluent Bit
+		if s.Flush(context.Background(), "tag", chunkOf(n)) != OK {
+			t.Fatalf("%q", log.all())
+		}
+		if got := es.Count(t, stream, ""); got != c.want {
+			t.Errorf("time %d, rolled over %v: %d documents, want %d", i, c.rollover, got, c.want)
+		}
+	}
+}

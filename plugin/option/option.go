@@ -113,10 +113,7 @@ func values(table []Option, get func(string) string) (map[string]string, error) 
 	got := make(map[string]string, len(table))
 	var errs []error
 	for _, o := range table {
-		v := get(o.Key)
-		if !o.Secret { // a password may well end in a space
-			v = strings.TrimSpace(v)
-		}
+		v := strings.TrimSpace(get(o.Key))
 		if v == "" {
 			got[o.Key] = o.Default
 			continue

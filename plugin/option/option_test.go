@@ -198,7 +198,7 @@ func TestOutputAllSet(t *testing.T) {
 	}
 	want := OutputConfig{
 		Hosts: []string{"https://a:9200", "https://b:9200/prefix"}, CloudID: "x:y",
-		Username: "elastic", Password: " p ", CAFile: "ca.pem", CAFingerprint: print,
+		Username: "elastic", Password: "p", CAFile: "ca.pem", CAFingerprint: print,
 		ClientCertFile: "c.pem", ClientKeyFile: "k.pem",
 		DataStream: "logs-x-y", Index: "fortiems-%Y.%m.%d",
 		BulkMaxBytes: 2_000_000, BulkMaxDocs: 100, FlushTimeout: 10 * time.Second,
