@@ -83,7 +83,7 @@ var itemRows = []struct {
 
 // class says what became of the document of an item.
 func (it *item) class() itemClass {
-	if eshttp.AboutIndex(it.status, it.kind, it.reason) {
+	if it.status >= 400 && eshttp.AboutIndex(it.status, it.kind, it.reason) {
 		return itemNeedsOperator
 	}
 	for i := range itemRows {
