@@ -45,18 +45,23 @@ func (p *Parser) Explain(ev *Event, text []byte, received ecs.Instant) (x Explan
 		u.Why = whyKept(ev, pair, &u, first)
 		x.Pairs = append(x.Pairs, u)
 	}
-	if !p.receiptTime {
-		var again line.Line
-		again.ReadHeader(text, &less.arena)
-		again.ReadPairs()
-		x.Time = ecs.ExplainTime(&again, received, p.loc)
-	} else {
-		x.Time = ecs.TimeUse{From: "the time of receipt", Zone: "+00:00", ZoneFrom: "the option event_time is off"}
-	}
-	var s rule.Scratch
-	f := ev.facts()
-	_, x.Rules = p.rules.Explain(&f, &s)
+	x.Time, x.Rules = p.Reasons(ev, text, received)
 	return x
+}
+
+// Reasons says, of an event that p has parsed from text, where its time is from and which
+// rules decided.
+func (p *Parser) Reasons(ev *Event, text []byte, received ecs.Instant) (t ecs.TimeUse, r rule.Trace) {
+	t = ecs.TimeUse{From: "the time of receipt", Zone: "+00:00", ZoneFrom: "the option event_time is off"}
+	if !p.receiptTime {
+		var again Event
+		again.Line.ReadHeader(text, &again.arena)
+		again.Line.ReadPairs()
+		t = ecs.ExplainTime(&again.Line, received, p.loc)
+	}
+	f, s := ev.facts(), rule.Scratch{}
+	_, r = p.rules.Explain(&f, &s)
+	return t, r
 }
 
 // maxExplained is how many pairs of a line are explained by parsing without them.

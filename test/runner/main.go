@@ -6,8 +6,10 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +29,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	passed, failed, notRun := 0, 0, []string{}
+	fmt.Println("Every test; this takes a while (make check: under two minutes). Packages as they end:")
+	passed, failed, notRun := 0, 0, map[string][]string{} // by reason
 	text := map[string]*strings.Builder{}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 64<<20)
@@ -52,7 +55,8 @@ func main() {
 			}
 		case "skip":
 			if e.Test != "" {
-				notRun = append(notRun, name+": "+reason(text[name]))
+				why := reason(text[name])
+				notRun[why] = append(notRun[why], name)
 			}
 		case "fail", "build-fail":
 			failed++
@@ -68,8 +72,11 @@ func main() {
 	runErr := cmd.Wait()
 	if len(notRun) > 0 {
 		fmt.Println("\nnot run:")
-		for _, n := range notRun {
-			fmt.Println("  " + n)
+		for _, why := range slices.Sorted(maps.Keys(notRun)) {
+			fmt.Println("  " + why)
+			for _, n := range notRun[why] {
+				fmt.Println("    " + n)
+			}
 		}
 	}
 	if runErr != nil && failed == 0 {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,41 +123,43 @@ func (f *filter) event(text []byte, received ecs.Instant) (e report.Event, err e
 	}
 	e.Category, e.Action, e.Outcome, e.Kind = r.Text("fortinet.ems.category"), r.Text("event.action"), r.Text("event.outcome"), r.Text("event.kind")
 	e.Severity, e.Who, e.Where, e.Message = r.Text("event.severity"), show.Who(r), show.Where(r), report.Cut(r.Text("message"), 500)
-	e.Why = why(&ev)
+	e.Why = f.why(&ev, text, received)
 	report.CutTexts(map[string]any(r))
 	e.Record, err = json.Marshal(r)
 	return e, err
 }
 
 // why says in short sentences who decided what.
-func why(ev *parser.Event) (lines []string) {
+func (f *filter) why(ev *parser.Event, text []byte, received ecs.Instant) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	at, trace := f.parser.Reasons(ev, text, received)
 	d := &ev.Decision
-	say("Written by %s.", ev.Source.By)
+	say("Written by %s. Time from %s, zone %s: %s.", ev.Source.By, at.From, at.Zone, at.ZoneFrom)
 	token, named := ev.Source.Token.Category()
 	switch {
-	case d.CategoryRule != nil:
-		say("Category by %s.", ruleText(d.CategoryRule))
+	case trace.Category != nil:
+		say("Category by rule %s.", useOf(trace.Category))
 	case named:
 		say("Category by the token %s of the line.", token)
 	default:
 		say("No rule knows the category.")
 	}
-	for _, r := range []*rule.Rule{d.UserRule, d.EffectRule} {
-		if r != nil {
-			say("Action and the rest by %s.", ruleText(r))
+	for _, m := range []*rule.Match{trace.User, trace.Effect} {
+		if m != nil {
+			say("Action and the rest by rule %s.", useOf(m))
 		}
 	}
-	if d.UserRule == nil && d.EffectRule == nil && d.Action == nil {
+	if d.Action == nil {
 		say("No rule knows the action.")
 	}
-	return lines
-}
-
-func ruleText(r *rule.Rule) string {
-	s := fmt.Sprintf("rule %s (%s:%d)", r.Name, r.File, r.Line)
-	if r.Evidence != "" {
-		s += ", evidence: " + r.Evidence
+	if d.Outcome != nil {
+		words := ""
+		if trace.OutcomeBy == "words" {
+			for _, w := range trace.Outcome {
+				words += fmt.Sprintf(", %q says %s", w.Words, w.Says)
+			}
+		}
+		say("Outcome %s by %s%s.", d.Outcome.Texts[0], trace.OutcomeBy, words)
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return lines
 }
