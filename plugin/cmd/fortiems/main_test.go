@@ -398,3 +398,52 @@ rules:
 		t.Errorf("%+v", quiet)
 	}
 }
+
+// TestLargeReport: the page stays small, says that it has a sample, and does not depend on
+// which worker read which line.
+func TestLargeReport(t *testing.T) {
+	lines := corpusLines(t)
+	var log strings.Builder
+	const n = 60_000
+	for i := range n {
+		line := lines[i%len(lines)]
+		if len(line) > 5000 {
+			line = "sshd"
+		}
+		log.WriteString(strings.ReplaceAll(line, "PC-0001", fmt.Sprintf("PC-%05d", i%20_000)) + "\n")
+	}
+	file := writeFile(t, "ems.log.gz", gzipped(t, log.String()))
+	data := func() map[string]any {
+		page := fortiems(t, "", "report", "--sample", "500", "-o", "-", file)
+		if page.code != exitFine || len(page.out) > 5<<20 {
+			t.Fatalf("%d, %d bytes, %s", page.code, len(page.out), page.errs)
+		}
+		_, text, _ := strings.Cut(page.out, `id="data">`)
+		text, _, _ = strings.Cut(text, "</script>")
+		var d map[string]any
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			t.Fatal(err)
+		}
+		delete(d, "made")
+		return d
+	}
+	d := data()
+	events, _ := d["events"].([]any)
+	categories := map[any]bool{}
+	for _, e := range events {
+		categories[e.(map[string]any)["c"]] = true
+	}
+	if d["lines"] != float64(n) || len(events) < 400 || len(events) > 500 || d["sampled"] != true || len(categories) != 18 {
+		t.Errorf("%v lines, %d events of %d categories, sampled %v", d["lines"], len(events), len(categories), d["sampled"])
+	}
+	total := 0.0
+	for _, c := range d["categories"].([]any) {
+		total += c.(map[string]any)["n"].(float64)
+	}
+	if total != d["matched"] {
+		t.Errorf("the categories add up to %v of %v", total, d["matched"])
+	}
+	if again := data(); !reflect.DeepEqual(again, d) {
+		t.Error("a second report has other data")
+	}
+}

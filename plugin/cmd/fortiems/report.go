@@ -54,7 +54,7 @@ func (f *reportFlags) run(cmd *cobra.Command, a *app, files []string) error {
 	if err != nil {
 		return err
 	}
-	begin, received := time.Now(), now()
+	begin, received := time.Now(), a.received()
 	collectors, visitors := []*report.Collector{}, []func(*scan.Line){}
 	for range runtime.GOMAXPROCS(0) {
 		c := report.NewCollector(received, f.sample)

@@ -119,7 +119,11 @@ func (r *Reader) file(ctx context.Context, name string, f func(Block) error) err
 	counted := countingReader{file, &r.Read}
 	head := bufio.NewReaderSize(counted, 16)
 	var text io.Reader = head
-	if magic, _ := head.Peek(2); string(magic) == "\x1f\x8b" {
+	magic, err := head.Peek(2)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if string(magic) == "\x1f\x8b" {
 		z, err := gzip.NewReader(bufio.NewReaderSize(head, blockSize))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -127,7 +131,7 @@ func (r *Reader) file(ctx context.Context, name string, f func(Block) error) err
 		defer z.Close()
 		text = z
 	}
-	err := blocks(ctx, name, text, f)
+	err = blocks(ctx, name, text, f)
 	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s: damaged gzip file: %w", name, err)
 	}

@@ -141,7 +141,7 @@ func NewData(collectors []*Collector, files []string, version string, now time.T
 	}
 	versions := tallies{}
 	for _, v := range c.versionOf {
-		versions.at([]byte(v)).N++
+		versions.at([]byte(v.version)).N++
 	}
 	d.Versions = versions.rows(maxRows).Rows
 	found := discover.Wordings(wordings...)

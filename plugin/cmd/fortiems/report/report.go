@@ -3,7 +3,6 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -140,9 +139,9 @@ type Collector struct {
 	types, actions          tallies                 // category, type and subtype; category and action
 	hosts, users            tallies
 	alerts, alertNames      tallies
-	logins                  tallies           // user and address of failed logins
-	directory               tallies           // action, outcome and reason of the directory connector
-	versionOf               map[string]string // by host
+	logins                  tallies                // user and address of failed logins
+	directory               tallies                // action, outcome and reason of the directory connector
+	versionOf               map[string]lastVersion // by host
 	timeline                timeline
 	samples                 [dict.NumCategories + 1][]sampled // by category; the last are not of FortiEMS
 	bounds                  [dict.NumCategories + 1]uint64
@@ -156,7 +155,7 @@ func NewCollector(received ecs.Instant, sample int) *Collector {
 	c := &Collector{
 		received: received, sample: sample, first: 1 << 62, last: -1 << 62,
 		types: tallies{}, actions: tallies{}, hosts: tallies{}, users: tallies{}, alerts: tallies{}, alertNames: tallies{},
-		logins: tallies{}, directory: tallies{}, versionOf: map[string]string{},
+		logins: tallies{}, directory: tallies{}, versionOf: map[string]lastVersion{},
 		timeline: timeline{intervals: map[int64]*interval{}},
 	}
 	for i := range c.bounds {
@@ -277,16 +276,33 @@ func (c *Collector) Add(l *scan.Line) {
 
 var versionKey = []byte("fctver")
 
-// countVersion counts each host under its version and system.
+// countVersion notes the version that a host names.
 func (c *Collector) countVersion(l *scan.Line, host []byte) {
 	version, ok := l.Event.Line.Pairs.Lookup(versionKey, dict.KeyFctver)
 	if !ok || len(host) == 0 {
 		return
 	}
-	if have, known := c.versionOf[string(host)]; known && have == string(version) || len(c.versionOf) >= maxKeys {
+	at := lastVersion{"", l.Event.Time.Sec, l.File, l.N}
+	have, known := c.versionOf[string(host)]
+	if known && !have.before(&at) || !known && len(c.versionOf) >= maxKeys {
 		return
 	}
-	c.versionOf[string(host)] = strings.Clone(string(version[:min(len(version), 100)]))
+	if at.version = have.version; at.version != string(version) {
+		at.version = string(version[:min(len(version), 100)])
+	}
+	c.versionOf[string(host)] = at
+}
+
+// lastVersion is the version that a host named last.
+type lastVersion struct {
+	version string
+	sec     int64
+	file    string
+	n       int
+}
+
+func (v *lastVersion) before(o *lastVersion) bool {
+	return cmp.Or(cmp.Compare(v.sec, o.sec), cmp.Compare(v.file, o.file), cmp.Compare(v.n, o.n)) < 0
 }
 
 // keep keeps a line if it is in the sample of its stratum: those with the lowest hashes, so
@@ -344,7 +360,11 @@ func (c *Collector) merge(o *Collector) {
 	} {
 		p[0].merge(p[1])
 	}
-	maps.Copy(c.versionOf, o.versionOf)
+	for host, v := range o.versionOf {
+		if have, known := c.versionOf[host]; !known || have.before(&v) {
+			c.versionOf[host] = v
+		}
+	}
 	step := max(c.timeline.step, o.timeline.step)
 	c.timeline.coarsen(step)
 	o.timeline.coarsen(step)
