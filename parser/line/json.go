@@ -240,7 +240,7 @@ var integerKeys = keySet("id", "logid", "log_id", "eventtime", "timestamp", "iti
 // integral returns a number without its zeros after the point and without an exponent if it
 // is an integer that a double holds, else as it is.
 func integral(v []byte) []byte {
-	if bytes.IndexAny(v, ".eE") < 0 {
+	if !bytes.ContainsAny(v, ".eE") {
 		return v
 	}
 	f, err := strconv.ParseFloat(string(v), 64)
