@@ -133,7 +133,7 @@ func TestManyNewFields(t *testing.T) {
 		"template":{"settings":{"number_of_replicas":0,"index.mapping.total_fields.limit":10000}}}`, nil)
 	s, log := shipper(t, map[string]string{"hosts": es.URL(), "flush_timeout": "5s"})
 	s.pause = pause
-	const docs, fields = 300, 10
+	const docs, fields = 30, 100
 	var chunk []byte
 	for i := range docs {
 		record := pairs{"message", fmt.Sprintf("line %d", i)}
