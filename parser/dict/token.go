@@ -26,7 +26,7 @@ func (t Token) Category() (Category, bool) {
 // others.
 func FindToken(v []byte) Token {
 	found := NoToken
-	for i := 0; i < len(v); i++ {
+	for i := 0; i+len("ems-x") <= len(v); i++ {
 		if c := v[i] | 0x20; c != 'e' && c != 'f' {
 			continue
 		}

@@ -26,6 +26,10 @@ func (l *Line) readBody(s []byte, depth int) {
 		l.scanPairs(s, k)
 		return
 	}
+	if bytes.IndexByte(s, '=') < 0 && !bytes.Contains(s, formatMark) {
+		l.readUnusual(s, depth)
+		return
+	}
 	for i := 0; i < len(s); {
 		k := nextKey(s, i)
 		// Look for CEF before glued keys: its header may be one word with the first key.
@@ -47,6 +51,9 @@ func (l *Line) readBody(s []byte, depth int) {
 	}
 	l.readUnusual(s, depth)
 }
+
+// formatMark is what the names of CEF and LEEF end with.
+var formatMark = []byte("EF:")
 
 // readFormat reads a body of CEF or LEEF that begins at s[i].
 func (l *Line) readFormat(s []byte, i int) bool {
@@ -87,7 +94,8 @@ func gluedKey(s []byte, i int) keySpan {
 // isUsual reports whether s, whose pairs from k on have been read, has no sign of another
 // notation. Only then are the pairs right.
 func (l *Line) isUsual(s []byte, k keySpan) bool {
-	if l.unusual || markOf(l.Pairs.List[0].Value) != 0 {
+	quoted := k.end+1 < len(s) && s[k.end+1] == '"'
+	if l.unusual || !quoted && markOf(l.Pairs.List[0].Value) != 0 {
 		return false
 	}
 	if k.start > 0 && (closingOf(lastByte(l.Stray)) != 0 || bytes.IndexByte(l.Stray, '=') >= 0) {

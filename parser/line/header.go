@@ -51,7 +51,7 @@ func (h *Header) parseUsual(s []byte) (rest []byte, ok bool) {
 
 // isPlainText reports whether s is a message of words: no header, and no token in it.
 func isPlainText(s []byte) bool {
-	if !ascii.IsLetter(s[0]) || ascii.ContainsFold(s, "ems") {
+	if !ascii.IsLetter(s[0]) || (bytes.IndexByte(s, '-') >= 0 || bytes.IndexByte(s, '_') >= 0) && ascii.ContainsFold(s, "ems") {
 		return false
 	}
 	var t timestamp.Stamp

@@ -47,6 +47,9 @@ func isEscapedBlank(s []byte, i int) bool {
 // \r\n of others. A single \n or \r counts after a quote only, because a path may end so.
 func trimEscaped(s []byte) []byte {
 	n := len(s)
+	if n < escapeLen || s[n-escapeLen] != '#' && s[n-2] != '\\' {
+		return s
+	}
 	for _, tail := range [...]string{"#012", "#015", "#000", `\r\n`} {
 		if n >= len(tail) && string(s[n-len(tail):]) == tail {
 			return s[:n-len(tail)]
