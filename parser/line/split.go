@@ -14,10 +14,12 @@ import (
 // with octet counts on an input that expects lines, batches. A line break, a NUL or an
 // octet count separates messages only where something follows that begins one: PRI, a
 // stamp, a tag with a process id, CEF, LEEF, JSON, or a key that begins a FortiEMS line. So
-// does nothing at all before PRI with a stamp or such a key behind it. Nothing separates
-// inside a quoted value that goes on behind it: other texts may be quoted there.
+// does a line break or NUL that a relay wrote as text ("#012", "#000", "\n"), and nothing at
+// all before PRI with a stamp or such a key behind it. Nothing separates inside a quoted
+// value that goes on behind it: other texts may be quoted there. The objects of a JSON array
+// and JSON objects one after another are messages each.
 func NextMessage(s []byte) (end, next int) {
-	if bytes.IndexByte(s, '\n') < 0 && (len(s) == 0 || bytes.IndexByte(s[1:], '<') < 0) && bytes.IndexByte(s, 0) < 0 {
+	if !maySplit(s) {
 		return len(s), len(s)
 	}
 	var m Messages
@@ -29,12 +31,34 @@ func NextMessage(s []byte) (end, next int) {
 	return len(first), m.at
 }
 
+// maySplit reports whether s has a byte that may separate messages. It is false for nearly
+// all lines.
+func maySplit(s []byte) bool {
+	if len(s) == 0 {
+		return false
+	}
+	if bytes.IndexByte(s, '\n') >= 0 || bytes.IndexByte(s[1:], '<') >= 0 || bytes.IndexByte(s, 0) >= 0 {
+		return true
+	}
+	if s[0] == '{' || s[0] == '[' || s[len(s)-1] == ']' {
+		return true
+	}
+	if i := bytes.IndexByte(s, '#'); i >= 0 && bytes.Contains(s[i:], []byte("#0")) {
+		return true
+	}
+	i := bytes.IndexByte(s, '\\')
+	return i >= 0 && bytes.Contains(s[i:], []byte(`\n`))
+}
+
 // Messages reads the messages of a text one after another, in time linear in the text. The
 // zero value holds none. See [NextMessage] for what separates them.
 type Messages struct {
 	all []byte // the text
 	at  int    // where the next message begins
 	q   quoting
+
+	array  bool // the objects are those of an array
+	broken bool // an object of the text does not end
 }
 
 // Reset begins with another text, which must stay unchanged as long as its messages are in
@@ -51,7 +75,12 @@ func (m *Messages) Next() []byte {
 	s, t, q, first := m.all, m.q.s, &m.q, m.at
 	start := skipFraming(t, first)
 	q.at, q.open = start, false
-	for i := start + 1; i < len(t); {
+	behind, next := m.object(t, start)
+	if next > 0 {
+		m.at = next
+		return s[first:behind]
+	}
+	for i := max(start+1, behind); i < len(t); {
 		n := q.nextSeparator(i)
 		if n < 0 {
 			break
@@ -64,7 +93,17 @@ func (m *Messages) Next() []byte {
 			i = n + 1
 			continue
 		}
-		if i = skipFraming(t, n); i < len(t) && beginsMessage(t[start:n], t[i:]) && !q.inValue(n) {
+		if t[n] == '#' || t[n] == '\\' {
+			to := skipEscaped(t, n)
+			if to == n {
+				i = n + 1
+				continue
+			}
+			i = to
+		} else {
+			i = skipFraming(t, n)
+		}
+		if i < len(t) && beginsMessage(t[start:n], t[i:]) && !q.inValue(n) {
 			m.at = i
 			return s[first:n]
 		}
@@ -73,8 +112,100 @@ func (m *Messages) Next() []byte {
 	return s[first:]
 }
 
+// object returns the end of the JSON object that begins at t[start], or behind the bracket
+// there, and where the next one begins, len(m.all) behind the last one of an array. behind is
+// 0 if there is no object that ends, next if another message does not follow.
+func (m *Messages) object(t []byte, start int) (behind, next int) {
+	if m.broken || start >= len(t) {
+		return 0, 0
+	}
+	i := start
+	if !m.array && t[i] != '{' {
+		if t[i] != '[' {
+			if m.at > 0 {
+				return 0, 0
+			}
+			if i = arrayBehindHeader(t); i < 0 {
+				return 0, 0
+			}
+		}
+		i = skipFraming(t, i+1)
+		if i == len(t) || t[i] != '{' {
+			return 0, 0
+		}
+		m.array = true
+	}
+	if behind = objectEnd(t, i); behind == 0 {
+		m.broken, m.array = true, false
+		return 0, 0
+	}
+	next = skipFraming(t, behind)
+	if m.array && next < len(t) && t[next] == ']' && skipFraming(t, next+1) == len(t) {
+		return behind, len(m.all)
+	}
+	if next < len(t) && t[next] == ',' {
+		next = skipFraming(t, next+1)
+	}
+	if next < len(t) && t[next] == '{' {
+		return behind, next
+	}
+	m.array = false
+	return behind, 0
+}
+
+// arrayBehindHeader returns where the array of objects begins that ends t, -1 without one.
+func arrayBehindHeader(t []byte) int {
+	if lastByte(ascii.TrimRight(t)) != ']' {
+		return -1
+	}
+	i := bytes.Index(t, []byte("[{"))
+	if i >= 0 && bytes.IndexByte(t[:i], '=') >= 0 {
+		return -1 // it is a value
+	}
+	return i
+}
+
+// objectEnd returns the end of the JSON object at t[i], 0 if it does not end.
+func objectEnd(t []byte, i int) int {
+	depth, quoted := 0, false
+	for ; i < len(t); i++ {
+		switch c := t[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// skipEscaped returns the index behind the line breaks and NULs at t[i] that are written as
+// text, and the blanks behind them.
+func skipEscaped(t []byte, i int) int {
+	for {
+		n := 0
+		for _, text := range [...]string{"#012", "#015", "#000", `\n`, `\r`} {
+			if bytes.HasPrefix(t[i:], []byte(text)) {
+				n = len(text)
+				break
+			}
+		}
+		if n == 0 {
+			return i
+		}
+		i = skipFraming(t, i+n)
+	}
+}
+
 // nextSeparator returns the index of the first byte of q.s[i:] that may separate messages:
-// a line break, NUL, or the "<" of a PRI; -1 without one.
+// a line break, NUL, the "<" of a PRI, or the start of a line break as text; -1 without one.
 func (q *quoting) nextSeparator(i int) int {
 	first := -1
 	for k := range separators {
@@ -86,9 +217,9 @@ func (q *quoting) nextSeparator(i int) int {
 }
 
 // searched are the bytes that find looks for; all but the last may separate messages.
-var searched = [...]byte{'\n', 0, '<', '='}
+var searched = [...]byte{'\n', 0, '<', '#', '\\', '='}
 
-const separators, equalsSign = 3, 3
+const separators, equalsSign = 5, 5
 
 // find returns the index of the first searched[k] in q.s[i:], -1 without one. It remembers
 // the place, so that each byte of the text is looked at once; i must not become smaller.
@@ -238,6 +369,7 @@ type quoting struct {
 	s       []byte
 	at      int // everything before it is read
 	open    bool
+	mark    byte               // the quote that opened the value
 	decided int                // goesOn is known for places before it
 	onward  bool               // what goesOn says of them
 	next    [len(searched)]int // where find found it
@@ -248,7 +380,7 @@ type quoting struct {
 // not become smaller.
 func (q *quoting) inValue(to int) bool {
 	for q.at < to {
-		n := bytes.IndexByte(q.s[q.at:to], '"')
+		n := bytes.IndexAny(q.s[q.at:to], `"'`)
 		if n < 0 {
 			q.at = to
 			break
@@ -256,7 +388,8 @@ func (q *quoting) inValue(to int) bool {
 		i := q.at + n
 		switch {
 		case !q.open:
-			q.open = q.opens(i)
+			q.open, q.mark = q.opens(i), q.s[i]
+		case q.s[i] != q.mark:
 		case q.closes(i):
 			q.open = false
 		case skipFraming(q.s[:to], i+1) == to:
@@ -293,7 +426,7 @@ func (q *quoting) goesOn(to int) bool {
 	}
 	q.decided, q.onward = len(q.s), false
 	for i := to; ; i++ {
-		n := bytes.IndexByte(q.s[i:], '"')
+		n := bytes.IndexAny(q.s[i:], `"'`)
 		if n < 0 {
 			return false
 		}
@@ -301,7 +434,7 @@ func (q *quoting) goesOn(to int) bool {
 			q.decided = i
 			return false
 		}
-		if q.closes(i) {
+		if q.s[i] == q.mark && q.closes(i) {
 			q.decided, q.onward = i, true
 			return true
 		}

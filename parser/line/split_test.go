@@ -49,13 +49,31 @@ func TestNextMessage(t *testing.T) {
 		"one: a second header":         {[]string{`<13>Oct  1 22:17:31 relay1 <134>Oct  1 22:17:30 ems1 ems-vpn[7]: x=1`}},
 		"one: PRI in a value":          {[]string{`date=2024-10-01 msg="a<134>date=2024-10-01 b" x=<134>date=2024-10-01`}},
 		"one: XML":                     {[]string{`emsserial=1 a=<Event><b c="d"/></Event>`}},
+		"line break as text":           {[]string{a, "#012", b}},
+		"CR LF as text":                {[]string{bare, "#015#012", bare + "#015#012"}},
+		"NUL as text":                  {[]string{a, "#000", b}},
+		"line break as JSON writes it": {[]string{a, `\n`, b}},
+		"single quotes":                {[]string{`date=2024-10-01 type='event' emsserial=1 msg='it'`, "\n", bare}},
+		"a cut single quote":           {[]string{`date=2024-10-01 msg='offl`, "\n", bare}},
+		"JSON array":                   {[]string{`[{"emsserial":"a","b":[{"c":1}]}`, ", ", `{"emsserial":"b"}`, "\n]", ``}},
+		"JSON array behind a header":   {[]string{`<134>Oct  1 22:17:30 h ems-vpn: [{"emsserial":"a"}`, ",", `{"emsserial":"b"}`, "]", ``}},
+		"JSON array that is cut":       {[]string{`[{"emsserial":"a"}`, ",", `{"emsserial":"b","c":"d`}},
+		"JSON objects, nothing":        {[]string{`{"emsserial":"a}{"}`, "", `{"emsserial":"b"}`}},
+		"octet counts of CEF":          {[]string{count(`<134>CEF:0|F|E|7|1|x|5|a=b c=d`), "", count(`<134>CEF:0|F|E|7|1|x|5|a=b`)}},
+		"one: line break as text":      {[]string{`date=2024-10-01 msg="one#012<134>date=2024-10-01 type=event two" level=info`}},
+		"one: in single quotes":        {[]string{"date=2024-10-01 msg='one\n<134>date=2024-10-01 type=event two' level=info"}},
+		"one: a path":                  {[]string{`date=2024-10-01 path=C:\new\name type=event level=info`}},
+		"one: JSON with a line in it":  {[]string{`{"log":"<134>date=2024-10-01 type=event emsserial=1\n<134>date=2024-10-01 type=event"}`}},
+		"one: an array as value":       {[]string{`<134>date=2024-10-01 a=[{"b":1},{"b":2}]`}},
 		"one: framing alone":           {[]string{a + "\r\n\x00\n"}},
 		"one: line break first":        {[]string{"\n" + a}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []string
 			for i := 0; i < len(c.parts); i += 2 {
-				want = append(want, c.parts[i])
+				if c.parts[i] != "" {
+					want = append(want, c.parts[i])
+				}
 			}
 			got := messages(strings.Join(c.parts, ""))
 			for i := range got {
@@ -72,7 +90,7 @@ func TestNextMessage(t *testing.T) {
 
 // TestNextMessageIsLinear doubles hostile texts: the time may not grow fourfold.
 func TestNextMessageIsLinear(t *testing.T) {
-	for _, s := range []string{"\n<1>a", "a=\"\n<1>a", "x=1<1>date=2 ", "\ntype=a b=c", "a=\"b\" \" \n1 <1>a", "<<<", "a=1<1>1 2024-10-01T22:17:30Z \""} {
+	for _, s := range []string{"\n<1>a", "a=\"\n<1>a", "x=1<1>date=2 ", "\ntype=a b=c", "a=\"b\" \" \n1 <1>a", "<<<", `{`, `{"a":1}`, `{"a":1}{`, `[{`, "#012", "#012<1>a ", "\n'a='", "a=1<1>1 2024-10-01T22:17:30Z \""} {
 		took := func(n int) time.Duration {
 			best := time.Hour
 			for range 3 {
@@ -102,7 +120,7 @@ func FuzzNextMessage(f *testing.F) {
 			if len(part) == 0 || !bytes.HasPrefix(text[at:], part) {
 				t.Fatalf("%q is not at %d", part, at)
 			}
-			if between := bytes.Trim(text[at+len(part):m.at], " \t\r\n\v\f\x00"); len(between) > 0 {
+			if between := bytes.Trim(text[at+len(part):m.at], ` ,]#012`+"5\\nr\t\r\n\v\f\x00"); len(between) > 0 {
 				t.Fatalf("%q is lost", between)
 			}
 			at = m.at

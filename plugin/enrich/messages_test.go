@@ -73,7 +73,7 @@ func TestFollowingLineNeverChangesTheFirst(t *testing.T) {
 			continue
 		}
 		compared++
-		for _, more := range []string{"\n" + second, "\r\n" + second + "\n", "\x00" + second, "\n" + sshd, "\n\n126 " + second} {
+		for _, more := range []string{"\n" + second, "\r\n" + second + "\n", "\x00" + second, "\n" + sshd, "\n\n126 " + second, "#012" + second, "#015#012" + second + "#012", `\n` + second} {
 			out, st := run(t, Options{EventTime: true}, eventOf(pair{"message", str(string(text) + more)}, pair{"kept", str("x")}))
 			if !bytes.HasPrefix(out, alone) || st.Counts[count.Records] != 2 {
 				t.Errorf("%q changes %q: %d records", more[:10], text, st.Counts[count.Records])
@@ -83,6 +83,33 @@ func TestFollowingLineNeverChangesTheFirst(t *testing.T) {
 	}
 	if compared < 300 {
 		t.Errorf("%d lines", compared)
+	}
+}
+
+// TestBatchesInJSON: the objects of an array, and objects one after another, are a record
+// each.
+func TestBatchesInJSON(t *testing.T) {
+	const a, b = `{"emsserial":"FCTEMS1","type":"event","msg":"one"}`, `{"emsserial":"FCTEMS1","type":"event","msg":"two"}`
+	for _, text := range []string{"[" + a + "," + b + "]", "[\n " + a + " ,\n " + b + "\n]\n", a + "\n" + b, a + b, "[" + a + "," + b, `<134>Oct  1 22:17:30 h ems-vpn: [` + a + "," + b + "]"} {
+		out, st := run(t, Options{}, eventOf(pair{"log", str(text)}, pair{"k", str("v")}))
+		got := strings.Split(strings.TrimSpace(jsonOf(t, out)), "\n")
+		if len(got) != 2 || st.Counts[count.Matched] != 2 || !strings.Contains(got[0], `"message":"one"`) || !strings.Contains(got[1], `"message":"two"`) || !strings.Contains(got[1], `"k":"v"`) {
+			t.Errorf("%q: %d records: %s", text, len(got), got)
+		}
+		if strings.Contains(strings.Join(got, ""), "header_text") {
+			t.Errorf("%q: brackets are kept as text: %s", text, got)
+		}
+	}
+}
+
+// TestLogIsAMap: a map under log is no line. Without another key that holds one, the event
+// passes as it is, whatever unmatched says, and is counted.
+func TestLogIsAMap(t *testing.T) {
+	chunk := eventOf(pair{"log", recordOf(pair{"emsserial", str("FCTEMS1")})}, pair{"k", str("v")})
+	for _, u := range []option.Unmatched{option.Pass, option.Mark, option.Drop} {
+		if out, st := run(t, Options{Unmatched: u}, chunk); !bytes.Equal(out, chunk) || st.Counts[count.Passed] != 1 {
+			t.Errorf("%s: %+v", u, st)
+		}
 	}
 }
 
