@@ -191,11 +191,15 @@ func (e *Enricher) read(w *worker, chunk []byte, at int, st *Stats) (n, next int
 }
 
 // splits reports whether the messages of the event become events of their own, and keeps
-// the event for those after the first. When none of them is FortiEMS and such lines pass,
-// the event passes as it is; its messages are counted.
+// the event for those after the first. When none of them is FortiEMS but the whole
+// text is, it stays one message. When neither is and such lines pass, the event passes as
+// it is; its messages are counted.
 func (e *Enricher) splits(w *worker, it *item, text []byte, st *Stats) bool {
-	if e.unmatched == option.Pass {
-		if messages, matched := e.probe(w, it, text); !matched {
+	if messages, matched := e.probe(w, it, text); !matched {
+		if e.parser.Parse(&w.probe, text, ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}) {
+			return false
+		}
+		if e.unmatched == option.Pass {
 			st.Counts[count.Records] += messages - 1
 			st.Counts[count.Unmatched] += messages - 1
 			return false

@@ -32,23 +32,27 @@ func TestRecordsHoldTheirEvents(t *testing.T) {
 		text, flat := g.line(), g.one(2)
 		chunk := event.AppendTime([]byte{0x92, 0x92}, at.Sec, at.Nsec)
 		chunk = msgp.AppendString(append(chunk, 0x80, 0x81, 0xa3, 'l', 'o', 'g'), text)
-		out, _, err := filters[flat].Run(nil, chunk)
+		out, st, err := filters[flat].Run(nil, chunk)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Each message is a record, in order. A line that is not FortiEMS passes.
-		var m line.Messages
-		for m.Reset([]byte(text)); m.More(); {
-			matched := p.Parse(&ev, m.Next(), at)
+		if !st.Changed {
+			out = chunk // no message of the event is FortiEMS: it passes whole
+		}
+		// Each message is a record, in order, and one that is not FortiEMS passes. When none
+		// is, the text is one message.
+		parts := messagesOf(p, text, at)
+		for _, part := range parts {
+			matched := p.Parse(&ev, part, at)
 			record, rest, err := event.Next(out)
 			if err != nil {
 				t.Fatalf("%q, flat %v: %v", text, flat, err)
 			}
 			if out = rest; !matched {
-				if len(out) == 0 {
-					break // no message of the event is FortiEMS: it passes whole
-				}
 				continue
+			}
+			if !st.Changed {
+				t.Fatalf("%q, flat %v: FortiEMS passes", text, flat)
 			}
 			got, want := map[string]string{}, textsOf(&ev, flat)
 			if _, err := flatten(record.Record, "", map[string]bool{}, got); err != nil {
@@ -62,6 +66,22 @@ func TestRecordsHoldTheirEvents(t *testing.T) {
 			t.Fatalf("%q, flat %v: %d bytes of further records", text, flat, len(out))
 		}
 	}
+}
+
+// messagesOf returns the messages of a text, the text itself if none of them is FortiEMS.
+func messagesOf(p *parser.Parser, text string, at ecs.Instant) (parts [][]byte) {
+	var m line.Messages
+	var ev parser.Event
+	found := false
+	for m.Reset([]byte(text)); m.More(); {
+		part := m.Next()
+		found = p.Parse(&ev, part, at) || found
+		parts = append(parts, part)
+	}
+	if !found {
+		return [][]byte{[]byte(text)}
+	}
+	return parts
 }
 
 const structuredData = "log.syslog.structured_data"

@@ -116,7 +116,9 @@ func corpusCategories() (map[string]int, error) {
 	for i := range cases {
 		if cases[i].Replayed() {
 			for _, row := range cases[i].Rows {
-				counts[row.Category]++
+				if row.Category != "unmatched" {
+					counts[row.Category]++
+				}
 			}
 		}
 	}
