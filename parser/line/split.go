@@ -103,7 +103,7 @@ func (m *Messages) Next() []byte {
 		} else {
 			i = skipFraming(t, n)
 		}
-		if i < len(t) && beginsMessage(t[start:n], t[i:]) && !q.inValue(n) {
+		if i < len(t) && !isBare(t[start:n]) && beginsMessage(t[start:n], t[i:]) && !q.inValue(n) {
 			m.at = i
 			return s[first:n]
 		}
@@ -184,6 +184,15 @@ func objectEnd(t []byte, i int) int {
 		}
 	}
 	return 0
+}
+
+// isBare reports whether s has nothing but a byte order mark or PRI, which begin a message.
+func isBare(s []byte) bool {
+	s = bytes.TrimPrefix(s[:min(len(s), maxBeginning)], utf8BOM)
+	if n, text := parsePriority(s); n >= 0 {
+		s = text
+	}
+	return skipFraming(s, 0) == len(s)
 }
 
 // skipEscaped returns the index behind the line breaks and NULs at t[i] that are written as

@@ -66,6 +66,8 @@ func TestNextMessage(t *testing.T) {
 		"one: JSON with a line in it":  {[]string{`{"log":"<134>date=2024-10-01 type=event emsserial=1\n<134>date=2024-10-01 type=event"}`}},
 		"one: an array as value":       {[]string{`<134>date=2024-10-01 a=[{"b":1},{"b":2}]`}},
 		"one: framing alone":           {[]string{a + "\r\n\x00\n"}},
+		"one: BOM and a line break":    {[]string{"\ufeff\n" + a}},
+		"one: NUL behind PRI":          {[]string{"<134>\x00Oct  1 22:17:30 h ems-vpn[7]: emsserial=1"}},
 		"one: line break first":        {[]string{"\n" + a}},
 	} {
 		t.Run(name, func(t *testing.T) {
