@@ -16,6 +16,7 @@ func (l *Line) ReadPairs() { l.readBody(l.Body, 0) }
 // objects or texts s was wrapped in.
 func (l *Line) readBody(s []byte, depth int) {
 	l.notation, l.unusual = notation{}, false
+	before := l.Stray // of the header
 	s = ascii.TrimLeft(bytes.TrimPrefix(s, ceePrefix))
 	if len(s) == 0 || l.readJSONBody(s, depth) {
 		return
@@ -43,13 +44,13 @@ func (l *Line) readBody(s []byte, depth int) {
 			l.setStray(s[:k.start])
 			l.scanPairs(s, k)
 			if !l.isUsual(s, k) {
-				l.readUnusual(s, depth)
+				l.readUnusual(s, depth, before)
 			}
 			return
 		}
 		i = k.start + ascii.WordEnd(s[k.start:])
 	}
-	l.readUnusual(s, depth)
+	l.readUnusual(s, depth, before)
 }
 
 // formatMark is what the names of CEF and LEEF end with.
@@ -163,13 +164,14 @@ func closingOf(c byte) byte {
 }
 
 // readUnusual reads the pairs of s in a notation that the usual scan does not know. It
-// reads all of them again.
-func (l *Line) readUnusual(s []byte, depth int) {
+// reads all of them again. stray is the text that the header has left over.
+func (l *Line) readUnusual(s []byte, depth int, stray []byte) {
 	if bytes.IndexByte(s, '=') < 0 && bytes.IndexByte(s, '"') < 0 {
 		return
 	}
 	if depth < maxDepth && allQuotesEscaped(s) {
 		l.Pairs.Reset(l.arena)
+		l.Stray = stray
 		l.readBody(l.unescapeLevel(s), depth+1)
 		return
 	}
@@ -183,6 +185,9 @@ func (l *Line) readUnusual(s []byte, depth int) {
 	if closing := closingOf(lastByte(l.Stray)); closing != 0 {
 		l.Stray = ascii.TrimRight(l.Stray[:len(l.Stray)-1])
 		s = dropClosing(s, keyStart(s, k), closing)
+	}
+	if len(l.Stray) == 0 {
+		l.Stray = stray
 	}
 	l.notation.mark = l.firstMark(s, k)
 	for k.found() {

@@ -29,6 +29,21 @@ func join(pairs []Pair) string {
 	return strings.Join(parts, "|")
 }
 
+// TestStray checks that text which the header leaves over stays if the pairs are read again.
+func TestStray(t *testing.T) {
+	for text, want := range map[string]string{
+		`0 ems-vpn: a=1 b=2`:         "0",
+		`0 ems-vpn: a=1,b=2`:         "0",
+		`0 ems-vpn: (a=1 b=2)`:       "0",
+		`0 ems-vpn: words [a=1 b=2]`: "words",
+		`0 ems-vpn: a=\"1\" b=\"2\"`: "0",
+	} {
+		if got := string(read(text).Stray); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestPairs(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"mixed quoting":                      {`a=event b="x y" c=1.2.3.4`, `a=event|b=x y|c=1.2.3.4`},
