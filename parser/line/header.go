@@ -120,8 +120,8 @@ func (h *Header) parse5424(s []byte) (rest []byte, ok bool) {
 func (h *Header) parseFields(s []byte) []byte {
 	for _, word := range [...]*[]byte{&h.Hostname, &h.AppName, &h.ProcID, &h.MsgID} {
 		w, rest, _ := bytes.Cut(s, []byte{' '})
-		if keyEnd(w, 0) >= 0 || len(w) > 255 {
-			return s // the header was cut short: the pairs begin here
+		if len(w) > 0 && beginsPairs(s) || len(w) > 255 {
+			return s // the header was cut short: the body begins here
 		}
 		if string(w) != "-" {
 			*word = w

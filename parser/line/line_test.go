@@ -44,6 +44,24 @@ func TestStray(t *testing.T) {
 	}
 }
 
+// TestShortHeaders checks where the body begins after a header of RFC 5424 without all of its
+// fields, and which word is the host if the tag follows with the same name.
+func TestShortHeaders(t *testing.T) {
+	for text, want := range map[string][3]string{
+		"<134>1 2024-10-01T22:17:30Z h a=1":                                 {"h", "", "a=1"},
+		"<134>1 2024-10-01T22:17:30Z h app {\"a\":\"1\"}":                   {"h", "app", "{\"a\":\"1\"}"},
+		"<134>1 2024-10-01T22:17:30Z h CEF:0|Fortinet|FortiClient EMS":      {"h", "", "CEF:0|Fortinet|FortiClient EMS"},
+		"<134>1 2024-10-01T22:17:30Z h app 1 LEEF:1.0|Fortinet|FortiClient": {"h", "app", "LEEF:1.0|Fortinet|FortiClient"},
+		"Oct  1 22:17:30 ems-policy ems-policy":                             {"ems-policy", "ems-policy", ""},
+		"Oct  1 22:17:30 : ems-policy ems-policy a=1":                       {"ems-policy", "ems-policy", "a=1"},
+	} {
+		l := read(text)
+		if got := [3]string{string(l.Header.Hostname), string(l.Header.AppName), string(l.Body)}; got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestPairs(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"mixed quoting":                      {`a=event b="x y" c=1.2.3.4`, `a=event|b=x y|c=1.2.3.4`},

@@ -270,7 +270,7 @@ func (h *Header) parseHost(s []byte, stamped bool) []byte {
 	rest := skipJunk(s[w:])
 	for name != nil { // the host name again, level words, a colon
 		n := ascii.WordEnd(rest)
-		if again, _ := hostOf(rest[:n]); n == 0 || string(rest[:n]) != ":" && !isLevel(rest[:n]) && (!bytes.Equal(again, name) || rest[n-1] == ':' && !beginsTag(skipJunk(rest[n:]))) {
+		if again, _ := hostOf(rest[:n]); n == 0 || string(rest[:n]) != ":" && !isLevel(rest[:n]) && (!bytes.Equal(again, name) || dict.IsToken(name) || rest[n-1] == ':' && !beginsTag(skipJunk(rest[n:]))) {
 			break
 		}
 		rest = skipJunk(rest[n:])

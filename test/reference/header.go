@@ -30,7 +30,7 @@ var (
 	offsetForm  = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
 	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
 	startsKey   = regexp.MustCompile(`^` + key)
-	startsBody  = regexp.MustCompile(`^(?:$|\{|CEF:|` + key + `)`)
+	startsBody  = regexp.MustCompile(`^(?:$|\{|\[` + space + `*\{|CEF:|LEEF:[0-9 ]|` + key + `)`)
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
@@ -284,7 +284,7 @@ func (h *header) read5424(s string) (body string, ok bool) {
 	}
 	for _, member := range []*string{&h.hostname, &h.appname, &h.procid, &h.msgid} {
 		word, rest, _ := strings.Cut(s, " ")
-		if startsKey.MatchString(word) || len(word) > 255 {
+		if word != "" && startsBody.MatchString(s) || len(word) > 255 {
 			return s, true // the header was cut short
 		}
 		if word != "-" {
@@ -393,7 +393,7 @@ func (h *header) readHost(s string, stamped bool) (body string) {
 		word := firstWord(rest)
 		next := trimJunk(rest[len(word):])
 		again, _ := hostIn(word)
-		if word == "" || word != ":" && !level.MatchString(word) && (again != host || strings.HasSuffix(word, ":") && !followsHost(firstWord(next))) {
+		if word == "" || word != ":" && !level.MatchString(word) && (again != host || typeToken.MatchString(host) || strings.HasSuffix(word, ":") && !followsHost(firstWord(next))) {
 			break
 		}
 		rest = next

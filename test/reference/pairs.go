@@ -70,7 +70,7 @@ var (
 // Signs of notations that only the parser reads: see the package comment.
 var (
 	otherStart  = regexp.MustCompile(`^(?:"|\\")`)
-	otherStray  = regexp.MustCompile(`=|[\[({<"'` + "`" + `]$`)
+	otherStray  = regexp.MustCompile(`[="']|[\[({<` + "`" + `]$`)
 	single      = regexp.MustCompile(`^'([^'"=]*)'(` + space + `+` + key + `|` + space + `*$)`)
 	otherBare   = regexp.MustCompile(`^(?:'|\\"|` + key + `)|#01|=` + space + `*"`)
 	otherQuote  = regexp.MustCompile(`^[ \t\r\n\v\f,;|]*(?:#|<|[^ \t\r\n\v\f"=]*` + space + `*=|["']?[^ \t\r\n\v\f"]*["']?` + space + `*$)`)
