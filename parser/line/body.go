@@ -28,7 +28,7 @@ func (l *Line) readBody(s []byte, depth int) {
 		return
 	}
 	if bytes.IndexByte(s, '=') < 0 && !bytes.Contains(s, formatMark) {
-		l.readUnusual(s, depth)
+		l.readUnusual(s, depth, before)
 		return
 	}
 	for i := 0; i < len(s); {

@@ -82,6 +82,11 @@ func (l *Line) scanValue(s []byte, k keySpan) (value []byte, next keySpan) {
 	if i >= len(s) {
 		return nil, noKey(s)
 	}
+	if ascii.IsBlank(s[i]) { // k= "v"
+		if j := ascii.SkipBlanks(s, i); j < len(s) && (s[j] == '"' || s[j] == '\'') {
+			i = j
+		}
+	}
 	switch s[i] {
 	case '"':
 		return l.scanQuoted(s, i+1)

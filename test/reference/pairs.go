@@ -174,6 +174,9 @@ func isOther(s, rest string) bool {
 }
 
 func cutValue(s string) (v, rest string) {
+	if t := strings.TrimLeft(s, spaces); strings.HasPrefix(t, `"`) || strings.HasPrefix(t, "'") {
+		s = t
+	}
 	switch {
 	case strings.HasPrefix(s, `"`):
 		return cutQuoted(s[1:])
