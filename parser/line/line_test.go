@@ -62,6 +62,14 @@ func TestShortHeaders(t *testing.T) {
 	}
 }
 
+// TestStampBeforeBracket checks that a compact stamp is no tag.
+func TestStampBeforeBracket(t *testing.T) {
+	h := &read("<4>20241001T221730[7] a=1").Header
+	if !h.HasTime || h.AppName != nil {
+		t.Errorf("time %v, app name %q", h.HasTime, h.AppName)
+	}
+}
+
 func TestPairs(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"mixed quoting":                      {`a=event b="x y" c=1.2.3.4`, `a=event|b=x y|c=1.2.3.4`},
