@@ -141,6 +141,10 @@ func (g *generator) grammar() string {
 		return head + g.json()
 	case 1:
 		return head + g.cef()
+	case 3:
+		if g.one(3) {
+			return head + g.leef()
+		}
 	case 2:
 		return head + `<Event xmlns="x y=1"><System a="b"/></Event> ` + g.pairs()
 	}
@@ -168,8 +172,20 @@ func (g *generator) pairs() string {
 		parts = append(parts, g.key()+`="`+strings.Repeat(pick(g, []string{"x", "é", "a ", "a=", `\"`}), 1<<g.IntN(16))+`"`)
 	}
 	g.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-	line := strings.Join(parts, pick(g, []string{" ", " ", " ", "  ", "\t", " \r\n", "\v"}))
-	return line + pick(g, []string{"", "", " ", "\n", "\r\n", "\x00", " \x00\n", "\t"})
+	between := pick(g, []string{" ", " ", " ", "  ", "\t", " \r\n", "\v"})
+	if g.one(20) {
+		between = pick(g, []string{",", ";", "|", ", ", "#011", ""})
+	}
+	line := strings.Join(parts, between)
+	switch g.IntN(40) {
+	case 0: // framed
+		line = pick(g, []string{"(", "[", "{", "<", `"`}) + line + pick(g, []string{")", "]", "}", ">", `"`})
+	case 1: // escaped
+		line = strings.ReplaceAll(line, `"`, `\"`)
+	case 2: // cut
+		line = line[:g.IntN(len(line)+1)]
+	}
+	return line + pick(g, []string{"", "", "", "", "", "", "#012", "#015#012", "#000", `\r\n`, `\n`}) + pick(g, []string{"", "", " ", "\n", "\r\n", "\x00", " \x00\n", "\t"})
 }
 
 func (g *generator) json() string {
@@ -178,19 +194,48 @@ func (g *generator) json() string {
 		v := pick(g, []string{fmt.Sprintf("%q", pick(g, []string{"x", "N/A", "192.0.2.1", "a=b", "ems-vpn", "443"})), "1", "1.50", "true", "null", `{"a": [1, {"b":null}]}`, "[ ]", `"\u00e4\ud800"`, `"a\nb"`, "1e999", "-1e-3"})
 		parts = append(parts, fmt.Sprintf("%q: %s", g.key(), v))
 	}
-	return "{" + strings.Join(parts, ", ") + "}"
+	switch g.IntN(8) {
+	case 0: // a line in an object
+		parts[0] = fmt.Sprintf("%q: %q", pick(g, []string{"log", "message", "msg", "Message"}), pick(g, headers)+pick(g, []string{g.pairs(), g.cef(), `{"emsserial":"1"}`}))
+	case 1:
+		parts = append(parts, fmt.Sprintf("%q: %s", pick(g, []string{"logid", "timestamp", "srcport", "x"}), pick(g, []string{"96900.0", "1.727821050e9", "1.5", "107045057", "-0.0"})))
+	}
+	object := "{" + strings.Join(parts, ", ") + "}"
+	switch g.IntN(30) {
+	case 0:
+		return "[" + object + "]"
+	case 1:
+		return object[:g.IntN(len(object))]
+	}
+	return object
+}
+
+func (g *generator) leef() string {
+	delimiter := pick(g, []string{"\t", "\t", "\t", "^", " "})
+	version := "1.0"
+	head := "Fortinet|" + pick(g, []string{"FortiClient EMS", "FortiClient", "FortiGate"}) + "|7.4|" + pick(g, []string{"96900", "x", ""})
+	if g.one(3) {
+		version = "2.0"
+		head += "|" + pick(g, []string{delimiter, "x5E", "0x09", "", `\t`, "xZ"})
+	}
+	var parts []string
+	for n := g.IntN(8); n > 0; n-- {
+		k := pick(g, []string{"src", "srcPort", "usrName", "devTime", "cat", "start", "policy", g.key(), " msg "})
+		parts = append(parts, k+"="+pick(g, []string{"x", "192.0.2.1", `"a b"`, "2024-10-01 22:17:30", "event:ems-vpn", "", " 1 ", "a=b"}))
+	}
+	return "LEEF:" + version + "|" + head + "|" + strings.Join(parts, delimiter)
 }
 
 func (g *generator) cef() string {
 	head := []string{"CEF:0", pick(g, []string{"Fortinet", "fortinet", "Acme"}), pick(g, []string{"FortiClient EMS", "FORTICLIENT", "FortiEMS", "Fortigate"}), "7.4",
-		pick(g, []string{"96900", "0107045057", "", "x"}), pick(g, []string{"ems-vpn a", `a \| b \\`, "offline", ""}), "5"}
+		pick(g, []string{"96900", "0107045057", "45057", "", "x"}), pick(g, []string{"ems-vpn a", `a \| b \\`, "offline", "", "event:endpoint close", "event:connector"}), "5"}
 	if g.one(6) {
 		head = head[:1+g.IntN(len(head))]
 	}
 	parts := []string{""}
 	for n := g.IntN(8); n > 0; n-- {
-		k := pick(g, []string{"src", "spt", "dst", "suser", "shost", "cat", "rt", "act", "fileHash", "FTNTFGTlevel", "FortinetFortiClientEMSos", "msg", "deviceExternalId", "cs1", "in", "request"})
-		parts = append(parts, k+"="+pick(g, []string{"x", "192.0.2.1", "1727821050123", `a\=b c`, `\\ \| \n\r \q`, "", "ems-policy", "two words ", "443", `end\`}))
+		k := pick(g, []string{"src", "spt", "dst", "suser", "shost", "cat", "rt", "act", "fileHash", "FTNTFGTlevel", "FortinetFortiClientEMSos", "msg", "deviceExternalId", "cs1", "in", "request", "start", "start", "ad.tz", "ad.eventtime", "tz", "deviceDirection", "FTNTFGTsubtype", "logdesc", "deviceSeverity", "outcome"})
+		parts = append(parts, k+"="+pick(g, []string{"x", "192.0.2.1", "1727821050123", `a\=b c`, `\\ \| \n\r \q`, "", "ems-policy", "two words ", "443", `end\`, `"+0100"`, `"open`, "event:endpoint", "event", "0", "1", "Oct 01 2024 22:17:30", "Oct 01 2024 22:17:30.5 CEST", "2024-10-01T22:17:30Z"}))
 	}
 	return strings.Join(head, "|") + "|" + strings.Join(parts[min(1, len(parts)-1):], " ")
 }

@@ -72,11 +72,12 @@ var (
 	otherStart  = regexp.MustCompile(`^(?:"|\\")`)
 	otherStray  = regexp.MustCompile(`[="']|[\[({<` + "`" + `]$`)
 	single      = regexp.MustCompile(`^'([^'"=]*)'(` + space + `+` + key + `|` + space + `*$)`)
-	otherBare   = regexp.MustCompile(`^(?:'|\\"|` + key + `)|#01|=` + space + `*"`)
+	otherBare   = regexp.MustCompile(`^(?:'|[A-Za-z0-9_][A-Za-z0-9_.-]+=)|#01|=` + space + `*"`)
 	otherQuote  = regexp.MustCompile(`^[ \t\r\n\v\f,;|]*(?:#|<|[^ \t\r\n\v\f"=]*` + space + `*=|["']?[^ \t\r\n\v\f"]*["']?` + space + `*$)`)
 	hidden      = regexp.MustCompile(`#01`)
 	separator   = regexp.MustCompile(`[,;|]`)
 	perhapsCut  = regexp.MustCompile(`[ \t\r\n\v\f,;|#]`)
+	onlyEscaped = regexp.MustCompile(`^(?:[^"]*\\")+[^"]*$`) // quotes, with a backslash before each
 	pairOrQuote = regexp.MustCompile(`[="]`)
 )
 
@@ -117,7 +118,7 @@ func (r *Reading) readBody(s string, depth int) {
 		case inWord != nil:
 			i += inWord[2]
 			r.setStray(s[:i])
-			r.other = otherStray.MatchString(strings.TrimRight(s[:i], spaces))
+			r.other = otherStray.MatchString(strings.TrimRight(s[:i], spaces)) || onlyEscaped.MatchString(s)
 			r.readPairs(s[i:])
 			return
 		}
@@ -155,7 +156,7 @@ func isOther(s, rest string) bool {
 	v := strings.TrimRight(s[:len(s)-len(rest)], spaces)
 	switch {
 	case isXML(v):
-		return false
+		return hidden.MatchString(v)
 	case single.MatchString(s):
 		return hidden.MatchString(v)
 	case !strings.HasPrefix(v, `"`):
@@ -166,7 +167,9 @@ func isOther(s, rest string) bool {
 		end-- // the closing quote
 	}
 	for i := 1; i < end; i++ {
-		if v[i] == '"' && otherQuote.MatchString(s[i+1:]) {
+		// A quote after a blank begins a text.
+		begins := i > 1 && strings.IndexByte(spaces+"=", v[i-1]) >= 0 && i+1 < len(v) && strings.IndexByte(spaces+",;|#<", v[i+1]) < 0
+		if v[i] == '"' && !begins && otherQuote.MatchString(s[i+1:]) {
 			return true
 		}
 	}
