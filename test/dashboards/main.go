@@ -54,12 +54,27 @@ func generate(d *description) (map[string][]byte, error) {
 		}
 		files[name] = b.Bytes()
 	}
+	indent := func(name string, doc any) error {
+		text, err := json.MarshalIndent(doc, "", "  ")
+		files[name] = append(text, '\n')
+		return err
+	}
 	for _, p := range d.Pages {
-		text, err := json.MarshalIndent(grafanaDashboard(d, p), "", "  ")
-		if err != nil {
+		if err := indent("grafana/"+p.ID+".json", grafanaDashboard(d, p, grafanaECS)); err != nil {
 			return nil, err
 		}
-		files["grafana/"+p.ID+".json"] = append(text, '\n')
+	}
+	flat := d.flat()
+	for _, p := range flat.Pages {
+		if len(p.Panels) == 0 {
+			continue
+		}
+		if err := indent("grafana-flat/"+p.ID+".json", grafanaDashboard(flat, p, grafanaFlat)); err != nil {
+			return nil, err
+		}
+	}
+	if err := indent("graylog-content-pack.json", graylogPack(flat)); err != nil {
+		return nil, err
 	}
 	return files, nil
 }

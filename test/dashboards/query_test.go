@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -139,20 +140,22 @@ type question struct {
 	index  string
 	query  string
 	levels []level
-	last   bool // also the newest time
+	last   bool   // also the newest time
+	time   string // field with the time; "" is @timestamp
 }
 
 // body is the search request that the front ends send, apart from the time range.
 func (q question) body(t *testing.T) string {
 	t.Helper()
+	at := cmp.Or(q.time, "@timestamp")
 	var aggs object
 	if q.last {
-		aggs = object{"last": object{"max": object{"field": "@timestamp"}}}
+		aggs = object{"last": object{"max": object{"field": at}}}
 	}
 	for _, l := range slices.Backward(q.levels) {
 		a := object{"terms": object{"field": l.field, "size": l.top, "order": object{"_count": "desc"}}}
 		if l.days {
-			a = object{"date_histogram": object{"field": "@timestamp", "fixed_interval": "1d", "min_doc_count": 1}}
+			a = object{"date_histogram": object{"field": at, "fixed_interval": "1d", "min_doc_count": 1}}
 		}
 		if aggs != nil {
 			a["aggs"] = aggs
