@@ -232,6 +232,18 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// ClassPath returns the files of the class path of kind, for tests that start a server in
+// another way.
+func ClassPath(ctx context.Context, kind Kind) ([]string, error) {
+	for _, tool := range []string{"java", "javac", "mvn"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return nil, ErrNoTool
+		}
+	}
+	_, path, err := resolve(ctx, kind)
+	return filepath.SplitList(path), err
+}
+
 // resolve returns the directory with the pom.xml of kind, and its class path.
 // Several test processes may call it at the same time.
 func resolve(ctx context.Context, kind Kind) (launcher, path string, err error) {

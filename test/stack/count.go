@@ -97,7 +97,8 @@ func storedCategories(ctx context.Context, c *client) (map[string]int, error) {
 		}
 	}
 	err := c.call(ctx, http.MethodPost, "/logs-fortinet.fortiems-*/_search?size=0", map[string]any{
-		"aggs": map[string]any{"categories": map[string]any{"terms": map[string]any{"field": "fortinet.ems.category", "size": 100}}},
+		// A document without a category is "unmatched", as lines.tsv calls a line of another sender.
+		"aggs": map[string]any{"categories": map[string]any{"terms": map[string]any{"field": "fortinet.ems.category", "size": 100, "missing": "unmatched"}}},
 	}, &got)
 	counts := map[string]int{}
 	for _, b := range got.Aggregations.Categories.Buckets {
