@@ -111,7 +111,7 @@ $(FORTIEMS): $(FORTIEMS_FILES) go.mod go.sum $(OUT)/.version
 
 FORTIEMS_SYSTEMS := linux-amd64 linux-arm64 windows-amd64 darwin-amd64 darwin-arm64
 fortiems: $(FORTIEMS_SYSTEMS:%=$(OUT)/fortiems-%/.built) ## the command fortiems for Linux, Windows and macOS in build/out/fortiems-*
-$(OUT)/fortiems-%/.built: $(FORTIEMS_FILES) go.mod go.sum
+$(OUT)/fortiems-%/.built: $(FORTIEMS_FILES) go.mod go.sum $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(BUILD_FORTIEMS)
 	@touch $@

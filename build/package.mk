@@ -65,3 +65,33 @@ $(PACKAGE_OUT)/THIRD_PARTY_LICENSES: go.mod go.sum build/notices/main.go plugin/
 	@mkdir -p $(@D)
 	go run ./build/notices >$@.new
 	mv $@.new $@
+
+# What a release consists of. SBOMs are made of the modules that Go has written into each file.
+CYCLONEDX     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+RELEASE       := $(OUT)/release
+SBOM          = go run $(CYCLONEDX) bin -json -noserial -version "$(PACKAGE_VERSION)" -output $(RELEASE)/$(1).cdx.json $(2)
+
+.PHONY: release-notes release-files release-check
+
+# First, because it fails at once where CHANGELOG.md lacks the version.
+release-notes:
+	@build/notes.sh '$(VERSION)' >/dev/null
+
+release-files: release-notes package fortiems ## packages, fortiems for every system, SBOMs, notes and checksums in build/out/release
+	rm -rf $(RELEASE)
+	mkdir -p $(RELEASE)
+	build/notes.sh '$(VERSION)' >$(RELEASE)/notes.md
+	cp $(OUT)/*.deb $(OUT)/*.rpm $(PACKAGE_OUT)/THIRD_PARTY_LICENSES $(RELEASE)/
+	@set -e; for system in $(FORTIEMS_SYSTEMS); do \
+	  tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	    --exclude=.built -f $(RELEASE)/fortiems-$(PACKAGE_VERSION)-$$system.tar.gz -C $(OUT)/fortiems-$$system .; done
+	@set -e; for arch in $(PACKAGE_ARCHES); do \
+	  $(call SBOM,flb-filter_fortiems-$$arch,$(PACKAGE_OUT)/$$arch/flb-filter_fortiems.so); \
+	  $(call SBOM,fortiems-$$arch,$(PACKAGE_OUT)/$$arch/fortiems); done
+	cd $(RELEASE) && sha256sum $$(ls | grep -v notes.md) >SHA256SUMS
+
+release-check: lint release-files ## all that a release needs, without publishing it
+	cd $(RELEASE) && sha256sum --check --quiet SHA256SUMS
+	go test -count 1 ./test/package ./test/docs
+	@echo "version $(VERSION), packages $(PACKAGE_VERSION): $$(ls $(RELEASE) | wc -l) files in $(RELEASE)"
+	@case '$(VERSION)' in v[0-9]*-[0-9]*-g*|*-dirty|dev) echo 'not a release: no tag on this commit, or changes in the tree' ;; v[0-9]*) ;; *) echo 'not a release: no tag on this commit' ;; esac
