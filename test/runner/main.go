@@ -19,7 +19,7 @@ type event struct {
 }
 
 func main() {
-	cmd := exec.Command("go", append([]string{"test", "-json", "-timeout", "20m", "./..."}, os.Args[1:]...)...)
+	cmd := exec.Command("go", append([]string{"test", "-json", "-timeout", "40m", "./..."}, os.Args[1:]...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

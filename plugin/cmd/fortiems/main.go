@@ -113,7 +113,7 @@ Exit code: 0 fine, 1 findings, 2 wrong usage or something that cannot be read or
 	}
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colours: auto, always or never; NO_COLOR turns auto off")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newExplain(a), newCheck(a), newReport(a), newDiscover(a), newShow(a), newRedact(a), newSend(a), newVersion(a))
+	root.AddCommand(newExplain(a), newCheck(a), newReport(a), newDiscover(a), newShow(a), newRedact(a), newSend(a), newHealth(), newVersion(a))
 	for _, c := range root.Commands() {
 		if valid := c.Args; valid != nil {
 			c.Args = func(cmd *cobra.Command, args []string) error {
