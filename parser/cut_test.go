@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"fluent-bit-fortiems/parser/dict"
+	"fluent-bit-fortiems/parser/ecs"
 )
 
 // pairsByName returns the values of a line by key, in their order.
@@ -43,15 +45,26 @@ func isCutValue(text, v, whole string) bool {
 	return strings.HasSuffix(text, strings.TrimRight(v, ` \#01`)) && strings.HasPrefix(whole, v)
 }
 
+// timeAndSource returns the time and zone of a line of FortiEMS, and what they are made of: the
+// stamp of the header and the pairs of times.
+func timeAndSource(ev *Event) (at, from string) {
+	from = fmt.Sprint(ev.Line.Header.HasTime, ev.Line.Header.Time)
+	for _, name := range []string{"eventtime", "timestamp", "itime", "dtime", "date", "time", "tz"} {
+		from += fmt.Sprintf(" %q", ev.Line.Pairs.Value(dict.Lookup([]byte(name))))
+	}
+	return fmt.Sprint(ev.Time, string(ev.Record.Text(ecs.EventTimezone))), from
+}
+
 // TestCutLines cuts every line of the corpus at every byte, or at some of them for lines
 // that are not real samples. Apart from the pair at the cut, which is the last one, every
-// pair has the value that it has in the whole line.
+// pair has the value that it has in the whole line. A cut line with the stamp and the pairs
+// of times of the whole line has its time and zone.
 func TestCutLines(t *testing.T) {
 	files, err := filepath.Glob("../test/corpus/*/input.log")
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d files of the corpus, %v", len(files), err)
 	}
-	cuts, failed := 0, 0
+	cuts, timed, failed := 0, 0, 0
 	var ev Event
 	p := New(Options{})
 	for _, file := range files {
@@ -68,9 +81,19 @@ func TestCutLines(t *testing.T) {
 		}
 		for _, whole := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 			want := pairsByName(whole)
+			ofEMS := p.Parse(&ev, []byte(whole), received)
+			at, from := timeAndSource(&ev)
 			for n := 1; n < min(len(whole), 4096) && failed < 20; n += step {
 				cuts++
-				p.Parse(&ev, []byte(whole[:n]), received)
+				if p.Parse(&ev, []byte(whole[:n]), received) && ofEMS {
+					if cutAt, cutFrom := timeAndSource(&ev); cutFrom == from {
+						timed++
+						if cutAt != at {
+							failed++
+							t.Errorf("%s: %q\ntime is %s, in the whole line %s", filepath.Base(filepath.Dir(file)), whole[:n], cutAt, at)
+						}
+					}
+				}
 				for i := range ev.Line.Pairs.List {
 					pair := &ev.Line.Pairs.List[i]
 					name := string(pair.Name())
@@ -89,7 +112,7 @@ func TestCutLines(t *testing.T) {
 			}
 		}
 	}
-	if cuts < 10_000 {
-		t.Errorf("only %d cuts", cuts)
+	if cuts < 10_000 || timed < 5_000 {
+		t.Errorf("only %d cuts, %d with all times", cuts, timed)
 	}
 }
