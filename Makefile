@@ -24,7 +24,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma check test test-race test-pure test-memory differential soak fuzz bench instructions profile golden generate lint vulncheck clean
+.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma check test test-race test-pure test-memory test-engine differential soak fuzz bench instructions profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)) build/package.mk
@@ -155,6 +155,9 @@ test-pure: ## the packages without cgo, built without it
 
 test-memory: ## objects built with address checks and with cgocheck2, in the stand-in host with address checks
 	FORTIEMS_VARIANTS=1 go test -v -count 1 -timeout 30m -run 'Memory|PointersBetween' ./test/abi
+
+test-engine: build ## the image and the profiles of the stack in a Docker engine that the test starts: root, 15 minutes
+	FORTIEMS_ENGINE=1 go test -v -count 1 -timeout 50m -run InAnEngine ./test/stack
 
 DIFFERENTIAL_LINES ?= 1000000
 SEED ?= 1

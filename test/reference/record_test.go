@@ -78,7 +78,7 @@ func messagesOf(p *parser.Parser, text string, at ecs.Instant) (parts [][]byte) 
 		found = p.Parse(&ev, part, at) || found
 		parts = append(parts, part)
 	}
-	if !found {
+	if !found || len(parts) == 1 {
 		return [][]byte{[]byte(text)}
 	}
 	return parts

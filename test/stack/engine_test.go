@@ -35,6 +35,9 @@ func startEngine(t *testing.T) *engine {
 	if testing.Short() {
 		t.Skip("not run: starts a Docker engine (-short)")
 	}
+	if os.Getenv("FORTIEMS_ENGINE") == "" {
+		t.Skip("not run: takes a quarter of an hour; make test-engine starts a Docker engine")
+	}
 	for _, tool := range []string{"docker", "dockerd", "containerd", "runc", "iptables"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("not run: a Docker engine needs %s (Debian: apt-get install docker.io runc iptables)", tool)
