@@ -156,8 +156,8 @@ func identities(text string) map[string]kind {
 		k, ok := keys[strings.ToLower(text[m[2]:m[3]])]
 		if ok && k != serial {
 			rest := text[m[1]:]
-			if text[m[4]:m[5]] == ":" {
-				rest = strings.TrimLeft(rest, " ") // JSON
+			if t := strings.TrimLeft(rest, " "); text[m[4]:m[5]] == ":" || strings.HasPrefix(t, `"`) {
+				rest = t // JSON, or user= "jane"
 			}
 			add(k, valueAt(rest))
 		}
