@@ -391,12 +391,35 @@ func (h *Header) findTag(s []byte) (rest, unread []byte) {
 			after := skipJunk(word[n:])
 			if len(h.AppName) == 0 || pid != nil || beginsPairs(after) {
 				h.AppName, h.ProcID = name, pid
-				return after, bytes.TrimRight(s[:at], " \t\r\n\v\f\x00")
+				unread = bytes.TrimRight(s[:at], " \t\r\n\v\f\x00")
+				if len(h.Hostname) == 0 {
+					h.Hostname, unread = hostAfterClock(unread)
+				}
+				return after, unread
 			}
 		}
 		at += ascii.WordEnd(word)
 	}
 	return s, nil
+}
+
+// hostAfterClock returns the last word of s as the host name if a time of day is before it: the
+// end of a stamp whose date was not understood, as 10/01/2024 or a month in another language.
+func hostAfterClock(s []byte) (host, before []byte) {
+	at := bytes.LastIndexByte(s, ' ') + 1
+	before = ascii.TrimRight(s[:at])
+	stamp := before
+	for _, half := range [...]string{" AM", " PM"} {
+		stamp = ascii.TrimRight(bytes.TrimSuffix(stamp, []byte(half)))
+	}
+	clock := stamp[bytes.LastIndexByte(stamp, ' ')+1:]
+	if bytes.IndexByte(clock, ':') < 1 || len(bytes.TrimLeft(clock, "0123456789:.,")) > 0 {
+		return nil, s
+	}
+	if host, _ = hostOf(s[at:]); host == nil {
+		return nil, s
+	}
+	return host, before
 }
 
 // isStream reports whether s begins as the lines of container logs do after their stamp:

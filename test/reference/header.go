@@ -30,6 +30,8 @@ var (
 	offsetForm  = regexp.MustCompile(`^(?:[Zz]|([+-])(\d\d?)(?::(\d\d)|(\d\d))?)`)
 	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
 	startsKey   = regexp.MustCompile(`^` + key)
+	// The end of a stamp whose date is none, and the host.
+	unreadStamp = regexp.MustCompile(`^((?s:.* |)[0-9.,][0-9:.,]*:[0-9:.,]*\s*(?: AM\s*)?(?: PM)?\s*) ([^ ]+)$`)
 	startsBody  = regexp.MustCompile(`^(?:$|\{|\[` + space + `*\{|CEF:|LEEF:[0-9 ]|` + key + `)`)
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
@@ -426,6 +428,11 @@ func (h *header) findToken(s string, r *Reading) (body string) {
 			(h.appname == "" || hasPID || startsBody.MatchString(after)) {
 			h.appname, h.procid = name, pid
 			r.Stray = strings.TrimRight(s[:at], spaces+"\x00")
+			if m := unreadStamp.FindStringSubmatch(r.Stray); m != nil && h.hostname == "" {
+				if host, _ := hostIn(m[2]); host != "" {
+					h.hostname, r.Stray = host, strings.TrimRight(m[1], spaces)
+				}
+			}
 			return after
 		}
 		at += len(word)
