@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/line"
 	"fluent-bit-fortiems/parser/timestamp"
 )
 
@@ -161,6 +163,10 @@ func identities(text string) map[string]kind {
 			}
 			add(k, valueAt(rest))
 		}
+	}
+	var l line.Line
+	if l.ReadHeader([]byte(text), &arena.Arena{}); !module.Match(l.Header.Hostname) {
+		add(host, string(l.Header.Hostname))
 	}
 	for _, re := range []*regexp.Regexp{header3164, headerISO, header5424} {
 		if m := re.FindStringSubmatch(text); m != nil && !module.MatchString(m[1]) && !isHeaderWord(m[1]) {

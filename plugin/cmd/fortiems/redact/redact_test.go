@@ -88,6 +88,7 @@ func TestWhatRulesReadStays(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		`{"log":"<134>Oct  1 22:17:30 dc7 ems-vpn[7]: user=\"jane\" msg=\"up\"\n"}`:                            `{"log":"<134>Oct  1 22:17:30 host1 ems-vpn[7]: user=\"user1\" msg=\"up\"\n"}`,
+		`<134>Okt  1 22:17:30 dc7 ems-vpn[7]: x=1`:                                                             `<134>Okt  1 22:17:30 host1 ems-vpn[7]: x=1`,
 		`<134>Oct  1 22:17:30 CEST dc7 ems-vpn[7]: hostname=dc7 x=1`:                                           `<134>Oct  1 22:17:30 CEST host1 ems-vpn[7]: hostname=host1 x=1`,
 		`msg="Group CN=Finance,DC=acme,DC=local synchronised by svc_ldap@acme.local"`:                          `msg="Group CN=unit1,DC=unit2,DC=local synchronised by user1@example.com"`,
 		`<Data Name='SubjectUserName'>jane.doe</Data><Data Name='IpAddress'>10.1.2.3</Data> emsserial=FCTEMS1`: `<Data Name='SubjectUserName'>user1</Data><Data Name='IpAddress'>192.0.2.1</Data> emsserial=FCTEMS1`,
