@@ -56,18 +56,14 @@ Exit code: 1 if there are such wordings.`,
 			if err != nil {
 				return err
 			}
-			received, begin := a.received(), time.Now()
+			received := a.received()
 			collectors, visitors := []*discover.Collector{}, []func(*scan.Line){}
 			for range runtime.GOMAXPROCS(0) {
 				c := &discover.Collector{}
 				collectors = append(collectors, c)
 				visitors = append(visitors, func(l *scan.Line) { c.Add(l, received) })
 			}
-			r := a.input()
-			stop := term.Progress(a.errs, func() string { return progress("reading", r.Read.Load(), r.Total.Load(), begin) })
-			err = scan.Run(cmd.Context(), r, files, filter.parser, received, visitors)
-			stop()
-			if err != nil {
+			if err := a.scan(cmd.Context(), files, filter, received, visitors); err != nil {
 				return err
 			}
 			var found []discovered

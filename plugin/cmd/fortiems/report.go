@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -60,11 +61,7 @@ func (f *reportFlags) run(cmd *cobra.Command, a *app, files []string) error {
 		c := report.NewCollector(received, f.sample)
 		collectors, visitors = append(collectors, c), append(visitors, c.Add)
 	}
-	r := a.input()
-	stop := term.Progress(a.errs, func() string { return progress("reading", r.Read.Load(), r.Total.Load(), begin) })
-	err = scan.Run(cmd.Context(), r, files, filter.parser, received, visitors)
-	stop()
-	if err != nil {
+	if err := a.scan(cmd.Context(), files, filter, received, visitors); err != nil {
 		return err
 	}
 	data, err := report.NewData(collectors, files, version, time.Now(), func(text []byte) (report.Event, error) { return filter.event(text, received) })
@@ -92,6 +89,14 @@ func (f *reportFlags) run(cmd *cobra.Command, a *app, files []string) error {
 	}
 	fmt.Fprintf(a.errs, "%d lines, %d of FortiEMS, in %.1f s: open %s in a browser\n", data.Lines, data.Matched, time.Since(begin).Seconds(), f.out)
 	return nil
+}
+
+// scan gives the lines of files to visitors, one for each worker, and shows how far it is.
+func (a *app) scan(ctx context.Context, files []string, f *filter, received ecs.Instant, visitors []func(*scan.Line)) error {
+	begin, r := time.Now(), a.input()
+	stop := term.Progress(a.errs, func() string { return progress("reading", r.Read.Load(), r.Total.Load(), begin) })
+	defer stop()
+	return scan.Run(ctx, r, files, f.parser, received, visitors)
 }
 
 // progress says how far a long reading is.
