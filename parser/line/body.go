@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"fluent-bit-fortiems/parser/ascii"
-	"fluent-bit-fortiems/parser/dict"
 )
 
 var ceePrefix = []byte("@cee:")
@@ -99,26 +98,7 @@ func (l *Line) isUsual(s []byte, k keySpan) bool {
 	if l.unusual || !quoted && markOf(l.Pairs.List[0].Value) != 0 {
 		return false
 	}
-	if k.start > 0 && (closingOf(lastByte(l.Stray)) != 0 || bytes.IndexByte(l.Stray, '=') >= 0) {
-		return false
-	}
-	more := bytes.Count(s, []byte{'='}) - len(l.Pairs.List) // signs in values
-	if more == 0 {
-		return true
-	}
-	// Nearly always they are in a URL or the message.
-	for _, k := range [...]dict.Key{dict.KeyURL, dict.KeyMsg} {
-		more -= bytes.Count(l.Pairs.Value(k), []byte{'='})
-	}
-	if more == 0 && !bytes.Contains(s, []byte("#01")) {
-		return true
-	}
-	for i := range l.Pairs.List {
-		if v := l.Pairs.List[i].Value; bytes.IndexByte(v, '=') >= 0 && hidesPair(v) {
-			return false
-		}
-	}
-	return true
+	return k.start == 0 || closingOf(lastByte(l.Stray)) == 0 && bytes.IndexByte(l.Stray, '=') < 0
 }
 
 func lastByte(s []byte) byte {
@@ -141,10 +121,6 @@ func markOf(v []byte) byte {
 	}
 	return 0
 }
-
-// hidesPair reports whether a value without quotes may hold another pair: one directly at
-// its start, or after a tab that is escaped.
-func hidesPair(v []byte) bool { return keyEnd(v, 0) >= 0 || bytes.Contains(v, []byte("#01")) }
 
 // closingOf returns the byte that closes what c opens, or 0.
 func closingOf(c byte) byte {

@@ -11,11 +11,12 @@ import (
 // This file reads the usual pairs eight bytes at a time. scanPairs in kv.go is its plain
 // twin and gives the same pairs without it, which a test checks.
 
-// padding is how many bytes a padded text has after its end: enough to load words up to
-// its end, and a longest key there.
-const padding = 24
+// padding follows a padded text: quotes, which end a value that is open, two because it may
+// begin at the first; zeros, which end one without quotes. It is long enough to load words and
+// a longest key at the end of the text.
+const padding = `""` + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// padded is a text with padding zero bytes after its end. Only pad makes one.
+// padded is a text with padding after its end. Only pad makes one.
 type padded struct {
 	all []byte // the text and its padding
 	n   int    // length of the text
@@ -23,59 +24,70 @@ type padded struct {
 
 // pad copies s into the arena, with its padding.
 func pad(s []byte, a *arena.Arena) padded {
-	all := append(append(a.Start(len(s)+padding), s...), make([]byte, padding)...)
+	all := append(append(a.Start(len(s)+len(padding)), s...), padding...)
 	return padded{a.Keep(all), len(s)}
 }
 
 func (t padded) text() []byte { return t.all[:t.n:t.n] }
 
-// scanKnown adds pairs as long as they are plain: a key of the dictionary, a value that
-// ends at the first quote or the first blank, one space, and another key of the
+// scanKnown adds pairs as long as they are plain: a key of the dictionary; a value in
+// quotes that ends at the first quote, or one without quotes that ends at the first blank and
+// has no byte that may mean something else ([ends]); one space, and another key of the
 // dictionary. It returns the first key that it has not added. k must be a key of t.
 func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
-	all := t.all
-	var last dict.Key // of the pair whose value is all[start:end]
-	start, end := 0, 0
-	for next := k.start; ; {
-		// The padding has no "=", so that a key that is found here is one of the text.
-		key, n := knownKey((*[16]byte)(all[next : next+16]))
-		if key == dict.NoKey {
-			return k
-		}
-		if last != dict.NoKey {
-			p.AddKey(last, all[start:end])
-		}
-		last, k = key, keySpan{start: next, end: next + n}
-		start = k.end + 1
-		// Eight bytes at a time: a byte ends the value if it is below limit after the XOR
-		// with flip. Unquoted: a space or below. Quoted: the quote, which the XOR makes 0.
-		flip, limit := uint64(0), uint64(' '+1)*ones
-		gap := 1 // bytes from the end of the value to the next key: the space, and a quote
-		if c := all[start]; c == '"' {
-			start++
-			flip, limit = quotes, ones
-			gap = 2
-		} else if c == '<' || c == '\'' || c == '\\' {
-			return k
-		}
-		end = start
-		for {
-			w := binary.LittleEndian.Uint64(all[end:end+8]) ^ flip
-			if x := (w - limit) &^ w & highs; x != 0 {
-				end += bits.TrailingZeros64(x) / 8
-				break
-			}
-			if end += 8; end >= t.n {
-				return k
-			}
-		}
-		if next = end + gap; all[next-1] != ' ' {
-			return k
-		}
-		if gap == 2 && (all[start] <= ' ' || all[end-1] <= ' ') {
-			return k // blanks to trim
-		}
+	all, at := t.all, k.start
+	key, n := knownKey((*[16]byte)(all[at : at+16]))
+	if key == dict.NoKey {
+		return k
 	}
+	for {
+		// Eight bytes at a time, up to the end of the value. A value that nothing ends goes on
+		// into the padding, which has quotes and zeros but no " " and no "=".
+		start, next := at+n+1, 0
+		end := start
+		switch c := all[start]; c {
+		case '"':
+			start++
+			x := firstZero(binary.LittleEndian.Uint64(all[start:start+8]) ^ quotes)
+			for end = start; x == 0; x = firstZero(binary.LittleEndian.Uint64(all[end:end+8]) ^ quotes) {
+				end += 8
+			}
+			end += bits.TrailingZeros64(x) / 8
+			if next = end + 2; all[start] <= ' ' || all[end-1] <= ' ' { // blanks to trim
+				return keySpan{start: at, end: at + n}
+			}
+		case '\'':
+			return keySpan{start: at, end: at + n}
+		default:
+			x := ends(binary.LittleEndian.Uint64(all[end : end+8]))
+			for x == 0 {
+				end += 8
+				x = ends(binary.LittleEndian.Uint64(all[end : end+8]))
+			}
+			end += bits.TrailingZeros64(x) / 8
+			next = end + 1
+		}
+		if all[next-1] != ' ' {
+			return keySpan{start: at, end: at + n}
+		}
+		following, m := knownKey((*[16]byte)(all[next : next+16]))
+		if following == dict.NoKey {
+			return keySpan{start: at, end: at + n}
+		}
+		p.AddKey(key, all[start:end])
+		key, at, n = following, next, m
+	}
+}
+
+// ends sets the high bit of the first byte of a word that ends a value without quotes or may
+// mean something else there: a blank or control character; "=" of a glued key; "#" and "\\" of
+// an escape; "<" of XML or of the PRI of another message. "]", "|" and "}" are among
+// them because that is cheaper. Bits above it may be set in error.
+func ends(w uint64) uint64 {
+	blank := (w - (' '+1)*ones) &^ w
+	escape := w ^ '#'*ones
+	other := w&(0x9E*ones) ^ 0x1C*ones // "<" "=" "\\" "]" "|" "}"
+	return (blank | (escape-ones)&^escape | (other-ones)&^other) & highs
 }
 
 // knownKey returns the key of the dictionary that s begins with, with "=" after it, and its

@@ -214,7 +214,7 @@ func TestFastAndPlainScan(t *testing.T) {
 	keys := append(slices.Clone(dict.Names()[1:]), "other", "Type", "x.y", "a-key-of-more-than-fifteen-bytes", "endpoint_features_infos")
 	values := []string{
 		"", `""`, "x", `"x y"`, "0", `"0"`, "00", "-", "N/A", "Name", "(null)", `(x`, `"a\"b"`, `""doubled""`, `"unclosed`,
-		"<a b=1></a>", "<", `"<a b=1>"`, "two words", "a\tb", "a\x01b", strings.Repeat("\x00", 20), `"=" `, "a=b", "ä", `"`,
+		"<a b=1></a>", "<", `"<a b=1>"`, "two words", "a\tb", "a\x01b", strings.Repeat("\x00", 20), `"=" `, "a=b", "type=b", "ä", `"`, "1#011type=2", "a#b", `a\nb`, "a|b", "[x]",
 		"a-value-of-more-than-eight-bytes", `"a value of more than eight bytes"`, "1234567", `"1234567"`, "12345678", `"12345678"`,
 	}
 	blanks := []string{" ", " ", " ", " ", " ", " ", " ", "  ", "\t", "", ",", "\x00"}

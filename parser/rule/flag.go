@@ -123,7 +123,7 @@ func (s *Scratch) setValue(of *values, v []byte) {
 	}
 	s.setAll(of.exact[string(v)])
 	for i := range of.prefixes {
-		if p := &of.prefixes[i]; len(v) >= len(p.prefix) && string(v[:len(p.prefix)]) == p.prefix {
+		if p := &of.prefixes[i]; v[0] == p.prefix[0] && len(v) >= len(p.prefix) && string(v[:len(p.prefix)]) == p.prefix {
 			s.set(p.flag)
 		}
 	}
