@@ -41,9 +41,12 @@ func (l *Line) readBody(s []byte, depth int) {
 		}
 		if k.found() {
 			l.setStray(s[:k.start])
-			l.scanPairs(s, k)
+			plain := l.scanPairs(s, k)
 			if !l.isUsual(s, k) {
 				l.readUnusual(s, depth, before)
+			} else if n := len(l.Clean) - len(s); n >= 0 && depth == 0 {
+				// Only what is not in plain pairs can begin another message.
+				l.one = !maySplit(l.Clean[:n+k.start]) && !maySplit(s[plain:])
 			}
 			return
 		}

@@ -33,7 +33,8 @@ func (t padded) text() []byte { return t.all[:t.n:t.n] }
 // scanKnown adds pairs as long as they are plain: a key of the dictionary; a value in
 // quotes that ends at the first quote, or one without quotes that ends at the first blank and
 // has no byte that may mean something else ([ends]); one space, and another key of the
-// dictionary. It returns the first key that it has not added. k must be a key of t.
+// dictionary or, behind a quote, the end. It returns the first key that it has not added. k
+// must be a key of t.
 func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 	all, at := t.all, k.start
 	key, n := knownKey((*[16]byte)(all[at : at+16]))
@@ -68,6 +69,10 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 			next = end + 1
 		}
 		if all[next-1] != ' ' {
+			if next-1 == t.n { // its closing quote ends the text
+				p.AddKey(key, all[start:end])
+				return noKey(t.text())
+			}
 			return keySpan{start: at, end: at + n}
 		}
 		following, m := knownKey((*[16]byte)(all[next : next+16]))

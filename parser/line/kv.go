@@ -59,14 +59,20 @@ func nextKey(s []byte, i int) keySpan {
 func noKey(s []byte) keySpan { return keySpan{start: len(s), end: -1} }
 
 // scanPairs adds the pairs of s, whose first key is k. The search for the end of a value
-// also finds the next key, so each byte is looked at a bounded number of times.
-func (l *Line) scanPairs(s []byte, k keySpan) {
-	t := pad(s, l.arena)
-	s = t.text()
-	for k.found() {
-		k = l.Pairs.scanKnown(t, k)
-		k = l.scanPair(s, k)
+// also finds the next key, so each byte is looked at a bounded number of times. It returns
+// the place of the first pair that is not plain, see scanKnown.
+func (l *Line) scanPairs(s []byte, k keySpan) (plain int) {
+	if !k.found() {
+		return k.start
 	}
+	t := pad(s, l.arena)
+	k = l.Pairs.scanKnown(t, k)
+	for plain = k.start; k.found(); {
+		if k = l.scanPair(t.text(), k); k.found() {
+			k = l.Pairs.scanKnown(t, k)
+		}
+	}
+	return plain
 }
 
 // scanPair adds the pair of k and returns the next key.

@@ -22,13 +22,14 @@ type Line struct {
 	arena    *arena.Arena
 	notation notation
 	unusual  bool // a value shows another notation
+	one      bool // nothing in the text can begin another message
 }
 
 // ReadHeader begins with another line and reads its header. Derived values will be kept in
 // a, which the caller resets. text must stay unchanged as long as l is in use.
 func (l *Line) ReadHeader(text []byte, a *arena.Arena) {
 	l.arena = a
-	l.CEF = CEF{}
+	l.CEF, l.one = CEF{}, false
 	l.Pairs.Reset(a)
 	l.Clean = trimFraming(text)
 	if !utf8.Valid(l.Clean) {
@@ -36,6 +37,10 @@ func (l *Line) ReadHeader(text []byte, a *arena.Arena) {
 	}
 	l.Body, l.Stray = l.Header.parse(l.Clean)
 }
+
+// IsOneMessage reports, after ReadPairs, whether nothing in the text can begin another
+// message. If not, [NextMessage] looks for one.
+func (l *Line) IsOneMessage() bool { return l.one }
 
 // trimFraming drops the CR, LF and NUL that framing leaves at the end of a line, also in the
 // escaped form that a relay wrote.

@@ -103,11 +103,9 @@ type worker struct {
 	lines     [batch]parser.Line // of the items
 	templates templateCache
 	created   stamp
-	values    [][]byte      // of a key that repeats
-	valid     []byte        // a text as valid UTF-8
-	keys      [][]byte      // of the Enricher
-	several   item          // the event whose messages are being read
-	messages  line.Messages // the messages that are left
+	values    [][]byte // of a key that repeats
+	valid     []byte   // a text as valid UTF-8
+	keys      [][]byte // of the Enricher
 	probe     parser.Event
 	now       time.Time // of this Run, zero until it is needed
 }
@@ -120,10 +118,9 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	w := e.workers.Get().(*worker)
 	defer e.workers.Put(w)
 	w.keys, w.now = e.keys, time.Time{}
-	w.messages.Reset(nil)
 	out = dst
 	copied := 0 // bytes of the chunk that out has or leaves out
-	for at := 0; at < len(chunk) || w.messages.More(); {
+	for at := 0; at < len(chunk); {
 		n := 0
 		if n, at, err = e.read(w, chunk, at, &st); err != nil {
 			return dst, Stats{}, err
@@ -131,17 +128,11 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 		e.parser.ParseAll(w.lines[:n])
 		for i := range n {
 			it, matched := &w.items[i], w.lines[i].Matched
-			if !matched {
-				st.Counts[count.Unmatched]++
-				if e.unmatched == option.Pass && !it.part || e.unmatched == option.Mark && isMarked(it.pairs) {
-					continue
-				}
+			if !it.ev.Line.IsOneMessage() && e.splits(w, it, matched, &st) {
+				out, copied = e.writeParts(out, chunk, copied, w, it, &st)
+			} else {
+				out, copied = e.writeItem(out, chunk, copied, w, it, matched, &st)
 			}
-			if it.start >= copied { // the first message of its event
-				out = append(out, chunk[copied:it.start]...)
-				copied = it.end
-			}
-			out = e.write(out, w, it, matched, &st)
 		}
 	}
 	if !st.Changed {
@@ -150,73 +141,53 @@ func (e *Enricher) Run(dst, chunk []byte) (out []byte, st Stats, err error) {
 	return append(out, chunk[copied:]...), st, nil
 }
 
-// read reads messages from chunk[at:] until it has a batch of them. It returns their
-// number and where the next event begins.
+// read reads events from chunk[at:] until it has a batch of lines. It returns their number
+// and where the next event begins.
 func (e *Enricher) read(w *worker, chunk []byte, at int, st *Stats) (n, next int, err error) {
-	for n < batch && (at < len(chunk) || w.messages.More()) {
+	for n < batch && at < len(chunk) {
 		it := &w.items[n]
-		var text []byte
-		if w.messages.More() {
-			text = w.nextPart(it)
-			st.Counts[count.Records]++
-		} else {
-			var rest []byte
-			it.pairs, rest, err = it.in.Read(chunk[at:], it.pairs[:0])
-			if err != nil {
-				return 0, at, err
-			}
-			it.start, at = at, len(chunk)-len(rest)
-			it.end, it.part = at, false
-			st.Counts[count.Records]++
-			if len(it.pairs) > 1 && isOurs(it.pairs) {
-				st.Counts[count.Already]++
-				continue
-			}
-			var found bool
-			if text, found = e.findLine(w, it); !found {
-				st.Counts[count.Passed]++
-				continue
-			}
-			if _, next := line.NextMessage(text); next < len(text) && e.splits(w, it, text, st) {
-				it.part = true
-				w.messages.Reset(text)
-				text = w.messages.Next()
-			}
+		var rest []byte
+		it.pairs, rest, err = it.in.Read(chunk[at:], it.pairs[:0])
+		if err != nil {
+			return 0, at, err
 		}
-		it.text = text
-		w.lines[n] = parser.Line{Text: text, Received: ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}, Event: &it.ev}
+		it.start, at = at, len(chunk)-len(rest)
+		it.end, it.part = at, false
+		st.Counts[count.Records]++
+		if len(it.pairs) > 1 && isOurs(it.pairs) {
+			st.Counts[count.Already]++
+			continue
+		}
+		var found bool
+		if it.text, found = e.findLine(w, it); !found {
+			st.Counts[count.Passed]++
+			continue
+		}
+		w.lines[n] = parser.Line{Text: it.text, Received: it.received(), Event: &it.ev}
 		n++
 	}
 	return n, at, nil
 }
 
-// splits reports whether the messages of the event become events of their own, and keeps
-// the event for those after the first. When none of them is FortiEMS but the whole
-// text is, it stays one message. When neither is and such lines pass, the event passes as
-// it is; its messages are counted.
-func (e *Enricher) splits(w *worker, it *item, text []byte, st *Stats) bool {
-	if messages, matched := e.probe(w, it, text); !matched {
-		if e.parser.Parse(&w.probe, text, ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}) {
-			return false
-		}
-		if e.unmatched == option.Pass {
-			st.Counts[count.Records] += messages - 1
-			st.Counts[count.Unmatched] += messages - 1
-			return false
-		}
-	}
-	s := &w.several
-	s.in, s.raw, s.start, s.end = it.in, it.raw, it.start, it.end
-	s.pairs = append(s.pairs[:0], it.pairs...)
-	return true
-}
+// received is the time of the record.
+func (it *item) received() ecs.Instant { return ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec} }
 
-// nextPart makes it the next message of the event that holds several.
-func (w *worker) nextPart(it *item) []byte {
-	s := &w.several
-	it.in, it.raw, it.start, it.end, it.part = s.in, s.raw, s.start, s.end, true
-	it.pairs = append(it.pairs[:0], s.pairs...)
-	return w.messages.Next()
+// splits reports whether the messages of the event become events of their own. When none of
+// them is FortiEMS but the whole text is, it stays one message. When neither is and such
+// lines pass, the event passes as it is; its messages are counted.
+func (e *Enricher) splits(w *worker, it *item, matched bool, st *Stats) bool {
+	if _, next := line.NextMessage(it.text); next == len(it.text) {
+		return false
+	}
+	messages, some := e.probe(w, it, it.text)
+	if some {
+		return true
+	}
+	if !matched && e.unmatched == option.Pass {
+		st.Counts[count.Records] += messages - 1
+		st.Counts[count.Unmatched] += messages - 1
+	}
+	return !matched && e.unmatched != option.Pass
 }
 
 // probe reports whether one of the messages in text is FortiEMS. messages is their number
@@ -224,12 +195,42 @@ func (w *worker) nextPart(it *item) []byte {
 func (e *Enricher) probe(w *worker, it *item, text []byte) (messages uint64, matched bool) {
 	var m line.Messages
 	for m.Reset(text); m.More(); {
-		if e.parser.Parse(&w.probe, m.Next(), ecs.Instant{Sec: it.in.Sec, Nsec: it.in.Nsec}) {
+		if e.parser.Parse(&w.probe, m.Next(), it.received()) {
 			return 0, true
 		}
 		messages++
 	}
 	return messages, false
+}
+
+// writeParts appends an event for each message of one.
+func (e *Enricher) writeParts(out, chunk []byte, copied int, w *worker, it *item, st *Stats) ([]byte, int) {
+	st.Counts[count.Records]-- // it was counted as one
+	it.part = true
+	var m line.Messages
+	for m.Reset(it.text); m.More(); {
+		st.Counts[count.Records]++
+		it.text = m.Next()
+		matched := e.parser.Parse(&it.ev, it.text, it.received())
+		out, copied = e.writeItem(out, chunk, copied, w, it, matched, st)
+	}
+	return out, copied
+}
+
+// writeItem appends an event, if it changes, behind those of the chunk before it that do
+// not.
+func (e *Enricher) writeItem(out, chunk []byte, copied int, w *worker, it *item, matched bool, st *Stats) ([]byte, int) {
+	if !matched {
+		st.Counts[count.Unmatched]++
+		if e.unmatched == option.Pass && !it.part || e.unmatched == option.Mark && isMarked(it.pairs) {
+			return out, copied
+		}
+	}
+	if it.start >= copied { // the first message of its event
+		out = append(out, chunk[copied:it.start]...)
+		copied = it.end
+	}
+	return e.write(out, w, it, matched, st), copied
 }
 
 // write appends an event that changes, unless it is dropped.
