@@ -1,8 +1,6 @@
 package parser
 
 import (
-	"bytes"
-
 	"fluent-bit-fortiems/parser/ascii"
 	"fluent-bit-fortiems/parser/dict"
 	"fluent-bit-fortiems/parser/line"
@@ -45,7 +43,7 @@ func identify(l *line.Line) (s Source, matched bool) {
 	return s, proved || gateID || l.CEF.Endpoint || hasFortiEMSKey(&l.Pairs, s.By) ||
 		clientID && (s.ID[1] == '6' || s.ID[1] == '8') ||
 		ascii.HasPrefixFold(device, "fct") || ascii.HasPrefixFold(l.Pairs.Value(dict.KeyDevname), "fct") ||
-		holdsSign(l.Clean)
+		line.HoldsSign(l.Clean)
 }
 
 // hasFortiEMSKey reports whether a line has a key of FortiEMS. FortiGate also names the
@@ -59,26 +57,6 @@ func hasFortiEMSKey(pairs *line.Pairs, by dict.Source) bool {
 	}
 	kind := pairs.Value(dict.KeyType)
 	return !ascii.EqualFold(kind, "traffic") && !ascii.EqualFold(kind, "utm")
-}
-
-// holdsSign reports whether a text that could not be read as pairs is one of FortiEMS: it
-// has the name of one of its keys, or a serial number. Parameters of a URL are none.
-func holdsSign(s []byte) bool {
-	for _, sign := range [...]string{"emsserial", "fctver", "FCTEMS"} {
-		for rest := s; ; {
-			i := bytes.Index(rest, []byte(sign))
-			if i < 0 {
-				break
-			}
-			end := i + len(sign)
-			if sign != "FCTEMS" && (i == 0 || rest[i-1] != '?' && rest[i-1] != '&') ||
-				sign == "FCTEMS" && end < len(rest) && ascii.IsDigit(rest[end]) {
-				return true
-			}
-			rest = rest[end:]
-		}
-	}
-	return false
 }
 
 // findID returns the first log id that is one of FortiClient or of FortiGate's endpoint

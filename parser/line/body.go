@@ -2,6 +2,7 @@ package line
 
 import (
 	"bytes"
+	"html"
 
 	"fluent-bit-fortiems/parser/ascii"
 )
@@ -79,6 +80,20 @@ func (l *Line) setStray(text []byte) {
 	}
 }
 
+// leave notes text behind the pairs that belongs to none of them, unless there is text before
+// them.
+func (l *Line) leave(text []byte) {
+	if text = trimBlanks(text); len(text) > 0 && len(l.Stray) == 0 {
+		l.Stray = text
+	}
+}
+
+// A relay that speaks XML or HTML writes quotes so.
+var (
+	htmlQuote = []byte("&quot;")
+	htmlPair  = []byte("=&quot;")
+)
+
 // gluedKey finds a key inside the word at s[i] that follows the rest of a broken header
 // without a blank, as in "<999>dtime=" or "[x]type=".
 func gluedKey(s []byte, i int) keySpan {
@@ -152,6 +167,12 @@ func (l *Line) readUnusual(s []byte, depth int, stray []byte) {
 		l.Pairs.Reset(l.arena)
 		l.Stray = stray
 		l.readBody(l.unescapeLevel(s), depth+1)
+		return
+	}
+	if depth < maxDepth && bytes.Contains(s, htmlPair) {
+		l.Pairs.Reset(l.arena)
+		l.Stray = stray
+		l.readBody([]byte(html.UnescapeString(string(s))), depth+1)
 		return
 	}
 	k, n := firstUnusualKey(s)

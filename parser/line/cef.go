@@ -159,15 +159,7 @@ func (l *Line) readExtension(s []byte, name func([]byte) []byte) {
 				l.addOnce(key, value)
 			}
 		case "cat":
-			kind, subtype, ok := splitCategory(value)
-			if !ok {
-				l.addOnce(key, value)
-				break
-			}
-			l.addOnce(dict.KeyType.Bytes(), kind)
-			if subtype != nil {
-				l.addOnce(dict.KeySubtype.Bytes(), subtype)
-			}
+			l.addCategory(value)
 		case "deviceDirection":
 			switch string(value) {
 			case "0":
@@ -181,6 +173,19 @@ func (l *Line) readExtension(s []byte, name func([]byte) []byte) {
 		}
 	}
 	l.addStart(start)
+}
+
+// addCategory adds the value of cat, which is the type, or type:subtype.
+func (l *Line) addCategory(v []byte) {
+	kind, subtype, ok := splitCategory(v)
+	if !ok {
+		l.addOnce([]byte("cat"), v)
+		return
+	}
+	l.addOnce(dict.KeyType.Bytes(), kind)
+	if subtype != nil {
+		l.addOnce(dict.KeySubtype.Bytes(), subtype)
+	}
 }
 
 // cutExtension returns the last value of an extension without the beginning of another key.

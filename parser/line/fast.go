@@ -57,7 +57,7 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 			if next = end + 2; all[start] <= ' ' || all[end-1] <= ' ' { // blanks to trim
 				return keySpan{start: at, end: at + n}
 			}
-		case '\'':
+		case '\'', '&':
 			return keySpan{start: at, end: at + n}
 		default:
 			x := ends(binary.LittleEndian.Uint64(all[end : end+8]))
@@ -69,8 +69,8 @@ func (p *Pairs) scanKnown(t padded, k keySpan) keySpan {
 			next = end + 1
 		}
 		if all[next-1] != ' ' {
-			if next-1 == t.n { // its closing quote ends the text
-				p.AddKey(key, all[start:end])
+			if v := all[start:end]; next-1 == t.n && !(len(v) >= escapeLen && (v[len(v)-escapeLen] == '#' || v[len(v)-2] == '\\')) {
+				p.AddKey(key, v) // its closing quote ends the text
 				return noKey(t.text())
 			}
 			return keySpan{start: at, end: at + n}

@@ -208,11 +208,20 @@ func tagAt(s []byte) (name, pid []byte, n int) {
 	return name, pid, n
 }
 
-// splitTag splits a word that may be "app[pid]:"; pid is nil without one.
+// splitTag splits a word that may be "app[pid]:" or, for a token, "app(pid):"; pid is nil
+// without one.
 func splitTag(w []byte) (name, pid []byte, colon bool) {
 	w, colon = bytes.CutSuffix(w, []byte{':'})
-	if i := bytes.IndexByte(w, '['); i > 0 && w[len(w)-1] == ']' {
-		return w[:i], w[i+1 : len(w)-1], colon
+	n := len(w)
+	if n > 0 && w[n-1] == ']' {
+		if i := bytes.IndexByte(w, '['); i > 0 {
+			return w[:i], w[i+1 : n-1], colon
+		}
+	}
+	if n > 0 && w[n-1] == ')' {
+		if i := bytes.IndexByte(w, '('); i > 0 && ascii.AllDigits(w[i+1:n-1]) && dict.IsToken(w[:i]) {
+			return w[:i], w[i+1 : n-1], colon
+		}
 	}
 	return w, nil, colon
 }

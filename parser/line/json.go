@@ -3,6 +3,7 @@ package line
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"fluent-bit-fortiems/parser/ascii"
@@ -46,23 +47,28 @@ func (l *Line) readJSONBody(s []byte, depth int) bool {
 
 // readJSON adds the members of the JSON object at the start of s as pairs: strings
 // unquoted, numbers and booleans as written, nested values as compact JSON, null as a null
-// marker. What is cut or broken is read as far as it can be. A line that the object wraps is
-// read instead, and the other members are kept with the prefix json_. It adds nothing and
+// marker. What is cut or broken is read as far as it can be. A line or an event that the object
+// wraps is read instead, and the other members are kept with the prefix json_. It adds nothing and
 // returns false if s has no member.
 //
 // JSON bodies are rare, so encoding/json reads them although it allocates. Its limit on
 // nesting protects the stack.
 func (l *Line) readJSON(s []byte, depth int) bool {
-	all, empty := readMembers(s)
+	all, rest, empty := readMembers(s)
 	if len(all) == 0 {
 		return empty
 	}
+	defer l.leave(bytes.TrimLeft(rest, "], \t\r\n"))
 	inner := -1
 	if depth < maxDepth {
-		inner = wrappedLine(all)
+		inner = wrappedLine(all, depth)
 	}
-	if inner >= 0 {
+	switch {
+	case inner < 0:
+	case all[inner].text:
 		l.unwrap(all[inner].value, depth)
+	default:
+		l.readJSON(all[inner].value, depth+1)
 	}
 	for i := range all {
 		switch m := &all[i]; {
@@ -76,11 +82,12 @@ func (l *Line) readJSON(s []byte, depth int) bool {
 }
 
 // unwrap reads the line that a JSON text holds. What its header says counts before that of
-// the line around it.
+// the line around it. Other messages behind the first are left as text.
 func (l *Line) unwrap(text []byte, depth int) {
 	var h Header
 	outer := l.Header
-	l.Body, l.Stray = h.parse(trimFraming(text))
+	end, next := NextMessage(text)
+	l.Body, l.Stray = h.parse(trimFraming(text[:end]))
 	if h.Priority < 0 {
 		h.Priority = outer.Priority
 	}
@@ -95,17 +102,36 @@ func (l *Line) unwrap(text []byte, depth int) {
 	}
 	l.Header = h
 	l.readBody(l.Body, depth+1)
+	l.leave(text[next:])
 }
 
 // wrappers are the members that hold a line in an object that is no event itself.
 var wrappers = [...]string{"log", "message", "msg"}
 
-// wrappedLine returns the index of the member that holds a whole line, or -1.
-func wrappedLine(all []member) int {
+// isEvent reports whether the members are those of an event of FortiEMS.
+func isEvent(all []member) bool {
 	for i := range all {
 		switch lower := string(bytes.ToLower([]byte(all[i].name))); lower {
 		case "emsserial", "emshostname", "fctver", "fctsn", "fctuid", "fctemssn", "devid", "device_id", "logid", "log_id", "subtype":
-			return -1
+			return true
+		}
+	}
+	return false
+}
+
+// wrappedLine returns the index of the member that holds a whole line or event, or -1. A
+// text that is a line of FortiEMS counts under any name, the longest of several; then an
+// object that is an event or holds a line; then any text under the name of a wrapper.
+func wrappedLine(all []member, depth int) int {
+	if isEvent(all) {
+		return -1
+	}
+	if i := heldLine(all); i >= 0 {
+		return i
+	}
+	for i := range all {
+		if v := all[i].value; !all[i].text && len(v) > 0 && v[0] == '{' && holdsEvent(v, depth+1) {
+			return i
 		}
 	}
 	for _, name := range wrappers {
@@ -118,9 +144,46 @@ func wrappedLine(all []member) int {
 	return -1
 }
 
-// readMembers returns the members of the object at the start of s. empty reports that it is
-// whole and has none.
-func readMembers(s []byte) (all []member, empty bool) {
+// heldLine returns the index of the longest text that is a line of FortiEMS, or -1.
+func heldLine(all []member) int {
+	longest := -1
+	for i := range all {
+		if all[i].text && (longest < 0 || len(all[i].value) > len(all[longest].value)) && isLine(all[i].value) {
+			longest = i
+		}
+	}
+	return longest
+}
+
+// holdsEvent reports whether the object at the start of s is an event, or one of its members
+// holds a line or an event.
+func holdsEvent(s []byte, depth int) bool {
+	if depth >= maxDepth {
+		return false
+	}
+	all, _, _ := readMembers(s)
+	if isEvent(all) || heldLine(all) >= 0 {
+		return true
+	}
+	return slices.ContainsFunc(all, func(m member) bool {
+		return !m.text && len(m.value) > 0 && m.value[0] == '{' && holdsEvent(m.value, depth+1)
+	})
+}
+
+// isLine reports whether a text is a line of FortiEMS: it has pairs or JSON and a sign of
+// FortiEMS, or a header with a token and something behind it.
+func isLine(s []byte) bool {
+	if bytes.IndexAny(s, "={") >= 0 && HoldsSign(s) {
+		return true
+	}
+	var h Header
+	rest, _ := h.parse(s)
+	return len(rest) > 0 && dict.FindToken(h.AppName) != dict.NoToken
+}
+
+// readMembers returns the members of the object at the start of s, and what is behind it. empty
+// reports that it is whole and has none.
+func readMembers(s []byte) (all []member, rest []byte, empty bool) {
 	for range maxResumed {
 		dec := json.NewDecoder(bytes.NewReader(s))
 		dec.Token() // the brace
@@ -144,7 +207,7 @@ func readMembers(s []byte) (all []member, empty bool) {
 			at = dec.InputOffset()
 		}
 		if _, err := dec.Token(); err == nil {
-			return all, len(all) == 0
+			return all, s[dec.InputOffset():], len(all) == 0
 		}
 		next := nextMember(s, int(at))
 		if next < 0 {
@@ -152,7 +215,7 @@ func readMembers(s []byte) (all []member, empty bool) {
 		}
 		s = append([]byte{'{'}, s[next:]...)
 	}
-	return all, false
+	return all, nil, false
 }
 
 // nextMember returns the index of the next name of a member in s[from:], behind a comma, or

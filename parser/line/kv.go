@@ -101,7 +101,9 @@ func (l *Line) scanValue(s []byte, k keySpan) (value []byte, next keySpan) {
 			return v, next
 		}
 	case '\\':
-		l.unusual = l.unusual || i+1 < len(s) && s[i+1] == '"'
+		l.unusual = l.unusual || bytes.HasPrefix(bytes.TrimLeft(s[i:], `\`), []byte{'"'})
+	case '&':
+		l.unusual = l.unusual || bytes.HasPrefix(s[i:], htmlQuote)
 	case '<':
 		if isXML(s[i:]) {
 			return l.scanXML(s, i)
@@ -116,7 +118,11 @@ func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan)
 		return nil, g
 	}
 	for j := i; j < len(s); {
-		if c := s[j]; !ascii.IsBlank(c) && c != '#' && (c != l.notation.mark || c == 0) {
+		c := s[j]
+		if c == '\\' && tabBeforeKey(s, j) {
+			return s[i:j], keySpan{start: j + len(`\t`), end: keyEnd(s, j+len(`\t`))}
+		}
+		if !ascii.IsBlank(c) && c != '#' && (c != l.notation.mark || c == 0) {
 			j++
 			continue
 		}
@@ -134,6 +140,16 @@ func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan)
 	return l.cutTail(s[i:], dict.Lookup(s[k.start:k.end])), noKey(s)
 }
 
+// tabBeforeKey reports whether s[i:] begins with a tab as C and JSON escape it and a key of
+// the dictionary behind it. Other such texts are parts of Windows paths.
+func tabBeforeKey(s []byte, i int) bool {
+	if i+1 == len(s) || s[i+1] != 't' {
+		return false
+	}
+	end := keyEnd(s, i+2)
+	return end > 0 && dict.Lookup(s[i+2:end]) != dict.NoKey
+}
+
 // scanQuoted reads a quoted value that begins at s[i], after the quote. A quote, escaped or
 // not, closes it only before the next key, or at the end. A value that is never closed
 // extends to the end of the line: a relay cut the line, and pairs in a text that somebody
@@ -144,11 +160,11 @@ func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
 	for j := i; ; j++ {
 		n := bytes.IndexByte(s[j:], '"')
 		if n < 0 {
-			value = s[i:]
+			value = l.cutMarks(s[i:])
 			break
 		}
 		if j += n; j+1 == len(s) {
-			value = s[i:j]
+			value = trimFraming(s[i:j])
 			break
 		}
 		if ascii.IsBlank(s[j+1]) { // nearly always
@@ -177,6 +193,25 @@ func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
 		value = l.unescapeQuotes(value)
 	}
 	return value, next
+}
+
+// cutMarks returns the value v, which the end of the line ends, without its closing quote if
+// only marks follow that, a full stop or a bracket, or a line break: text on the next line,
+// without quotes, is no part of a value.
+func (l *Line) cutMarks(v []byte) []byte {
+	i := bytes.LastIndexByte(v, '"')
+	if i <= 0 || bytes.Count(v[:i], []byte{'"'})%2 != 0 {
+		return v
+	}
+	rest := v[i+1:]
+	if len(bytes.TrimLeft(rest, ".,;:)]}>'")) == 0 {
+		return v[:i]
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(rest, "\r"), []byte{'\n'}) {
+		l.leave(rest)
+		return v[:i]
+	}
+	return v
 }
 
 // undoubleQuotes turns "" into ".

@@ -2,8 +2,10 @@ package line
 
 import (
 	"bytes"
+	"regexp"
 
 	"fluent-bit-fortiems/parser/ascii"
+	"fluent-bit-fortiems/parser/dict"
 )
 
 // LEEF (IBM QRadar Log Event Extended Format): LEEF:1.0|vendor|product|version|event id|,
@@ -18,6 +20,11 @@ func isLEEF(s []byte) bool {
 // leefHeaderKeys are the raw keys of the header fields after the version, in their order.
 var leefHeaderKeys = [...]string{"leef_device_vendor", "leef_device_product", "leef_device_version", "leef_event_id"}
 
+// Positions in leefHeaderKeys.
+const (
+	leefVendor, leefProduct, leefEventID = 0, 1, 3
+)
+
 // leefKeys maps the predefined keys of LEEF to the raw keys of Fortinet. No LEEF line of
 // FortiClient or FortiEMS is public: the mapping is inferred from IBM's list of keys.
 var leefKeys = map[string]string{
@@ -30,7 +37,6 @@ var leefKeys = map[string]string{
 // readLEEF reads a line of LEEF, as far as it goes.
 func (l *Line) readLEEF(s []byte) {
 	version, s, more := bytes.Cut(s[len(leefPrefix):], []byte{'|'})
-	var field []byte
 	var fields [len(leefHeaderKeys)][]byte
 	for i, key := range leefHeaderKeys {
 		if !more {
@@ -45,18 +51,40 @@ func (l *Line) readLEEF(s []byte) {
 			delimiter, s = c, rest
 		}
 	}
-	l.CEF.Endpoint = isEndpointProduct(fields[0], fields[1])
-	if delimiter == '\t' && bytes.IndexByte(s, '\t') < 0 {
-		l.readExtension(s, leefName) // a relay made the tabs blanks
-		return
+	l.CEF.Endpoint = isEndpointProduct(fields[leefVendor], fields[leefProduct])
+	l.readAttributes(s, delimiter)
+	// The event id is the log id, if the attributes have none.
+	p := &l.Pairs
+	if id := fields[leefEventID]; ascii.AllDigits(id) && !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
+		p.AddKey(dict.KeyLogid, l.wholeLogID(id, fields[leefProduct]))
 	}
-	for more = true; more; {
+}
+
+// readAttributes adds the pairs behind the header.
+func (l *Line) readAttributes(s []byte, delimiter byte) {
+	if delimiter == '\t' && bytes.IndexByte(s, '\t') < 0 {
+		if s = escapedTabs.ReplaceAll(s, []byte("\t$1")); bytes.IndexByte(s, '\t') < 0 {
+			l.readExtension(s, leefName) // a relay made the tabs blanks
+			return
+		}
+	}
+	for more := true; more; {
+		var field []byte
 		field, s, more = bytes.Cut(s, []byte{delimiter})
-		if key, value, ok := bytes.Cut(field, []byte{'='}); ok && len(ascii.TrimLeft(key)) > 0 {
-			l.Pairs.Add(leefName(trimBlanks(key)), unquote(trimBlanks(value)))
+		key, value, ok := bytes.Cut(field, []byte{'='})
+		if key = trimBlanks(key); !ok || len(key) == 0 {
+			continue
+		}
+		if value = unquote(trimBlanks(value)); string(key) == "cat" {
+			l.addCategory(value)
+		} else {
+			l.Pairs.Add(leefName(key), value)
 		}
 	}
 }
+
+// escapedTabs finds tabs that a relay wrote as text before a key.
+var escapedTabs = regexp.MustCompile(`(?:#011|\\t)([A-Za-z0-9_][A-Za-z0-9_.-]*=)`)
 
 // leefDelimiter reads the delimiter of LEEF 2.0: a character, or its code as x09 or 0x09.
 // Without one it is a tab.

@@ -1,9 +1,11 @@
 package line
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"fluent-bit-fortiems/parser/arena"
+	"fluent-bit-fortiems/parser/ascii"
 )
 
 // Line is one line taken apart. The zero value is ready for ReadHeader. Reuse it: once its
@@ -74,4 +76,24 @@ func AppendValid(dst, s []byte) []byte {
 		s = s[n:]
 	}
 	return dst
+}
+
+// HoldsSign reports whether a text that could not be read as pairs is one of FortiEMS: it
+// has the name of one of its keys, or a serial number. Parameters of a URL do not count.
+func HoldsSign(s []byte) bool {
+	for _, sign := range [...]string{"emsserial", "fctver", "FCTEMS"} {
+		for rest := s; ; {
+			i := bytes.Index(rest, []byte(sign))
+			if i < 0 {
+				break
+			}
+			end := i + len(sign)
+			if sign != "FCTEMS" && (i == 0 || rest[i-1] != '?' && rest[i-1] != '&') ||
+				sign == "FCTEMS" && end < len(rest) && ascii.IsDigit(rest[end]) {
+				return true
+			}
+			rest = rest[end:]
+		}
+	}
+	return false
 }

@@ -138,10 +138,10 @@ func TestPairs(t *testing.T) {
 		"integers that became floats":   {`{"id":96900.0,"eventtime":1.7278210501234568e+18,"fctver":7.0}`, `id=96900|eventtime=1727821050123456768|fctver=7.0`},
 		"CEF of FortiAnalyzer":          {`CEF:0|Fortinet|FortiClient|7|45057|event:x|3|start=Oct 01 2024 22:17:30 cat=event:endpoint ad.hostname=PC 1 deviceSeverity=info tz="+0200"`, `cef_device_vendor=Fortinet|cef_device_product=FortiClient|cef_device_version=7|cef_signature_id=45057|cef_name=event:x|cef_severity=3|type=event|subtype=endpoint|hostname=PC 1|level=info|tz=+0200|date=2024-10-01|time=22:17:30|logid=45057|msg=event:x`},
 		"short id of FortiGate":         {`CEF:0|Fortinet|FortiGate|7|45057|event:endpoint add|3|FTNTFGTfctuid=A`, `cef_device_vendor=Fortinet|cef_device_product=FortiGate|cef_device_version=7|cef_signature_id=45057|cef_name=event:endpoint add|cef_severity=3|fctuid=A|type=event|subtype=endpoint|logid=0107045057|msg=event:endpoint add`},
-		"LEEF 1.0":                      {"LEEF:1.0|Fortinet|FortiEMS|7|4|src=10.0.0.1\tusrName=jane doe\tmsg=a=b", `leef_device_vendor=Fortinet|leef_device_product=FortiEMS|leef_device_version=7|leef_event_id=4|srcip=10.0.0.1|user=jane doe|msg=a=b`},
-		"LEEF 2.0":                      {`LEEF:2.0|Fortinet|FortiEMS|7|4|^|src=10.0.0.1^usrName=jane^x=1`, `leef_device_vendor=Fortinet|leef_device_product=FortiEMS|leef_device_version=7|leef_event_id=4|srcip=10.0.0.1|user=jane|x=1`},
-		"LEEF 2.0 hex":                  {`LEEF:2.0|F|E|7|4|0x7c|a=1|b=2`, `leef_device_vendor=F|leef_device_product=E|leef_device_version=7|leef_event_id=4|a=1|b=2`},
-		"LEEF whose tabs became blanks": {`LEEF:1.0|F|E|7|4|a=1 b=x y`, `leef_device_vendor=F|leef_device_product=E|leef_device_version=7|leef_event_id=4|a=1|b=x y`},
+		"LEEF 1.0":                      {"LEEF:1.0|Fortinet|FortiEMS|7|4|src=10.0.0.1\tusrName=jane doe\tmsg=a=b", `leef_device_vendor=Fortinet|leef_device_product=FortiEMS|leef_device_version=7|leef_event_id=4|srcip=10.0.0.1|user=jane doe|msg=a=b|logid=4`},
+		"LEEF 2.0":                      {`LEEF:2.0|Fortinet|FortiEMS|7|4|^|src=10.0.0.1^usrName=jane^x=1`, `leef_device_vendor=Fortinet|leef_device_product=FortiEMS|leef_device_version=7|leef_event_id=4|srcip=10.0.0.1|user=jane|x=1|logid=4`},
+		"LEEF 2.0 hex":                  {`LEEF:2.0|F|E|7|4|0x7c|a=1|b=2`, `leef_device_vendor=F|leef_device_product=E|leef_device_version=7|leef_event_id=4|a=1|b=2|logid=4`},
+		"LEEF whose tabs became blanks": {`LEEF:1.0|F|E|7|4|a=1 b=x y`, `leef_device_vendor=F|leef_device_product=E|leef_device_version=7|leef_event_id=4|a=1|b=x y|logid=4`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := pairsOf(c[0]); got != c[1] {

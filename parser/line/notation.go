@@ -44,7 +44,8 @@ func isEscapedBlank(s []byte, i int) bool {
 }
 
 // trimEscaped drops one escaped CR, LF or NUL at the end of s: #015, #012, #000 of rsyslog,
-// \r\n of others. A single \n or \r counts after a quote only, because a path may end so.
+// \r\n of others. A single \n or \r counts after a quote only, because a path or an account
+// may end so.
 func trimEscaped(s []byte) []byte {
 	n := len(s)
 	if n < escapeLen || s[n-escapeLen] != '#' && s[n-2] != '\\' {
@@ -168,6 +169,8 @@ func (l *Line) closes(s []byte, from, q int) (next keySpan, ok bool) {
 			return next, true
 		}
 		return noKey(s), isCutKey(s[at:])
+	case s[i] == '\\' && tabBeforeKey(s, i):
+		return keySpan{start: i + len(`\t`), end: keyEnd(s, i+len(`\t`))}, true
 	case s[i] == '#' && len(s)-i < escapeLen && bytes.HasPrefix([]byte("#01"), s[i:]):
 		return noKey(s), true // a separator that was cut
 	}

@@ -24,14 +24,55 @@ func (h *Header) parseUnusual(s []byte) (rest, unread []byte) {
 	for range maxHeaders - 1 {
 		inner := Header{Priority: -1}
 		after, inside := inner.parseInner(s, len(h.AppName) > 0)
+		if !inside && unread == nil {
+			var host []byte
+			if s, host, unread = skipToPriority(s); host == nil && unread == nil {
+				break
+			}
+			if len(h.Hostname) == 0 {
+				h.Hostname = host
+			} else if unread == nil {
+				unread = host
+			}
+			after, inside = inner.parseInner(s, true)
+		}
 		if !inside {
 			break
 		}
 		h.enter(&inner)
 		s = after
 	}
-	s, unread = h.findTag(s)
+	s, words := h.findTag(s)
+	if len(words) > 0 {
+		unread = words
+	}
 	return skipJunk(s), unread
+}
+
+// skipToPriority skips words before a PRI that begins a header with a stamp or a tag. One word
+// that is a host name or an address is the host as the relay knows it; others are unread.
+func skipToPriority(s []byte) (rest, host, unread []byte) {
+	at := 0
+	for range maxWords {
+		if at == len(s) || beginsPairs(s[at:]) {
+			break
+		}
+		at += ascii.WordEnd(s[at:])
+		at = len(s) - len(skipJunk(s[at:]))
+		if n, _ := parsePriority(s[at:]); n < 0 {
+			continue
+		}
+		var inner Header
+		if _, ok := inner.parseInner(s[at:], true); !ok {
+			break
+		}
+		words := ascii.TrimRight(s[:at])
+		if host, _ = hostOf(words); host == nil {
+			unread = words
+		}
+		return s[at:], host, unread
+	}
+	return s, nil, nil
 }
 
 // parseInner reads a header at s, which follows another one. ok is false if s begins with the
@@ -250,11 +291,36 @@ func (h *Header) parse3164Words(s []byte) (rest []byte, stamped bool) {
 			s, whole = ascii.TrimLeft(s[w:])[1:], false
 		case w == 1 && s[0] == ':', isLevel(s[:w]), !stamped && s[w-1] == ':' && ascii.AllDigits(s[:w-1]):
 			s = s[w:]
+		case !stamped && beginsStamp(s[1:]) && (s[0] == ':' || s[0] == '*' || s[0] == '.'):
+			s = s[1:] // the marks of a clock that is not set, on Cisco devices
+		case !stamped && len(h.Hostname) == 0 && hostBeforeStamp(s, w):
+			h.Hostname = s[:w-1]
+			s = s[w:]
 		default:
 			return h.parseHost(s, whole), stamped
 		}
 	}
 	return s, stamped
+}
+
+// beginsStamp reports whether s begins with a time.
+func beginsStamp(s []byte) bool {
+	var t timestamp.Stamp
+	n, _ := t.Read(s)
+	return n > 0
+}
+
+// hostBeforeStamp reports whether the word s[:w] is a host name with a colon before a stamp,
+// or before a sequence number and a stamp, as Cisco devices write with an origin id.
+func hostBeforeStamp(s []byte, w int) bool {
+	if name, colon := hostOf(s[:w]); !colon || len(name) != w-1 || dict.IsToken(name) {
+		return false
+	}
+	rest := skipJunk(s[w:])
+	if n := ascii.WordEnd(rest); n > 1 && rest[n-1] == ':' && ascii.AllDigits(rest[:n-1]) {
+		rest = skipJunk(rest[n:])
+	}
+	return len(rest) > 0 && (beginsStamp(rest) || beginsStamp(rest[1:]) && (rest[0] == '*' || rest[0] == '.'))
 }
 
 // parseHost reads [HOSTNAME] [TAG[PID]:] in the forms that relays write. With stamped, a
@@ -277,7 +343,7 @@ func (h *Header) parseHost(s []byte, stamped bool) []byte {
 	}
 	switch {
 	case name == nil:
-	case beginsTag(rest) && !(colon && beginsTag(s)) && (stamped || h.Priority >= 0), stamped && !colon && !dict.IsToken(name):
+	case beginsTag(rest) && !(colon && beginsTag(s)) && (stamped || h.Priority >= 0 || !ascii.AllDigits(name) && beginsToken(rest)), stamped && !colon && !dict.IsToken(name):
 		h.Hostname, s = name, rest
 	}
 	if beginsPairs(s) {
@@ -293,11 +359,33 @@ func (h *Header) parseHost(s []byte, stamped bool) []byte {
 	if n == 0 {
 		return s
 	}
+	if s = skipJunk(s[n:]); pid == nil {
+		pid, s = pidApart(s)
+	}
 	h.AppName, h.ProcID = name, pid
-	if s = skipJunk(s[n:]); len(s) > 1 && s[0] == ':' && ascii.IsBlank(s[1]) {
+	if len(s) > 1 && s[0] == ':' && ascii.IsBlank(s[1]) {
 		s = skipJunk(s[1:])
 	}
 	return s
+}
+
+// pidApart reads a process id that a blank separates from the tag: "[77]:".
+func pidApart(s []byte) (pid, rest []byte) {
+	w := ascii.WordEnd(s)
+	word, _ := bytes.CutSuffix(s[:w], []byte{':'})
+	if n := len(word); n > 2 && n < 13 && word[0] == '[' && word[n-1] == ']' && ascii.AllDigits(word[1:n-1]) {
+		return word[1 : n-1], skipJunk(s[w:])
+	}
+	return nil, s
+}
+
+// beginsToken reports whether s begins with a tag that has a token of FortiEMS and a colon or
+// process id, and pairs behind it.
+func beginsToken(s []byte) bool {
+	n := ascii.WordEnd(s)
+	name, pid, colon := splitTag(s[:n])
+	rest := skipJunk(s[n:])
+	return (pid != nil || colon) && dict.FindToken(name) != dict.NoToken && len(rest) > 0 && beginsPairs(rest)
 }
 
 // hostOf returns the host name that a word is: "host", "host:", "host@relay", "host/relay",
