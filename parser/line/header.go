@@ -40,7 +40,7 @@ func (h *Header) parseUsual(s []byte) (rest []byte, ok bool) {
 		h.Priority, s = n, rest
 	}
 	if rest, ok = h.parse5424(s); ok {
-		if n := len(h.AppName); n > 0 && (h.AppName[n-1] == ':' || h.AppName[n-1] == ']') {
+		if n := len(h.AppName); n > 0 && (h.AppName[n-1] == ':' || h.AppName[n-1] == ']') || ascii.WordEnd(h.Hostname) < len(h.Hostname) {
 			return nil, false
 		}
 	} else if rest, ok = h.parse3164(s); !ok {

@@ -164,7 +164,7 @@ func (l *Line) scanQuoted(s []byte, i int) (value []byte, next keySpan) {
 			break
 		}
 		if j += n; j+1 == len(s) {
-			value = trimFraming(s[i:j])
+			value = trimAllEscaped(s[i:j])
 			break
 		}
 		if ascii.IsBlank(s[j+1]) { // nearly always

@@ -62,6 +62,17 @@ func trimEscaped(s []byte) []byte {
 	return s
 }
 
+// trimAllEscaped is trimEscaped as often as it drops something.
+func trimAllEscaped(s []byte) []byte {
+	for {
+		rest := trimEscaped(s)
+		if len(rest) == len(s) {
+			return s
+		}
+		s = rest
+	}
+}
+
 func skipBlanks(s []byte, i int) int {
 	for i < len(s) {
 		switch {

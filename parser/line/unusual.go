@@ -24,7 +24,7 @@ func (h *Header) parseUnusual(s []byte) (rest, unread []byte) {
 	for range maxHeaders - 1 {
 		inner := Header{Priority: -1}
 		after, inside := inner.parseInner(s, len(h.AppName) > 0)
-		if !inside && unread == nil {
+		if !inside && unread == nil && len(h.AppName) == 0 {
 			var host []byte
 			if s, host, unread = skipToPriority(s); host == nil && unread == nil {
 				break
@@ -34,6 +34,7 @@ func (h *Header) parseUnusual(s []byte) (rest, unread []byte) {
 			} else if unread == nil {
 				unread = host
 			}
+			inner = Header{Priority: -1}
 			after, inside = inner.parseInner(s, true)
 		}
 		if !inside {
@@ -63,7 +64,7 @@ func skipToPriority(s []byte) (rest, host, unread []byte) {
 			continue
 		}
 		var inner Header
-		if _, ok := inner.parseInner(s[at:], true); !ok {
+		if inner.parseInner(s[at:], true); !inner.HasTime && len(inner.AppName) == 0 {
 			break
 		}
 		words := ascii.TrimRight(s[:at])

@@ -196,11 +196,14 @@ func (g *generator) json() string {
 	}
 	switch g.IntN(8) {
 	case 0: // a line in an object
-		parts[0] = fmt.Sprintf("%q: %q", pick(g, []string{"log", "message", "msg", "Message"}), pick(g, headers)+pick(g, []string{g.pairs(), g.cef(), `{"emsserial":"1"}`}))
+		parts[0] = fmt.Sprintf("%q: %q", pick(g, []string{"log", "message", "msg", "Message", "event", "_raw"}), pick(g, headers)+pick(g, []string{g.pairs(), g.cef(), `{"emsserial":"1"}`}))
 	case 1:
 		parts = append(parts, fmt.Sprintf("%q: %s", pick(g, []string{"logid", "timestamp", "srcport", "x"}), pick(g, []string{"96900.0", "1.727821050e9", "1.5", "107045057", "-0.0"})))
 	}
 	object := "{" + strings.Join(parts, ", ") + "}"
+	if g.one(6) { // one level down
+		object = fmt.Sprintf(`{"_index": "x", %q: %s}`, pick(g, []string{"_source", "event", "log"}), object)
+	}
 	switch g.IntN(30) {
 	case 0:
 		return "[" + object + "]"

@@ -36,6 +36,9 @@ var (
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
 	tagPID      = regexp.MustCompile(`(?s)^([^\[]+)\[(.*)\]$`)
+	tokenPID    = regexp.MustCompile(`(?i)^((?:fc)?ems[-_](?:` + logTypes + `|` + services + `))\(([0-9]+)\)$`)
+	pidWord     = regexp.MustCompile(`^\[([0-9]{1,10})\](?::|$)?$`)
+	clockMark   = regexp.MustCompile(`^[:*.]`)
 	typeToken   = regexp.MustCompile(`(?i)^(?:fc)?ems[-_](?:` + logTypes + `|` + services + `)$`)
 	sdElement   = regexp.MustCompile(`(?s)^\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]`)
 	sdParam     = regexp.MustCompile(`(?s)^([^=]*)="((?:[^"\\]|\\.|\\$)*)(?:"|$)`)
@@ -132,14 +135,30 @@ func (h *header) isToken() bool { return emsToken.MatchString(h.appname) }
 func (r *Reading) readHeader() {
 	var all header
 	s := all.readOne(r.Clean)
+	words := ""
 	for range 3 {
 		inner, rest, ok := readNext(s, all.appname != "")
+		if !ok && words == "" && all.appname == "" {
+			before, after, found := wordsBeforePriority(s)
+			if !found {
+				break
+			}
+			if host, _ := hostIn(before); host == "" {
+				words = before
+			} else if all.hostname == "" {
+				all.hostname = host
+			} else {
+				words = host
+			}
+			inner, rest, ok = readNext(after, true)
+		}
 		if !ok {
 			break
 		}
 		all = all.with(inner)
 		s = rest
 	}
+	r.Stray = words
 	if !all.isToken() {
 		s = all.findToken(s, r)
 	}
@@ -151,6 +170,22 @@ func (r *Reading) readHeader() {
 	if r.stamp = all.stamp; r.stamp != nil {
 		r.Stamp = r.stamp.String()
 	}
+}
+
+// wordsBeforePriority splits s before the PRI of a header, which words precede.
+func wordsBeforePriority(s string) (words, rest string, found bool) {
+	for at, n := 0, 0; n < 8 && at < len(s) && !startsBody.MatchString(s[at:]); n++ {
+		at += len(firstWord(s[at:]))
+		at = len(s) - len(trimJunk(s[at:]))
+		if m := priority.FindStringSubmatch(s[at:]); m == nil || atoi(m[1]) > 191 {
+			continue
+		}
+		if inner, _, _ := readNext(s[at:], true); inner.stamp == nil && inner.appname == "" {
+			break
+		}
+		return strings.TrimRight(s[:at], spaces), s[at:], true
+	}
+	return "", s, false
 }
 
 func trimJunk(s string) string { return strings.TrimLeft(s, spaces+"\x00\uFEFF") }
@@ -355,11 +390,35 @@ func (h *header) readWords(s string) (body string) {
 			s = s[len("stdout F"):]
 		case word == ":", level.MatchString(word), !h.stamped && number.MatchString(word):
 			s = s[len(word):]
+		case !h.stamped && clockMark.MatchString(s) && isStamp(s[1:]):
+			s = s[1:]
+		case !h.stamped && h.hostname == "" && isCiscoHost(s):
+			h.hostname = strings.TrimSuffix(word, ":")
+			s = s[len(word):]
 		default:
 			return h.readHost(s, whole)
 		}
 	}
 	return s
+}
+
+func isStamp(s string) bool {
+	_, n, _ := readStamp(s)
+	return n > 0
+}
+
+// isCiscoHost reports whether s begins with a host name, a colon, perhaps a sequence number,
+// and a stamp.
+func isCiscoHost(s string) bool {
+	word := firstWord(s)
+	if name, colon := hostIn(word); !colon || name+":" != word || typeToken.MatchString(name) {
+		return false
+	}
+	s = trimJunk(s[len(word):])
+	if n := firstWord(s); number.MatchString(n) {
+		s = trimJunk(s[len(n):])
+	}
+	return isStamp(s) || len(s) > 0 && (s[0] == '*' || s[0] == '.') && isStamp(s[1:])
 }
 
 // hostIn returns the host name in a word.
@@ -401,10 +460,29 @@ func (h *header) readHost(s string, stamped bool) (body string) {
 		rest = next
 	}
 	strong := followsHost(firstWord(rest))
-	if host != "" && (strong && (!colon || !followsHost(w)) && (stamped || h.priority >= 0) || stamped && !colon && !typeToken.MatchString(host)) {
+	if host != "" && (strong && (!colon || !followsHost(w)) && (stamped || h.priority >= 0 || strings.Trim(host, "0123456789") != "" && isTokenAndPairs(rest)) || stamped && !colon && !typeToken.MatchString(host)) {
 		h.hostname, s = host, rest
 	}
 	return h.readTag(s)
+}
+
+// isTokenAndPairs reports whether s begins with a tag of FortiEMS and a body.
+func isTokenAndPairs(s string) bool {
+	w := firstWord(s)
+	name, _, hasPID, colon := splitTagWord(w)
+	rest := trimJunk(s[len(w):])
+	return (hasPID || colon) && emsToken.MatchString(name) && rest != "" && startsBody.MatchString(rest)
+}
+
+// splitTagWord splits "app[pid]:" and, of a token, "app(pid):".
+func splitTagWord(w string) (name, pid string, hasPID, colon bool) {
+	name, colon = strings.CutSuffix(w, ":")
+	for _, form := range []*regexp.Regexp{tagPID, tokenPID} {
+		if m := form.FindStringSubmatch(name); m != nil {
+			return m[1], m[2], true, colon
+		}
+	}
+	return name, "", false, colon
 }
 
 // findToken looks for a tag of FortiEMS among words that were not understood.
@@ -415,11 +493,8 @@ func (h *header) findToken(s string, r *Reading) (body string) {
 			break
 		}
 		word := firstWord(s[at:])
-		name, colon := strings.CutSuffix(word, ":")
-		pid, hasPID, length := "", false, len(word)
-		if m := tagPID.FindStringSubmatch(name); m != nil {
-			name, pid, hasPID = m[1], m[2], true
-		}
+		name, pid, hasPID, colon := splitTagWord(word)
+		length := len(word)
 		if !tagWord.MatchString(name) {
 			name, pid, hasPID, length = gluedTagOf(s[at:])
 			colon = length > 0
@@ -427,8 +502,10 @@ func (h *header) findToken(s string, r *Reading) (body string) {
 		if after := trimJunk(s[at+length:]); length > 0 && emsToken.MatchString(name) && (hasPID || colon) &&
 			(h.appname == "" || hasPID || startsBody.MatchString(after)) {
 			h.appname, h.procid = name, pid
-			r.Stray = strings.TrimRight(s[:at], spaces+"\x00")
-			if m := unreadStamp.FindStringSubmatch(r.Stray); m != nil && h.hostname == "" {
+			if words := strings.TrimRight(s[:at], spaces+"\x00"); words != "" {
+				r.Stray = words
+			}
+			if m := unreadStamp.FindStringSubmatch(strings.TrimRight(s[:at], spaces+"\x00")); m != nil && h.hostname == "" {
 				if host, _ := hostIn(m[2]); host != "" {
 					h.hostname, r.Stray = host, strings.TrimRight(m[1], spaces)
 				}
@@ -459,9 +536,9 @@ func gluedTagOf(s string) (name, pid string, hasPID bool, n int) {
 // followsHost reports whether w is a tag that makes the word before it a host name, even
 // one with the form of a token: "app[pid]", "app[pid]:", a token with or without a colon.
 func followsHost(w string) bool {
-	name, colon := strings.CutSuffix(w, ":")
-	if m := tagPID.FindStringSubmatch(name); m != nil {
-		return tagWord.MatchString(m[1])
+	name, _, hasPID, colon := splitTagWord(w)
+	if hasPID {
+		return tagWord.MatchString(name)
 	}
 	return tagWord.MatchString(name) && (colon && emsToken.MatchString(name) || typeToken.MatchString(name))
 }
@@ -472,11 +549,8 @@ func (h *header) readTag(s string) (body string) {
 		return s
 	}
 	w := firstWord(s)
-	name, colon := strings.CutSuffix(w, ":")
-	pid, hasPID, n := "", false, len(w)
-	if m := tagPID.FindStringSubmatch(name); m != nil {
-		name, pid, hasPID = m[1], m[2], true
-	}
+	name, pid, hasPID, colon := splitTagWord(w)
+	n := len(w)
 	if !tagWord.MatchString(name) || !colon && !hasPID && !typeToken.MatchString(name) {
 		name, pid, hasPID, n = gluedTagOf(s)
 	}
@@ -486,8 +560,12 @@ func (h *header) readTag(s string) (body string) {
 	if n == 0 {
 		return s
 	}
-	h.appname, h.procid, h.hasPID = name, pid, hasPID
 	s = trimJunk(s[n:])
+	if m := pidWord.FindStringSubmatch(firstWord(s)); m != nil && !hasPID {
+		pid, hasPID = m[1], true
+		s = trimJunk(s[len(firstWord(s)):])
+	}
+	h.appname, h.procid, h.hasPID = name, pid, hasPID
 	if after := strings.TrimPrefix(s, ":"); after != s && after != "" && strings.ContainsRune(spaces, rune(after[0])) {
 		s = trimJunk(after)
 	}

@@ -70,9 +70,10 @@ var (
 // Signs of notations that only the parser reads: see the package comment.
 var (
 	otherStart  = regexp.MustCompile(`^(?:"|\\")`)
-	otherStray  = regexp.MustCompile(`[="']|[\[({<` + "`" + `]$`)
+	otherStray  = regexp.MustCompile(`[="']|[\[({<` + "`" + `]$|#01[125]$`)
 	single      = regexp.MustCompile(`^'([^'"=]*)'(` + space + `+` + key + `|` + space + `*$)`)
-	otherBare   = regexp.MustCompile(`^(?:'|[A-Za-z0-9_][A-Za-z0-9_.-]+=)|#01|=` + space + `*"`)
+	otherBare   = regexp.MustCompile(`^(?:'|\\+"|&quot;|[A-Za-z0-9_][A-Za-z0-9_.-]+=)|#01|\\t[A-Za-z0-9_]|=` + space + `*"`)
+	otherEnd    = regexp.MustCompile(`(?s)"(?:[.,;:)\]}>']+|\r*\n.*)$|(?:#000|#01[25]|\\[nr])"$|"\\t[A-Za-z0-9_]`) // of a quoted value
 	otherQuote  = regexp.MustCompile(`^[ \t\r\n\v\f,;|]*(?:#|<|[^ \t\r\n\v\f"=]*` + space + `*=|["']?[^ \t\r\n\v\f"]*["']?` + space + `*$)`)
 	hidden      = regexp.MustCompile(`#01`)
 	separator   = regexp.MustCompile(`[,;|]`)
@@ -173,7 +174,7 @@ func isOther(s, rest string) bool {
 			return true
 		}
 	}
-	return hidden.MatchString(v)
+	return hidden.MatchString(v) || otherEnd.MatchString(v)
 }
 
 func cutValue(s string) (v, rest string) {
@@ -229,15 +230,43 @@ type jsonMember struct {
 	text        bool // a string
 }
 
-// readJSON reads an object that is whole, and the line that it wraps.
+// readJSON reads an object that is whole, and the line or event that it wraps.
 func (r *Reading) readJSON(s string, depth int) bool {
+	d := json.NewDecoder(strings.NewReader(s))
 	var object json.RawMessage
-	if json.NewDecoder(strings.NewReader(s)).Decode(&object) != nil {
+	if d.Decode(&object) != nil {
 		return false
 	}
-	d := json.NewDecoder(bytes.NewReader(object))
-	_, err := d.Token()
-	var all []jsonMember
+	behind := strings.Trim(strings.TrimLeft(s[d.InputOffset():], "], \t\r\n"), spaces)
+	all, err := membersOf(string(object))
+	wrapper := wrapperOf(all, depth)
+	if depth >= 4 {
+		wrapper = -1
+	}
+	prefix := ""
+	if wrapper >= 0 {
+		prefix = "json_"
+		if m := all[wrapper]; m.text {
+			r.readWrapped(m.value, depth)
+		} else if !r.readJSON(m.value, depth+1) {
+			return false
+		}
+	}
+	for i, m := range all {
+		if i != wrapper {
+			r.add(prefix+m.name, m.value)
+		}
+	}
+	if r.Stray == "" {
+		r.Stray = behind
+	}
+	return err == nil && !r.other
+}
+
+// membersOf returns the members of a whole object.
+func membersOf(object string) (all []jsonMember, err error) {
+	d := json.NewDecoder(strings.NewReader(object))
+	_, err = d.Token()
 	for err == nil && d.More() {
 		var name json.Token
 		name, err = d.Token()
@@ -258,29 +287,21 @@ func (r *Reading) readJSON(s string, depth int) bool {
 		}
 		all = append(all, m)
 	}
-	wrapper := wrapperOf(all)
-	if depth >= 4 {
-		wrapper = -1
-	}
-	prefix := ""
-	if wrapper >= 0 {
-		prefix = "json_"
-		r.readWrapped(all[wrapper].value, depth)
-	}
-	for i, m := range all {
-		if i != wrapper {
-			r.add(prefix+m.name, m.value)
-		}
-	}
-	return err == nil && !r.other
+	return all, err
 }
 
 var ownMember = regexp.MustCompile(`^(?i:emsserial|emshostname|fctver|fctsn|fctuid|fctemssn|devid|device_id|logid|log_id|subtype)$`)
 
-// wrapperOf returns the index of the member that holds a line, or -1.
-func wrapperOf(all []jsonMember) int {
-	if slices.ContainsFunc(all, func(m jsonMember) bool { return ownMember.MatchString(m.name) }) {
+// wrapperOf returns the index of the member that holds a line or an event, or -1.
+func wrapperOf(all []jsonMember, depth int) int {
+	if slices.ContainsFunc(all, isOwn) {
 		return -1
+	}
+	if i := longestLine(all); i >= 0 {
+		return i
+	}
+	if i := slices.IndexFunc(all, func(m jsonMember) bool { return m.hasEvent(depth + 1) }); i >= 0 {
+		return i
 	}
 	for _, name := range []string{"log", "message", "msg"} {
 		i := slices.IndexFunc(all, func(m jsonMember) bool { return m.text && m.value != "" && lowerASCII(m.name) == name })
@@ -291,9 +312,46 @@ func wrapperOf(all []jsonMember) int {
 	return -1
 }
 
+func isOwn(m jsonMember) bool { return ownMember.MatchString(m.name) }
+
+var (
+	ownSign    = regexp.MustCompile(`(?:^|[^?&])(?:emsserial|fctver)|FCTEMS[0-9]`)
+	pairOrJSON = regexp.MustCompile(`[={]`)
+)
+
+// longestLine returns the index of the longest text that is a line of FortiEMS, or -1.
+func longestLine(all []jsonMember) int {
+	found := -1
+	for i, m := range all {
+		inner := Reading{Clean: m.value}
+		inner.readHeader()
+		line := pairOrJSON.MatchString(m.value) && ownSign.MatchString(m.value) || inner.Body != "" && emsToken.MatchString(inner.AppName)
+		if m.text && line && (found < 0 || len(m.value) > len(all[found].value)) {
+			found = i
+		}
+	}
+	return found
+}
+
+// hasEvent reports whether an object is an event or has one or a line in it.
+func (m jsonMember) hasEvent(depth int) bool {
+	if m.text || !strings.HasPrefix(m.value, "{") || depth >= 4 {
+		return false
+	}
+	all, _ := membersOf(m.value)
+	return slices.ContainsFunc(all, isOwn) || longestLine(all) >= 0 ||
+		slices.ContainsFunc(all, func(m jsonMember) bool { return m.hasEvent(depth + 1) })
+}
+
+// perhapsTwo finds what may separate a message from the next one.
+var perhapsTwo = regexp.MustCompile(`[\n\x00].|#0..|\\n.|.<[0-9]`)
+
 // readWrapped reads a line that a text of JSON holds. What its header does not say is as in
 // the header around it.
 func (r *Reading) readWrapped(text string, depth int) {
+	if r.other = perhapsTwo.MatchString(text); r.other {
+		return
+	}
 	outer := *r
 	inner := Reading{Clean: trimTail(text)}
 	inner.readHeader()
@@ -400,15 +458,19 @@ func (r *Reading) readCEF(s string) {
 		}
 	}
 	if len(fields) > 4 && !r.has("id") && !r.has("logid") && !r.has("log_id") {
-		id := fields[4]
-		if shortID.MatchString(id) && strings.Contains(lowerASCII(fields[2]), "fortigate") {
-			id = map[string]string{"endpoint": "01070", "connector": "01120"}[lowerASCII(r.first("subtype"))] + id
-		}
-		r.add("logid", id)
+		r.add("logid", r.longID(fields[4], fields[2]))
 	}
 	if len(fields) > 5 && !r.has("msg") && !r.has("logdesc") {
 		r.add("msg", r.CEFName)
 	}
+}
+
+// longID returns the whole log id of the last five digits that a FortiGate sends.
+func (r *Reading) longID(id, product string) string {
+	if shortID.MatchString(id) && strings.Contains(lowerASCII(product), "fortigate") {
+		return map[string]string{"endpoint": "01070", "connector": "01120"}[lowerASCII(r.first("subtype"))] + id
+	}
+	return id
 }
 
 var (
@@ -534,9 +596,10 @@ func (r *Reading) readLEEF(s string) {
 	if len(fields) > 2 {
 		r.CEFEndpoint = isEndpoint(fields[1], fields[2])
 	}
-	if len(fields) < 6 {
+	if len(fields) < 5 {
 		return
 	}
+	fields = append(fields, "") // of a header without attributes
 	s = fields[5]
 	delimiter := "\t"
 	if d, rest, ok := strings.Cut(s, "|"); ok && leefTwo.MatchString(fields[0]) {
@@ -553,13 +616,37 @@ func (r *Reading) readLEEF(s string) {
 			s = rest
 		}
 	}
+	r.readAttributes(s, delimiter)
+	if id := fields[4]; digitsOnly.MatchString(id) && !r.has("id") && !r.has("logid") && !r.has("log_id") {
+		r.add("logid", r.longID(id, fields[2]))
+	}
+}
+
+var tabAsText = regexp.MustCompile(`(?:#011|\\t)(` + key + `)`)
+
+func (r *Reading) readAttributes(s, delimiter string) {
 	if delimiter == "\t" && !strings.Contains(s, "\t") {
-		r.readExtension(s, leefName)
-		return
+		if s = tabAsText.ReplaceAllString(s, "\t$1"); !strings.Contains(s, "\t") {
+			r.readExtension(s, leefName)
+			return
+		}
 	}
 	for _, pair := range strings.Split(s, delimiter) {
-		if name, v, ok := strings.Cut(pair, "="); ok && strings.Trim(name, spaces) != "" {
-			r.add(leefName(strings.Trim(name, spaces)), withoutQuotes(strings.Trim(v, spaces)))
+		name, v, ok := strings.Cut(pair, "=")
+		if name = strings.Trim(name, spaces); !ok || name == "" {
+			continue
+		}
+		v = withoutQuotes(strings.Trim(v, spaces))
+		switch cat := category.FindStringSubmatch(v); {
+		case name != "cat":
+			r.add(leefName(name), v)
+		case cat == nil:
+			r.addOnce(name, v)
+		default:
+			r.addOnce("type", cat[1])
+			if cat[2] != "" {
+				r.addOnce("subtype", cat[3])
+			}
 		}
 	}
 }
