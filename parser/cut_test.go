@@ -32,8 +32,8 @@ var freeText = regexp.MustCompile(`^(?:msg|logdesc|os|usingpolicy|failed_reason|
 // isCutValue reports whether v is the beginning of a value, of which the cut line has no
 // more, or a text without quotes, which ends where the next key does.
 func isCutValue(text, v, whole string) bool {
-	if strings.HasPrefix(v, "'") || strings.HasPrefix(v, `\`) || strings.HasPrefix(text, "{") {
-		return strings.HasSuffix(text, v) // in quotes or a number whose end is missing
+	if strings.HasPrefix(v, "'") || strings.HasPrefix(v, `\`) || strings.HasPrefix(v, "&") || strings.Contains(text, "=&quot;") || strings.HasPrefix(text, "{") {
+		return strings.HasSuffix(strings.TrimRight(text, " "), strings.TrimRight(v, " ")) // in quotes or a number whose end is missing
 	}
 	text = strings.TrimRight(text, ` \#01`)
 	if whole == "" {
@@ -100,8 +100,11 @@ func TestCutLines(t *testing.T) {
 					// A line of CEF without msg or a log id has those of its header; its start is
 					// date and time once it is whole.
 					ofHeader := strings.Contains(whole, "CEF:") && (name == "msg" || name == "logid" || name == "start" || name == "cat" || name == "type" || name == "subtype")
-					if !pair.NonEmpty() || name == "header_text" || name == "sequenceid" || strings.HasSuffix(whole[:n], "dstip=authi") || strings.HasSuffix(whole[:n], "user=jane i/") || strings.HasSuffix(whole[:n], "hostname=error p") || ofHeader {
+					if !pair.NonEmpty() || name == "header_text" || strings.HasSuffix(whole[:n], "dstip=authi") || strings.HasSuffix(whole[:n], "user=jane i/") || strings.HasSuffix(whole[:n], "hostname=error p") || ofHeader {
 						continue
+					}
+					if want["json_"+name] == string(pair.Value) {
+						continue // the line that the object wraps is too short to be seen
 					}
 					if w, ok := want[name]; (!ok || w != string(pair.Value)) && !((freeText.MatchString(name) || dict.Lookup([]byte(name)) == dict.NoKey) && strings.HasPrefix(string(pair.Value), w) && strings.HasSuffix(whole[:n], string(pair.Value))) && !isCutValue(whole[:n], string(pair.Value), w) {
 						failed++

@@ -94,7 +94,7 @@ func (l *Line) unwrap(text []byte, depth int) {
 	if !h.HasTime {
 		h.HasTime, h.Time = outer.HasTime, outer.Time
 	}
-	if h.Hostname == nil && h.AppName == nil {
+	if len(h.Hostname) == 0 && len(h.AppName) == 0 {
 		h.Hostname, h.AppName, h.ProcID, h.MsgID = outer.Hostname, outer.AppName, outer.ProcID, outer.MsgID
 	}
 	if h.StructuredData == nil {
@@ -120,7 +120,7 @@ func isEvent(all []member) bool {
 }
 
 // wrappedLine returns the index of the member that holds a whole line or event, or -1. A
-// text that is a line of FortiEMS counts under any name, the longest of several; then an
+// text that is a line counts under any name, the longest of several; then an
 // object that is an event or holds a line; then any text under the name of a wrapper.
 func wrappedLine(all []member, depth int) int {
 	if isEvent(all) {
@@ -144,7 +144,7 @@ func wrappedLine(all []member, depth int) int {
 	return -1
 }
 
-// heldLine returns the index of the longest text that is a line of FortiEMS, or -1.
+// heldLine returns the index of the longest text that is a line, or -1.
 func heldLine(all []member) int {
 	longest := -1
 	for i := range all {
@@ -170,15 +170,15 @@ func holdsEvent(s []byte, depth int) bool {
 	})
 }
 
-// isLine reports whether a text is a line of FortiEMS: it has pairs or JSON and a sign of
-// FortiEMS, or a header with a token and something behind it.
+// isLine reports whether a text is a line: it has pairs or JSON and a sign of FortiEMS, or a
+// syslog header with PRI and time, or one with a token and something behind it.
 func isLine(s []byte) bool {
 	if bytes.IndexAny(s, "={") >= 0 && HoldsSign(s) {
 		return true
 	}
 	var h Header
 	rest, _ := h.parse(s)
-	return len(rest) > 0 && dict.FindToken(h.AppName) != dict.NoToken
+	return h.Priority >= 0 && h.HasTime || len(rest) > 0 && dict.FindToken(h.AppName) != dict.NoToken
 }
 
 // readMembers returns the members of the object at the start of s, and what is behind it. empty

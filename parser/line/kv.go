@@ -120,6 +120,7 @@ func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan)
 	for j := i; j < len(s); {
 		c := s[j]
 		if c == '\\' && tabBeforeKey(s, j) {
+			l.notation.tabs = true
 			return s[i:j], keySpan{start: j + len(`\t`), end: keyEnd(s, j+len(`\t`))}
 		}
 		if !ascii.IsBlank(c) && c != '#' && (c != l.notation.mark || c == 0) {

@@ -67,6 +67,7 @@ func (l *Line) readAttributes(s []byte, delimiter byte) {
 			l.readExtension(s, leefName) // a relay made the tabs blanks
 			return
 		}
+		s = cutTab.ReplaceAll(s, nil)
 	}
 	for more := true; more; {
 		var field []byte
@@ -82,6 +83,9 @@ func (l *Line) readAttributes(s []byte, delimiter byte) {
 		}
 	}
 }
+
+// cutTab finds the beginning of such a tab and key at the end of a line that was cut.
+var cutTab = regexp.MustCompile(`#(?:0(?:1(?:1[A-Za-z0-9_.-]*)?)?)?$`)
 
 // escapedTabs finds tabs that a relay wrote as text before a key.
 var escapedTabs = regexp.MustCompile(`(?:#011|\\t)([A-Za-z0-9_][A-Za-z0-9_.-]*=)`)

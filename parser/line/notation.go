@@ -14,6 +14,7 @@ type notation struct {
 	spaced bool // blanks around "="
 	quoted bool // keys in quotes
 
+	tabs   bool // tabs are written as \t
 	single bool // a value before was in single quotes
 	open   bool // no single quote of the rest closes a value
 }
@@ -302,6 +303,11 @@ func (l *Line) cutTail(v []byte, k dict.Key) []byte {
 			if rest, ok := bytes.CutSuffix(v, []byte(cut)); ok {
 				return trimFraming(rest)
 			}
+		}
+	}
+	if i := bytes.LastIndexByte(v, '\\'); i >= 0 && (l.notation.tabs && !textKeys.Has(k) || wordKeys.Has(k)) {
+		if w, tab := bytes.CutPrefix(v[i+1:], []byte{'t'}); len(v[i+1:]) == 0 || tab && beginsKey(w) {
+			return v[:i] // an escaped tab, and a key that was cut
 		}
 	}
 	last := len(v)

@@ -319,13 +319,13 @@ var (
 	pairOrJSON = regexp.MustCompile(`[={]`)
 )
 
-// longestLine returns the index of the longest text that is a line of FortiEMS, or -1.
+// longestLine returns the index of the longest text that is a line, or -1.
 func longestLine(all []jsonMember) int {
 	found := -1
 	for i, m := range all {
 		inner := Reading{Clean: m.value}
 		inner.readHeader()
-		line := pairOrJSON.MatchString(m.value) && ownSign.MatchString(m.value) || inner.Body != "" && emsToken.MatchString(inner.AppName)
+		line := pairOrJSON.MatchString(m.value) && ownSign.MatchString(m.value) || inner.Priority >= 0 && inner.stamp != nil || inner.Body != "" && emsToken.MatchString(inner.AppName)
 		if m.text && line && (found < 0 || len(m.value) > len(all[found].value)) {
 			found = i
 		}
@@ -622,6 +622,8 @@ func (r *Reading) readLEEF(s string) {
 	}
 }
 
+var tabCut = regexp.MustCompile(`#$|#0$|#01$|#011[A-Za-z0-9_.-]*$`)
+
 var tabAsText = regexp.MustCompile(`(?:#011|\\t)(` + key + `)`)
 
 func (r *Reading) readAttributes(s, delimiter string) {
@@ -630,6 +632,7 @@ func (r *Reading) readAttributes(s, delimiter string) {
 			r.readExtension(s, leefName)
 			return
 		}
+		s = tabCut.ReplaceAllString(s, "")
 	}
 	for _, pair := range strings.Split(s, delimiter) {
 		name, v, ok := strings.Cut(pair, "=")
