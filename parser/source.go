@@ -39,7 +39,7 @@ func identify(l *line.Line) (s Source, matched bool) {
 		s.By = dict.EMS
 	}
 	var proved bool
-	s.Token, proved = findToken(l, s.By)
+	s.Token, proved = findToken(l, s.By, s.ID)
 	return s, proved || gateID || l.CEF.Endpoint || hasFortiEMSKey(&l.Pairs, s.By) ||
 		clientID && (s.ID[1] == '6' || s.ID[1] == '8') ||
 		ascii.HasPrefixFold(device, "fct") || ascii.HasPrefixFold(l.Pairs.Value(dict.KeyDevname), "fct") ||
@@ -90,10 +90,10 @@ func isGateID(id []byte) bool {
 }
 
 // findToken returns the ems- token of the line: from subtype, type, a logtype or module
-// key, the syslog app name, or the name of a CEF header, in this order; else a name without
+// key, the syslog app name, the name of a CEF header, or the id, in this order; else a name without
 // prefix of a line that EMS wrote: in subtype or type, or a service as the app name.
 // proves reports whether the token alone makes the line one of FortiEMS.
-func findToken(l *line.Line, by dict.Source) (t dict.Token, proves bool) {
+func findToken(l *line.Line, by dict.Source, id []byte) (t dict.Token, proves bool) {
 	t = dict.NoToken
 	for _, k := range tokenKeys {
 		if v := l.Pairs.Value(k); v != nil {
@@ -102,7 +102,7 @@ func findToken(l *line.Line, by dict.Source) (t dict.Token, proves bool) {
 			}
 		}
 	}
-	for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name} {
+	for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name, id} {
 		if t = max(t, dict.FindToken(v)); t > dict.AnyToken {
 			return t, true
 		}

@@ -2,7 +2,7 @@ package line
 
 import (
 	"bytes"
-	"html"
+	"strings"
 
 	"fluent-bit-fortiems/parser/ascii"
 )
@@ -92,6 +92,8 @@ func (l *Line) leave(text []byte) {
 var (
 	htmlQuote = []byte("&quot;")
 	htmlPair  = []byte("=&quot;")
+
+	xmlEntities = strings.NewReplacer("&quot;", `"`, "&apos;", "'", "&#39;", "'", "&lt;", "<", "&gt;", ">", "&amp;", "&")
 )
 
 // gluedKey finds a key inside the word at s[i] that follows the rest of a broken header
@@ -172,7 +174,7 @@ func (l *Line) readUnusual(s []byte, depth int, stray []byte) {
 	if depth < maxDepth && bytes.Contains(s, htmlPair) {
 		l.Pairs.Reset(l.arena)
 		l.Stray = stray
-		l.readBody([]byte(html.UnescapeString(string(s))), depth+1)
+		l.readBody([]byte(xmlEntities.Replace(string(s))), depth+1)
 		return
 	}
 	k, n := firstUnusualKey(s)

@@ -55,10 +55,10 @@ func (l *Line) readJSONBody(s []byte, depth int) bool {
 // nesting protects the stack.
 func (l *Line) readJSON(s []byte, depth int) bool {
 	all, rest, empty := readMembers(s)
+	defer l.leave(bytes.TrimLeft(rest, "], \t\r\n"))
 	if len(all) == 0 {
 		return empty
 	}
-	defer l.leave(bytes.TrimLeft(rest, "], \t\r\n"))
 	inner := -1
 	if depth < maxDepth {
 		inner = wrappedLine(all, depth)

@@ -55,7 +55,7 @@ func (l *Line) readLEEF(s []byte) {
 	l.readAttributes(s, delimiter)
 	// The event id is the log id, if the attributes have none.
 	p := &l.Pairs
-	if id := fields[leefEventID]; ascii.AllDigits(id) && !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
+	if id := fields[leefEventID]; len(id) > 0 && !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
 		p.AddKey(dict.KeyLogid, l.wholeLogID(id, fields[leefProduct]))
 	}
 }

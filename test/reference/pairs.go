@@ -77,7 +77,7 @@ var (
 	otherQuote  = regexp.MustCompile(`^[ \t\r\n\v\f,;|]*(?:#|<|[^ \t\r\n\v\f"=]*` + space + `*=|["']?[^ \t\r\n\v\f"]*["']?` + space + `*$)`)
 	hidden      = regexp.MustCompile(`#01`)
 	separator   = regexp.MustCompile(`[,;|]`)
-	perhapsCut  = regexp.MustCompile(`[ \t\r\n\v\f,;|#]`)
+	perhapsCut  = regexp.MustCompile(`[ \t\r\n\v\f,;|#]|\\(?:t[A-Za-z0-9_.-]*)?$`)
 	onlyEscaped = regexp.MustCompile(`^(?:[^"]*\\")+[^"]*$`) // quotes, with a backslash before each
 	pairOrQuote = regexp.MustCompile(`[="]`)
 )
@@ -344,7 +344,7 @@ func (m jsonMember) hasEvent(depth int) bool {
 }
 
 // perhapsTwo finds what may separate a message from the next one.
-var perhapsTwo = regexp.MustCompile(`[\n\x00].|#0..|\\n.|.<[0-9]`)
+var perhapsTwo = regexp.MustCompile(`[\n\x00].|#0[01]|\\n.|.<[0-9]{1,3}>`)
 
 // readWrapped reads a line that a text of JSON holds. What its header does not say is as in
 // the header around it.
@@ -617,7 +617,7 @@ func (r *Reading) readLEEF(s string) {
 		}
 	}
 	r.readAttributes(s, delimiter)
-	if id := fields[4]; digitsOnly.MatchString(id) && !r.has("id") && !r.has("logid") && !r.has("log_id") {
+	if id := fields[4]; id != "" && !r.has("id") && !r.has("logid") && !r.has("log_id") {
 		r.add("logid", r.longID(id, fields[2]))
 	}
 }
@@ -680,7 +680,7 @@ func (r *Reading) isFortiEMS() bool {
 	if namesEMS.MatchString(r.Clean) {
 		return true
 	}
-	for _, v := range []string{r.first("subtype"), r.first("type"), r.first("logtype"), r.first("log_type"), r.first("module"), r.AppName, r.CEFName} {
+	for _, v := range []string{r.first("subtype"), r.first("type"), r.first("logtype"), r.first("log_type"), r.first("module"), r.AppName, r.CEFName, r.first("id", "logid", "log_id")} {
 		if emsToken.MatchString(v) {
 			return true
 		}
