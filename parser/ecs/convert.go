@@ -59,22 +59,25 @@ func asScore(r *Record, to Field, v []byte) bool {
 }
 
 // asIP takes an address. One with a port or a zone id is split, and also kept as sent; of a
-// list the first address counts.
+// list the first address counts, if it is among the first maxList parts.
 func asIP(r *Record, to Field, v []byte) bool {
 	if isIP(v) { // nearly always
 		return r.setIfUnset(to, v)
 	}
-	first := true
-	for more := true; more; first = false {
+	v, framed := unframe(v)
+	whole, more := !framed, true // v is one address
+	for n := 0; more && n < maxList; n++ {
 		var part []byte
-		part, v, more = cutPart(v)
+		var split bool
+		part, v, more, split = cutAddress(v)
+		whole = whole && !more && !split
 		if host, port := splitAddress(part); host != nil {
-			whole := first && !more && len(host) == len(part)
 			if f, keys := portOf(to); port != 0 && f != 0 && !r.pairs.AnyNonEmpty(keys) {
 				r.setIntIfUnset(f, port)
 			}
-			return r.setIfUnset(to, host) && whole
+			return r.setIfUnset(to, host) && whole && len(host) == len(part)
 		}
+		whole = false
 	}
 	return false
 }
@@ -121,17 +124,19 @@ func asHostMACs(r *Record, to Field, v []byte) bool {
 	})
 }
 
-// addParts calls add with at most maxList parts of a list. It reports whether add took all
-// of them, and they are all parts.
+// addParts calls add with at most maxList parts of a list of addresses. It reports whether add
+// took all of them, and they are all parts.
 func addParts(v []byte, add func(part []byte) bool) bool {
-	all, more := true, true
+	v, framed := unframe(v)
+	all, more := !framed, true
 	for n := 0; more; n++ {
 		if n == maxList {
 			return false
 		}
 		var part []byte
-		part, v, more = cutPart(v)
-		if !add(part) {
+		var split bool
+		part, v, more, split = cutAddress(v)
+		if !add(part) || split {
 			all = false
 		}
 	}
@@ -254,7 +259,7 @@ var (
 	destinationPortKeys = dict.SetOf(dict.KeyDstport, dict.KeyDestport, dict.KeyRemoteport, dict.KeyDestinationport)
 )
 
-// asDomain takes the host name of a peer. An address goes to the ip field, and a port after
+// asDomain takes the host name of a peer, or a URL that has it. An address goes to the ip field, and a port after
 // either to the port field, if no other key has the port. A value that was split is also
 // kept as sent.
 func asDomain(r *Record, to Field, v []byte) bool {
@@ -262,7 +267,17 @@ func asDomain(r *Record, to Field, v []byte) bool {
 	if to == SourceDomain {
 		ip, portField, portKeys = SourceIP, SourcePort, &sourcePortKeys
 	}
-	host, port := splitPort(v)
+	host := v
+	if i := bytes.IndexByte(v, '/'); i > 1 && bytes.HasPrefix(v[i-1:], []byte("://")) {
+		host = v[i+2:]
+		if j := bytes.IndexAny(host, "/?#"); j >= 0 {
+			host = host[:j]
+		}
+	}
+	host, port := splitPort(host)
+	if len(host) == 0 {
+		return false
+	}
 	if isIP(host) {
 		to = ip
 	}

@@ -117,7 +117,7 @@ var fieldTable = []mapping{
 	{"destport", anySource, DestinationPort, asPort, ""},
 	{"remoteport", anySource, DestinationPort, asPort, ""},
 	{"destinationport", anySource, DestinationPort, asPort, ""},
-	{"remotename", anySource, DestinationDomain, asDomain, "and `url.domain` with url; a port after it is `destination.port`"},
+	{"remotename", anySource, DestinationDomain, asDomain, "and `url.domain` with url; a port after it is `destination.port`; the host of a URL"},
 	{"destaddr", anySource, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`"},
 	{"remotegw", anySource, DestinationAddress, asAddress, "and `destination.ip` or `destination.domain`, `destination.port`"},
 	{"rcvdbyte", anySource, DestinationBytes, asCount, ""},

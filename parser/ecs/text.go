@@ -196,6 +196,27 @@ func cutPart(v []byte) (part, rest []byte, more bool) {
 	return bytes.TrimSpace(v[:i]), v[i+1:], i+1 < len(v)
 }
 
+// cutAddress is cutPart for addresses, which blanks, "|" and quotes separate, too. split reports
+// whether one of these does.
+func cutAddress(v []byte) (part, rest []byte, more, split bool) {
+	v = bytes.TrimSpace(v)
+	part, rest, more = cutPart(v)
+	if i := bytes.IndexAny(part, " \t|\"'"); i >= 0 {
+		return part[:i], v[i+1:], true, true
+	}
+	return part, rest, more, false
+}
+
+// unframe returns what an array of JSON or a list in brackets holds, and whether v is one. The
+// brackets of an address are no frame.
+func unframe(v []byte) (list []byte, framed bool) {
+	n := len(v)
+	if n < 2 || v[0] != '[' || v[n-1] != ']' || v[1] != '"' && bytes.IndexByte(v, ',') < 0 {
+		return v, false
+	}
+	return v[1 : n-1], true
+}
+
 // baseName returns what follows the last path separator of either kind.
 func baseName(v []byte) []byte { return v[bytes.LastIndexAny(v, `/\`)+1:] }
 
