@@ -57,6 +57,30 @@ func fieldsOf(r *Record, l *line.Line) string {
 	return strings.Join(parts, "|")
 }
 
+// TestFillReturnsWhatIsSaid checks that rules see words and no pairs.
+func TestFillReturnsWhatIsSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		`emsserial=x level=error msg=offline logdesc=online`: "offline",
+		`emsserial=x level=error logdesc=online`:             "online",
+		`emsserial=x level=error`:                            "",
+		`no pairs at all`:                                    "no pairs at all",
+		`tunnel lost level=error emsserial=x`:                "tunnel lost",
+		`emsserial=x description="tunnel lost"`:              "tunnel lost",
+		`{"emsserial":"x","message":"tunnel lost"}`:          "tunnel lost",
+		`emsserial=x user="alice" tunnel lost`:               `alice" tunnel lost`,
+		`emsserial=x hostname="PC msg="offline" vd="d"`:      `emsserial=x hostname="PC msg="offline" vd="d"`,
+	} {
+		a := new(arena.Arena)
+		l, r := new(line.Line), new(Record)
+		l.ReadHeader([]byte(text), a)
+		l.ReadPairs()
+		r.Reset(a)
+		if got := Fill(r, l, dict.EMS, nil); string(got) != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestConversions(t *testing.T) {
 	const ems, client, gate = dict.EMS, dict.FortiClient, dict.FortiGate
 	parts := func(n int) string { return strings.TrimSuffix(strings.Repeat("192.0.2.1,", n), ",") }

@@ -11,12 +11,12 @@ import (
 
 // Fill fills the record from a line, except its time and what rules decide. source wrote
 // the line; id is its log id, if any. Pairs whose value a field holds are consumed. It
-// returns the message: msg, else logdesc, else the text after the header.
-func Fill(r *Record, l *line.Line, source dict.Source, id []byte) (message []byte) {
+// returns the text that says in words what happened, see setMessage.
+func Fill(r *Record, l *line.Line, source dict.Source, id []byte) (said []byte) {
 	r.pairs, r.source, r.id = &l.Pairs, source, id
 	r.setConstants()
 	r.setHeader(&l.Header)
-	message = r.setMessage(l)
+	said = r.setMessage(l)
 	r.setCode()
 	r.setObserver()
 	table := &rows[source]
@@ -32,7 +32,7 @@ func Fill(r *Record, l *line.Line, source dict.Source, id []byte) (message []byt
 	r.setUser()
 	r.setURL()
 	r.setRelated()
-	return message
+	return said
 }
 
 // The fields that are the same in every line of a source.
@@ -74,21 +74,41 @@ func (r *Record) setHeader(h *line.Header) {
 	}
 }
 
-// setMessage sets message and returns it. Text before the first pair is kept as a pair if
-// message does not hold it.
-func (r *Record) setMessage(l *line.Line) []byte {
-	message := l.Body
-	p := r.firstPair(dict.KeyMsg, dict.KeyLogdesc)
-	if p != nil {
-		message = p.Value
+// setMessage sets message: msg, else logdesc, else the text after the header. It returns what
+// the line says in words: msg or logdesc, or without them the text before the first pair, so
+// that level=error or the name of a host is none. Text before the first pair is kept as a pair
+// if message does not hold it.
+func (r *Record) setMessage(l *line.Line) (said []byte) {
+	if p := r.firstPair(dict.KeyMsg, dict.KeyLogdesc); p != nil {
 		p.Consume()
+		r.setNonEmpty(Message, p.Value)
+		if len(l.Stray) > 0 {
+			l.Pairs.AddName([]byte("header_text"), l.Stray)
+		}
+		return p.Value
 	}
-	r.setNonEmpty(Message, message)
-	if p != nil && len(l.Stray) > 0 {
-		l.Pairs.AddName([]byte("header_text"), l.Stray)
+	r.setNonEmpty(Message, l.Body)
+	switch {
+	case len(l.Pairs.List) == 0, bytes.Contains(l.Body, msgSign): // a value without its closing quote holds msg
+		return l.Body
+	case len(l.Stray) > 0:
+		return l.Stray
 	}
-	return message
+	for _, name := range textNames {
+		if v, ok := l.Pairs.Lookup(name, dict.Lookup(name)); ok {
+			return v
+		}
+	}
+	if last := l.Pairs.List[len(l.Pairs.List)-1].Value; bytes.IndexByte(last, '"') >= 0 {
+		return last // with text behind its closing quote
+	}
+	return nil
 }
+
+var msgSign = []byte("msg=")
+
+// textNames are keys of a text where a line has neither msg nor logdesc.
+var textNames = [...][]byte{[]byte("message"), []byte("description"), []byte("desc"), []byte("details"), []byte("text")}
 
 func (r *Record) setCode() {
 	if p := r.firstPair(dict.KeyID, dict.KeyLogid, dict.KeyLogID); p != nil {
