@@ -41,20 +41,53 @@ func (t *Stamp) Read(s []byte) (n int, ok bool) {
 	} else if n = t.readParts(s, i, &p); n == 0 {
 		return 0, false
 	}
-	d := &t.Local
-	if p.half && p.pm && d.Hour < 12 {
-		d.Hour += 12
-	} else if p.half && !p.pm && d.Hour == 12 {
-		d.Hour = 0
+	t.Local.setHalf(p.half, p.pm)
+	t.endMinute()
+	if t.NoYear = !p.year; !t.NoYear {
+		t.endDay()
 	}
-	if d.Sec == 60 {
-		d.Sec, t.Leap = 59, true
-	}
-	t.NoYear = !p.year
-	return n, d.Valid()
+	return n, t.Local.Valid()
 }
 
-// ReadAll reads a text that is nothing but one timestamp, in any form that Read knows.
+// setHalf reads the hour as one of a 12-hour clock if half is set.
+func (d *DateTime) setHalf(half, pm bool) {
+	switch {
+	case half && pm && d.Hour < 12:
+		d.Hour += 12
+	case half && !pm && d.Hour == 12:
+		d.Hour = 0
+	}
+}
+
+// endMinute reads the 60th second as the 59th.
+func (t *Stamp) endMinute() {
+	if t.Local.Sec == 60 {
+		t.Local.Sec, t.Leap = 59, true
+	}
+}
+
+// endDay reads 24:00:00 (ISO 8601-1:2019/Amd 1) as the beginning of the next day.
+func (t *Stamp) endDay() {
+	d := &t.Local
+	if d.Hour != 24 || d.Min != 0 || d.Sec != 0 || d.Nsec != 0 {
+		return
+	}
+	d.Hour = 0
+	if !d.Valid() {
+		d.Hour = 24
+		return
+	}
+	if d.Day++; d.Day > daysIn(d.Year, d.Month) {
+		d.Day = 1
+		if d.Month++; d.Month > 12 {
+			d.Month = 1
+			d.Year++
+		}
+	}
+}
+
+// ReadAll reads a text that is nothing but one timestamp, in any form that Read knows. Text
+// knows more forms.
 func (t *Stamp) ReadAll(v []byte) bool {
 	v = ascii.TrimRight(ascii.TrimLeft(v))
 	n, ok := t.Read(v)
@@ -87,10 +120,15 @@ func (t *Stamp) readEpoch(s []byte) int {
 	if !ok {
 		return 0
 	}
+	t.setEpoch(&e)
+	return n
+}
+
+// setEpoch takes a Unix time.
+func (t *Stamp) setEpoch(e *Epoch) {
 	u := time.Unix(e.Sec, 0).UTC()
 	t.Local = DateTime{int32(u.Year()), int32(u.Month()), int32(u.Day()), int32(u.Hour()), int32(u.Minute()), int32(u.Second()), e.Nsec}
 	t.HasZone = true
-	return n
 }
 
 // readCompact reads 20241001T221730, with a fraction and an offset.

@@ -206,7 +206,7 @@ func ParseOffset(s []byte) (n int, seconds int32) {
 type Epoch struct {
 	Sec  int64
 	Nsec int32
-	Unit int64 // precision in nanoseconds, 0 for no time
+	Unit int64 // precision in nanoseconds, 0 for no time, -1 for one that is not exact
 }
 
 // ParseEpoch reads seconds, milliseconds, microseconds or nanoseconds since 1970, by their
@@ -238,6 +238,68 @@ func ParseEpoch(v []byte) (e Epoch, ok bool) {
 		e.Nsec, e.Unit = nsec, 1
 	}
 	return e, i == len(v) && Plausible(e.Sec)
+}
+
+// ParseNumber reads a Unix time that ParseEpoch does not read: with an exponent, or with a
+// fraction of milliseconds and smaller units, after "." or ",". Its unit is that of its whole
+// part, by magnitude. A number of less than eight digits may be rounded, by up to some
+// minutes (%e of C has seven digits): its Unit is -1.
+func ParseNumber(v []byte) (e Epoch, ok bool) {
+	var digits [24]byte // with zeros after the last one that is given
+	n, point := 0, -1
+	i := 0
+	for ; i < len(v) && (ascii.IsDigit(v[i]) || point < 0 && (v[i] == '.' || v[i] == ',')); i++ {
+		if !ascii.IsDigit(v[i]) {
+			point = n
+		} else if n == len(digits) {
+			return Epoch{}, false
+		} else {
+			digits[n] = v[i]
+			n++
+		}
+	}
+	if n == 0 || digits[0] == '0' || point == 0 {
+		return Epoch{}, false
+	}
+	if point < 0 {
+		point = n
+	}
+	exponent := i < len(v)
+	if exponent {
+		if v[i]|0x20 != 'e' {
+			return Epoch{}, false
+		}
+		if i++; i < len(v) && v[i] == '+' {
+			i++
+		}
+		power := v[i:]
+		if len(power) > 2 || !ascii.AllDigits(power) {
+			return Epoch{}, false
+		}
+		point += int(number(power))
+	} else if point == n {
+		return Epoch{}, false // an integer, for ParseEpoch
+	}
+	if point > 19 {
+		return Epoch{}, false
+	}
+	given := n
+	for n < point {
+		digits[n] = '0'
+		n++
+	}
+	if e, ok = ParseEpoch(digits[:point]); !ok {
+		return Epoch{}, false
+	}
+	if point < n {
+		fraction, _ := parseFraction(digits[point:n])
+		e.Nsec += int32(int64(fraction) * e.Unit / 1e9)
+		e.Unit = 1
+	}
+	if exponent && given < 8 {
+		e.Unit = -1
+	}
+	return e, true
 }
 
 // Plausible reports whether a Unix time can be that of an event. FortiClient did not exist
