@@ -49,7 +49,7 @@ func isCutValue(text, v, whole string) bool {
 // stamp of the header and the pairs of times.
 func timeAndSource(ev *Event) (at, from string) {
 	from = fmt.Sprint(ev.Line.Header.HasTime, ev.Line.Header.Time)
-	for _, name := range []string{"eventtime", "timestamp", "itime", "dtime", "date", "time", "tz"} {
+	for _, name := range []string{"eventtime", "timestamp", "itime", "itime_t", "dtime", "date", "time", "tz", "timezone"} {
 		from += fmt.Sprintf(" %q", ev.Line.Pairs.Value(dict.Lookup([]byte(name))))
 	}
 	return fmt.Sprint(ev.Time, string(ev.Record.Text(ecs.EventTimezone))), from

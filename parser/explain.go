@@ -113,7 +113,7 @@ func differing(whole, less *Event) (fields []string) {
 func whyKept(ev *Event, pair *line.Pair, u *PairUse, first bool) string {
 	to, byTable, ok := ecs.RowOf(ev.Source.By, pair.Key())
 	isTime := pair.Key() == dict.KeyDate || pair.Key() == dict.KeyTime || pair.Key() == dict.KeyDtime || pair.Key() == dict.KeyTz ||
-		pair.Key() == dict.KeyEventtime || pair.Key() == dict.KeyTimestamp || pair.Key() == dict.KeyItime
+		pair.Key() == dict.KeyTimezone || pair.Key() == dict.KeyEventtime || pair.Key() == dict.KeyTimestamp || pair.Key() == dict.KeyItime || pair.Key() == dict.KeyItimeT
 	switch {
 	case !pair.NonEmpty() && first:
 		return "a null marker: left out"

@@ -53,6 +53,18 @@ func TestTimes(t *testing.T) {
 		"after 2038":                 {Options{}, `eventtime=4102444800`, receipt, ""},
 		"timestamp before itime":     {Options{}, `itime=1708624600 timestamp=1708624605`, "2024-02-22T17:56:45Z", ""},
 		"two zones":                  {Options{}, `date=2024-10-01 time=22:17:30+05:00 tz="+0100"`, "2024-10-01T21:17:30Z", "+01:00"},
+		"epoch with an exponent":     {Options{}, `itime=1.70862461e9 date="2024-02-22" time="12:56:45"`, "2024-02-22T17:56:45Z", "-05:00"},
+		"a name behind the time":     {Options{Location: paris}, `dtime="2024-10-01 22:17:30 America/New_York"`, "2024-10-02T02:17:30Z", "-04:00"},
+		"tz before such a name":      {Options{}, `dtime="2024-10-01 22:17:30 America/New_York" tz="+0100"`, "2024-10-01T21:17:30Z", "+01:00"},
+		"a name of another clock":    {Options{}, `timestamp="2024-10-01 22:17:30 America/New_York" dtime="2024-10-01 22:17:31"`, "2024-10-01T22:17:31Z", ""},
+		"timezone":                   {Options{}, `dtime="2024-10-01 22:17:30" timezone="(GMT-5:00)Eastern Time(US & Canada)"`, "2024-10-02T03:17:30Z", "-05:00"},
+		"tz before timezone":         {Options{}, `dtime="2024-10-01 22:17:30" timezone="+0200" tz=nonsense`, "2024-10-01T22:17:30Z", ""},
+		"itime_t proves the zone":    {Options{}, `itime=2014-12-29 15:35:09 vd=root itime_t=1419896109`, "2014-12-29T23:35:09Z", "-08:00"},
+		"date is all":                {Options{}, `date="2024-10-01T22:17:30+01:00"`, "2024-10-01T21:17:30Z", "+01:00"},
+		"date is a day":              {Options{}, `date="2024-10-01T00:00:00+01:00"`, receipt, ""},
+		"dtime before such a date":   {Options{}, `date="2024-10-01T22:17:30Z" dtime="2024-10-01 22:17:31"`, "2024-10-01T22:17:31Z", ""},
+		"American order":             {Options{Location: paris}, `dtime="10/1/2024 10:17:30 PM"`, "2024-10-01T20:17:30Z", ""},
+		"no order":                   {Options{}, `dtime="10/1/2024 22:17:30"`, receipt, ""},
 		"event_time off":             {Options{ReceiptTime: true}, `eventtime=1727821050 tz="+0100"`, receipt, "+01:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,6 +74,11 @@ func TestTimes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("syslog header at the end of a day", func(t *testing.T) {
+		if at, _ := timeOf(t, Options{}, `<13>2023-12-31T24:00:00Z h ems-vpn: emsserial=FCTEMS1`); at != "2024-01-01T00:00:00Z" {
+			t.Error(at)
+		}
+	})
 	t.Run("syslog header of last year", func(t *testing.T) {
 		if at, _ := timeOf(t, Options{}, `<13>Dec 31 23:00:00 h ems-vpn: emsserial=FCTEMS1`); at != "2023-12-31T23:00:00Z" {
 			t.Error(at)

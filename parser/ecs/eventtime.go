@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"bytes"
 	"time"
 
 	"fluent-bit-fortiems/parser/ascii"
@@ -21,7 +22,7 @@ type clocks struct {
 	localUTC int64              // local as if it were UTC
 	hasLocal bool
 	exact    bool // dtime is a Unix time: local is in UTC and says nothing of the zone
-	leap     bool // the second of local was 60
+	partly   bool // local does not say all of its text: the second was 60, or see timestamp.Text
 	from     localSource
 
 	epochs [len(epochKeys)]timestamp.Epoch
@@ -30,10 +31,11 @@ type clocks struct {
 	hasZone bool  // the line names or proves offset
 	named   bool  // tz= or the time of day names it
 
-	zone *time.Location // of tz= with an IANA name
+	zone *time.Location // of an IANA name
 
-	tzRead      bool // tz= is an offset
-	contradicts bool // the time of day names another offset than tz=
+	tz          dict.Key // KeyTz or KeyTimezone if that pair names offset or zone
+	tzRead      bool     // that pair is an offset
+	contradicts bool     // the time of day names another offset than tz=
 }
 
 // localSource is where the local time of a line is from: fromEpochKey and above, from that
@@ -41,15 +43,16 @@ type clocks struct {
 type localSource int8
 
 const (
-	fromDate localSource = iota // date and time
+	fromDate localSource = iota // date and time, or one of them
 	fromDtime
 	fromEpochKey
 )
 
 // epochKeys hold Unix times. The first one is the time of the event; a local time counts
-// more than the others.
+// more than the others. FortiAnalyzer writes itime as local text where it writes itime_t
+// (community.fortinet.com, ta-p/197569).
 var (
-	epochKeys   = [...]dict.Key{dict.KeyEventtime, dict.KeyTimestamp, dict.KeyItime}
+	epochKeys   = [...]dict.Key{dict.KeyEventtime, dict.KeyTimestamp, dict.KeyItime, dict.KeyItimeT}
 	epochKeySet = dict.SetOf(epochKeys[:]...)
 )
 
@@ -86,19 +89,21 @@ func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
 			}
 		}
 	}
-	if tz := pairs.Value(dict.KeyTz); tz != nil {
-		if offset, ok := timestamp.ParseZone(tz); ok {
-			c.offset, c.hasZone, c.named, c.tzRead = offset, true, true, true
-		} else {
-			c.zone = timestamp.Location(tz)
-		}
+	if !c.readZone(pairs, dict.KeyTz) {
+		c.readZone(pairs, dict.KeyTimezone)
 	}
-	if d, t := pairs.Value(dict.KeyDate), pairs.Value(dict.KeyTime); d != nil && t != nil {
+	d, t := pairs.Value(dict.KeyDate), pairs.Value(dict.KeyTime)
+	if d != nil && t != nil {
 		c.hasLocal = c.readPlain(d, t) || c.readJoined(d, t)
 	}
 	if v := pairs.Value(dict.KeyDtime); v != nil && !c.hasLocal {
-		c.from = fromDtime
 		c.hasLocal = len(v) >= 19 && (v[10] == ' ' || v[10] == 'T') && c.readPlain(v[:10], v[11:]) || c.readText(v)
+		if c.hasLocal {
+			c.from = fromDtime
+		}
+	}
+	if !c.hasLocal && (d != nil || t != nil) {
+		c.hasLocal = c.readEither(d, t)
 	}
 	if pairs.AnyNonEmpty(&epochKeySet) {
 		c.readEpochTexts(pairs)
@@ -108,28 +113,52 @@ func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
 	}
 }
 
-// readEpochTexts reads dates in the keys that hold Unix times. One with an offset is as good
-// as a Unix time; another one is a local time if the line has no better one.
+// readZone reads tz= or timezone=. It reports whether the line has a value of that key.
+func (c *clocks) readZone(pairs *line.Pairs, k dict.Key) bool {
+	v := pairs.Value(k)
+	if v == nil {
+		return false
+	}
+	offset, ok := timestamp.ParseZone(v)
+	if ok {
+		c.tzRead = true
+	} else if c.zone = timestamp.Location(v); c.zone == nil {
+		named := false
+		offset, ok, c.zone, named = timestamp.ParseZoneText(v)
+		c.tzRead = ok && !named
+	}
+	if ok {
+		c.offset, c.hasZone, c.named = offset, true, true
+	}
+	if ok || c.zone != nil {
+		c.tz = k
+	}
+	return true
+}
+
+// readEpochTexts reads other forms of numbers and dates in the keys that hold Unix times. A
+// date with an offset is as good as a Unix time; another one is a local time if the line has
+// no better one.
 func (c *clocks) readEpochTexts(pairs *line.Pairs) {
 	for i, k := range epochKeys {
 		v := pairs.Value(k)
-		if v == nil || c.epochs[i].Unit != 0 || ascii.AllDigits(v) {
+		if v == nil || c.epochs[i].Unit != 0 || ascii.AllDigits(v) && len(v) != len("20241001221730") {
 			continue
 		}
-		var t timestamp.Stamp
-		if !t.ReadAll(v) || t.NoYear {
+		var t timestamp.Text
+		if !t.Read(v) {
 			continue
 		}
 		if sec := t.Local.UTC() - int64(t.Offset); t.HasZone && timestamp.Plausible(sec) {
 			c.epochs[i] = timestamp.Epoch{Sec: sec, Nsec: t.Local.Nsec, Unit: 1}
-			if t.Leap {
+			if t.Leap || t.Partly {
 				c.epochs[i].Unit = -1 // never the same as another time
 			}
-			if !c.hasZone && !c.hasLocal && c.zone == nil {
+			if !t.Unix && !c.hasZone && !c.hasLocal && c.zone == nil {
 				c.offset, c.hasZone, c.named = t.Offset, true, true
 			}
 		} else if !t.HasZone && (!c.hasLocal || i == 0) && timestamp.Plausible(sec) {
-			c.exact, c.contradicts = false, false
+			c.contradicts = false
 			c.hasLocal = c.set(&t)
 			c.from = fromEpochKey + localSource(i)
 		}
@@ -141,7 +170,7 @@ func (c *clocks) readPlain(date, clock []byte) bool {
 	if !c.local.ParseDate(date) || c.local.ParseClock(clock) != len(clock) || !c.local.Valid() {
 		return false
 	}
-	c.localUTC, c.leap = c.local.UTC(), false
+	c.localUTC, c.partly = c.local.UTC(), false
 	return timestamp.Plausible(c.localUTC)
 }
 
@@ -152,33 +181,46 @@ func (c *clocks) readJoined(date, clock []byte) bool {
 		return false
 	}
 	joined := append(append(append(text[:0], date...), ' '), clock...)
-	var t timestamp.Stamp
-	return t.ReadAll(joined) && !t.NoYear && c.set(&t)
+	var t timestamp.Text
+	return t.Read(joined) && !t.Unix && c.set(&t)
 }
 
-// readText reads the text of dtime: a stamp or a Unix time.
+// readEither reads the whole time from time or from date, if the other one is not there or
+// only repeats its part of it. Midnight in date alone may be a date without a time of day.
+func (c *clocks) readEither(date, clock []byte) bool {
+	switch {
+	case date == nil, bytes.HasPrefix(clock, date):
+		return c.readText(clock)
+	case clock == nil:
+		var t timestamp.Text
+		return t.Read(date) && (t.Unix || t.Local.Hour+t.Local.Min+t.Local.Sec > 0) && c.set(&t)
+	case bytes.HasSuffix(date, clock):
+		return c.readText(date)
+	}
+	return false
+}
+
+// readText reads a text that is a stamp or a Unix time.
 func (c *clocks) readText(v []byte) bool {
-	var t timestamp.Stamp
-	if !t.ReadAll(v) || t.NoYear {
+	var t timestamp.Text
+	return t.Read(v) && c.set(&t)
+}
+
+// set takes a text as the local time.
+func (c *clocks) set(t *timestamp.Text) bool {
+	c.local, c.localUTC = t.Local, t.Local.UTC()
+	if !timestamp.Plausible(c.localUTC) {
 		return false
 	}
-	c.exact = isEpoch(v)
-	return c.set(&t)
-}
-
-func isEpoch(v []byte) bool { return len(v) >= 10 && ascii.AllDigits(v[:10]) }
-
-// set takes a stamp as the local time.
-func (c *clocks) set(t *timestamp.Stamp) bool {
-	c.local, c.leap = t.Local, t.Leap
-	if c.localUTC = c.local.UTC(); !timestamp.Plausible(c.localUTC) {
-		return false
+	c.exact, c.partly = t.Unix, t.Leap || t.Partly
+	if t.Zone != nil && !c.named && c.zone == nil {
+		c.zone = t.Zone
 	}
 	if c.exact || !t.HasZone {
 		return true
 	}
 	if !c.named {
-		c.offset, c.hasZone, c.named, c.zone = t.Offset, true, true, nil
+		c.offset, c.hasZone, c.named, c.zone, c.tz = t.Offset, true, true, nil, dict.NoKey
 	}
 	c.contradicts = t.Offset != c.offset
 	return true
@@ -224,11 +266,15 @@ func (c *clocks) choose(h *line.Header, received Instant, loc *time.Location) (a
 	} else if c.hasLocal {
 		localSec = c.local.In(loc, received.Sec)
 	}
-	event, stamp, insert := &c.epochs[0], &c.epochs[1], &c.epochs[2]
+	event, stamp := &c.epochs[0], &c.epochs[1]
+	insert := &c.epochs[2]
+	if insert.Unit == 0 {
+		insert = &c.epochs[3]
+	}
 	switch {
 	case event.Unit != 0:
 		return Instant{event.Sec, event.Nsec}, localSec
-	case stamp.Unit != 0 && c.from == fromEpochKey+2: // only itime is local
+	case stamp.Unit != 0 && c.from >= fromEpochKey+2: // only itime is local
 		return Instant{stamp.Sec, stamp.Nsec}, localSec
 	case c.hasLocal && timestamp.Plausible(localSec):
 		return Instant{localSec, c.local.Nsec}, localSec
@@ -282,14 +328,14 @@ func (c *clocks) setZone(r *Record, pairs *line.Pairs, at int64) {
 	}
 	r.SetText(EventTimezone, r.arena.Keep(appendOffset(r.arena.Start(len("+00:00")), c.offset)))
 	if c.tzRead {
-		pairs.Consume(dict.KeyTz)
+		pairs.Consume(c.tz)
 	}
 }
 
 // consume consumes the time pairs that say no more than the time of the record and its
 // zone.
 func (c *clocks) consume(pairs *line.Pairs, at Instant, localSec int64) {
-	if (c.hasZone || c.exact) && !c.contradicts && !c.leap && localSec == at.Sec && (c.local.Nsec == 0 || c.local.Nsec == at.Nsec) {
+	if (c.hasZone || c.exact) && !c.contradicts && !c.partly && localSec == at.Sec && (c.local.Nsec == 0 || c.local.Nsec == at.Nsec) {
 		switch c.from {
 		case fromDate:
 			pairs.Consume(dict.KeyDate)

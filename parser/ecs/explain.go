@@ -60,11 +60,11 @@ func ExplainTime(l *line.Line, received Instant, loc *time.Location) (u TimeUse)
 	c.resolve(received.Sec)
 	_, localSec := c.choose(&l.Header, received, loc)
 	const utc = "a Unix time, or a time with its own offset, needs no zone"
-	event, stamp, insert := &c.epochs[0], &c.epochs[1], &c.epochs[2]
+	event, stamp, insert, insertUnix := &c.epochs[0], &c.epochs[1], &c.epochs[2], &c.epochs[3]
 	switch {
 	case event.Unit != 0:
 		return TimeUse{"eventtime", "+00:00", utc}
-	case stamp.Unit != 0 && c.from == fromEpochKey+2:
+	case stamp.Unit != 0 && c.from >= fromEpochKey+2:
 		return TimeUse{"timestamp", "+00:00", utc}
 	case c.hasLocal && timestamp.Plausible(localSec):
 		u.From = "date and time"
@@ -79,10 +79,10 @@ func ExplainTime(l *line.Line, received Instant, loc *time.Location) (u TimeUse)
 			u.Zone, u.ZoneFrom = "+00:00", utc
 		case proved:
 			u.ZoneFrom = "proved by another clock of the line"
+		case c.tz != dict.NoKey:
+			u.ZoneFrom = c.tz.String() + "=" + string(l.Pairs.Value(c.tz))
 		case c.zone != nil:
-			u.ZoneFrom = "tz=" + string(l.Pairs.Value(dict.KeyTz))
-		case c.tzRead:
-			u.ZoneFrom = "tz=" + string(l.Pairs.Value(dict.KeyTz))
+			u.ZoneFrom = "the time names its zone"
 		case c.named:
 			u.ZoneFrom = "the time names its offset"
 		default:
@@ -93,6 +93,8 @@ func ExplainTime(l *line.Line, received Instant, loc *time.Location) (u TimeUse)
 		return TimeUse{"timestamp", "+00:00", utc}
 	case insert.Unit != 0:
 		return TimeUse{"itime", "+00:00", utc}
+	case insertUnix.Unit != 0:
+		return TimeUse{"itime_t", "+00:00", utc}
 	case l.Header.HasTime && timestamp.Plausible(headerTime(&l.Header.Time, received.Sec, loc)):
 		u.From, u.Zone, u.ZoneFrom = "the syslog header", loc.String(), "the option timezone: the header names no zone"
 		if l.Header.Time.HasZone {

@@ -71,7 +71,9 @@ var fieldTable = []mapping{
 	{"dtime", anySource, EventCreated, elsewhere, "record time"},
 	{"timestamp", anySource, EventCreated, elsewhere, "record time when nothing better is there; proves the zone"},
 	{"itime", anySource, EventCreated, elsewhere, "like timestamp"},
+	{"itime_t", anySource, EventCreated, elsewhere, "like itime, which is local text beside it"},
 	{"tz", anySource, EventTimezone, elsewhere, "±HH:MM"},
+	{"timezone", anySource, EventTimezone, elsewhere, "when there is no tz (FortiWeb writes it; in FortiEMS lines inferred)"},
 
 	{"emsserial", ems | client, ObserverSerial, elsewhere, ""},
 	{"fctemssn", ems | client, ObserverSerial, elsewhere, "when there is no emsserial"},

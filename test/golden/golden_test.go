@@ -339,7 +339,7 @@ var plainPair = regexp.MustCompile(`(?:^|[ >])([a-z_]+)=(?:"([^"\\]*)"|([^" ]+))
 // TestNoPairIsLost finds the value of every plain pair of every line again in
 // the record, but null markers and times that the record time represents.
 func TestNoPairIsLost(t *testing.T) {
-	times := []string{"date", "time", "dtime", "eventtime", "timestamp", "itime", "tz"}
+	times := []string{"date", "time", "dtime", "eventtime", "timestamp", "itime", "itime_t", "tz", "timezone"}
 	checked := 0
 	for _, c := range corpus(t) {
 		if c.flat || strings.HasPrefix(c.name, "quirk-formats") || strings.HasPrefix(c.name, "quirk-quotes") ||
@@ -407,11 +407,13 @@ func isNull(key, value string) bool {
 
 // isRecordTime reports whether a clock since 1970 says the time of the record.
 func isRecordTime(key, value string, r record) bool {
-	if key != "eventtime" && key != "dtime" && key != "timestamp" && key != "itime" {
+	if key != "eventtime" && key != "dtime" && key != "timestamp" && key != "itime" && key != "itime_t" {
 		return false
 	}
 	at, err := time.Parse(time.RFC3339Nano, r.get("@timestamp").(string))
 	digits := strings.Trim(fmt.Sprint(at.UnixNano()), " ")
+	value, _, _ = strings.Cut(strings.ToLower(value), "e") // 1.72782105e9
+	value = strings.NewReplacer(".", "", ",", "").Replace(value)
 	return err == nil && strings.TrimRight(digits, "0") == strings.TrimRight(value, "0")
 }
 

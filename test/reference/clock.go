@@ -101,64 +101,90 @@ func readNamedZone(v string) *time.Location {
 // under fortinet.ems because time and zone do not fully represent them.
 func (r *Reading) readTime(o Options) {
 	epochs := map[string]epoch{}
-	texts := map[string]stamp{}
-	for _, k := range []string{"eventtime", "timestamp", "itime"} {
+	texts := map[string]text{}
+	for _, k := range epochKeys {
 		v := r.first(k)
-		if epochs[k] = readEpoch(v); epochs[k].ok || digitsOnly.MatchString(v) {
+		if epochs[k] = readEpoch(v); epochs[k].ok || digitsOnly.MatchString(v) && len(v) != 14 {
 			continue
 		}
-		if t, ok := readWholeStamp(v); ok {
+		if t, ok := readText(v); ok {
 			texts[k] = t
 		}
 	}
 
-	var local stamp
+	var local text
 	var from []string
-	exact := false
-	if date, clock := r.first("date"), r.first("time"); date != "" && clock != "" && len(date)+len(clock) < 80 {
-		if t, ok := readWholeStamp(date + " " + clock); ok && plausible(t.in(time.UTC)) {
-			local, from = t, []string{"date", "time"}
+	take := func(s string, keys ...string) {
+		if t, ok := readText(s); from == nil && ok && plausible(t.in(time.UTC)) {
+			local, from = t, keys
 		}
 	}
-	if v := r.first("dtime"); from == nil {
-		if t, ok := readWholeStamp(v); ok && plausible(t.in(time.UTC)) {
-			local, from = t, []string{"dtime"}
-			exact = startsEpoch.MatchString(v)
-		}
+	date, clock := r.first("date"), r.first("time")
+	if t, ok := readText(date + " " + clock); date != "" && clock != "" && len(date)+len(clock) < 80 && ok && !t.unix {
+		take(date+" "+clock, "date", "time")
 	}
+	take(r.first("dtime"), "dtime")
+	switch t, _ := readText(date); {
+	case strings.HasPrefix(clock, date):
+		take(clock, "date", "time")
+	case clock == "" && (t.unix || t.hour+t.min+t.sec > 0), clock != "" && strings.HasSuffix(date, clock):
+		take(date, "date", "time")
+	}
+	exact := local.unix
 
 	represented := map[string]bool{}
-	offset, hasZone := readZone(r.first("tz"))
-	represented["tz"] = hasZone
+	zoneKey := "tz"
+	if r.first(zoneKey) == "" {
+		zoneKey = "timezone"
+	}
 	var named *time.Location
+	offset, hasZone := readZone(r.first(zoneKey))
+	represented[zoneKey] = hasZone
 	if !hasZone {
-		named = readNamedZone(r.first("tz"))
+		named = readNamedZone(r.first(zoneKey))
+	}
+	if z, ok := readZoneText(r.first(zoneKey)); ok && !hasZone && named == nil {
+		switch {
+		case z.hasOffset:
+			offset, hasZone = z.offset, true
+		case z.hasShort:
+			offset, hasZone = z.short, true
+		default:
+			named = z.location
+		}
+		represented[zoneKey] = hasZone && !z.named
 	}
 	hasOwn := local.hasZone && !exact
 	contradicts := hasZone && hasOwn && offset != local.offset
 	if !hasZone && hasOwn {
 		offset, hasZone, named = local.offset, true, nil
 	}
-	for _, k := range []string{"eventtime", "timestamp", "itime"} {
+	if !hasZone && named == nil {
+		named = local.zone
+	}
+	for _, k := range epochKeys {
 		t, ok := texts[k]
 		at := t.in(time.FixedZone("", t.offset))
 		switch {
 		case !ok:
 		case t.hasZone && plausible(at):
 			epochs[k] = epoch{at, false, true}
-			if !hasZone && from == nil && named == nil {
+			if !t.unix && !hasZone && from == nil && named == nil {
 				offset, hasZone = t.offset, true
 			}
 		case !t.hasZone && (from == nil || k == "eventtime"):
 			if plausible(t.in(time.UTC)) {
 				local, from, exact, contradicts = t, []string{k}, false, false
+				if !hasZone && named == nil {
+					named = t.zone
+				}
 			}
 		}
 	}
-	eventtime, timestamp, itime := epochs["eventtime"], epochs["timestamp"], epochs["itime"]
+	eventtime, timestamp, itime, itimeT := epochs["eventtime"], epochs["timestamp"], epochs["itime"], epochs["itime_t"]
 	hasLocal := from != nil
 	if hasLocal && !hasZone && named == nil && !exact {
-		offset, hasZone = r.proveZone(local, eventtime, timestamp, itime)
+		offset, hasZone = r.proveZone(local.stamp, eventtime, timestamp, itime, itimeT)
 	}
 	zone := o.Location
 	var localTime time.Time
@@ -180,7 +206,7 @@ func (r *Reading) readTime(o Options) {
 	case o.ReceiptTime:
 	case eventtime.ok:
 		r.Time = eventtime.Time
-	case timestamp.ok && len(from) == 1 && from[0] == "itime":
+	case timestamp.ok && len(from) == 1 && strings.HasPrefix(from[0], "itime"):
 		r.Time = timestamp.Time
 	case hasLocal && plausible(localTime):
 		r.Time = localTime
@@ -188,6 +214,8 @@ func (r *Reading) readTime(o Options) {
 		r.Time = timestamp.Time
 	case itime.ok:
 		r.Time = itime.Time
+	case itimeT.ok:
+		r.Time = itimeT.Time
 	case plausible(header):
 		r.Time = header
 	}
@@ -202,12 +230,12 @@ func (r *Reading) readTime(o Options) {
 
 	if !o.ReceiptTime {
 		same := localTime.Unix() == r.Time.Unix() && (local.nsec == 0 || local.nsec == r.Time.Nanosecond())
-		for k, e := range map[string]epoch{"eventtime": eventtime, "timestamp": timestamp, "itime": itime} {
+		for k, e := range epochs {
 			represented[k] = e.ok && (e.Equal(r.Time) || e.whole && e.Unix() == r.Time.Unix())
-			represented[k] = represented[k] && !texts[k].leap
+			represented[k] = represented[k] && !texts[k].leap && !texts[k].partly
 		}
 		for _, k := range from {
-			represented[k] = (hasZone || exact) && !contradicts && !local.leap && same
+			represented[k] = (hasZone || exact) && !contradicts && !local.leap && !local.partly && same
 		}
 	}
 	for _, k := range timeKeys {
@@ -222,7 +250,9 @@ var (
 	startsEpoch = regexp.MustCompile(`^[0-9]{10}`)
 )
 
-var timeKeys = []string{"date", "time", "dtime", "tz", "eventtime", "timestamp", "itime"}
+var timeKeys = []string{"date", "time", "dtime", "tz", "timezone", "eventtime", "timestamp", "itime", "itime_t"}
+
+var epochKeys = []string{"eventtime", "timestamp", "itime", "itime_t"}
 
 // proveZone returns the offset in use that another clock of the line proves.
 func (r *Reading) proveZone(local stamp, clocks ...epoch) (seconds int, ok bool) {

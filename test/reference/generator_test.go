@@ -60,7 +60,7 @@ var (
 		"Oct  1 22:17:30", "Oct  1 22:17:31", "Oct 1 2:17:30", "Oct  1 22:17:30 CEST", "Oct 01 2024 22:17:30.129 CEST:", "Tue Oct  1 22:17:30 2024", "Tue, 01 Oct 2024 22:17:30 +0200",
 		"Tue Oct 01 2024 22:17:30 -06:00", "Tue Oct  1 22:17:30 IST 2024", "2024 Oct  1 22:17:30", "1727821050.640442956", "1727821050", "1727821050123", "20241001T221730Z", "20241001T221730.5+0200",
 		"2024-10-01T22:17:30.635322+02:00", "2024-10-01 22:17:30", "2024-10-1 9:07:03 PM", "2016-12-31T23:59:60Z", "2025-11-31T14:59:16Z", "Nov 31 14:59:16", "*Oct  1 22:17:30.5:", "01-Oct-2024 10:17:30PM",
-		"01/Oct/2024:22:17:30 +0200", "2024-10-01 22:17:30 +0200 CEST", "Oct  1 22:17:30 GMT+2 2024", "October 1 2024 22:17:30 (PST)", "2024-10-01T22:17:31.591779133Z stdout F", "Oct  1 22:17:30s", "-", "",
+		"01/Oct/2024:22:17:30 +0200", "2024-10-01T24:00:00Z", "Oct  1 24:00:00", "2024-10-01 22:17:30 +0200 CEST", "Oct  1 22:17:30 GMT+2 2024", "October 1 2024 22:17:30 (PST)", "2024-10-01T22:17:31.591779133Z stdout F", "Oct  1 22:17:30s", "-", "",
 	}
 	hosts = []string{"ems1", "ems1:", "ems1 :", "ems1 ems1", "ems1@relay1", "ems1/relay1", "[2001:db8::1]", "2001:db8::1", "[192.0.2.1]", "ems1.example.com", "Local7.Info ems1", "ems1 local7.info", "ems1 INFO", "[ems1]", "ems-01", "Sun", "000123: ems1:", "45:", "-", ""}
 	tags  = []string{"ems-vpn[77]:", "ems-vpn:", "ems_vpn", "EMS-VPN[7]", "ems-vpn[77] :", "ems-quux", "ems-quux[1]:", "FortiEMS[11]:", "FortiEMS:", "adconnector[123]:", "a/b[-]:", "words ems-vpn[77]:", "app: words ems-vpn:", "ems1 7 - -", ""}
@@ -92,13 +92,50 @@ var marks = []string{
 var times = []string{
 	`dtime="2024-10-01 22:17:30"`, `dtime=2024-10-01T22:17:30Z`, `date=2024-10-01 time=22:17:30`, `date="2024-10-27" time="02:30:00"`,
 	`date=2024-03-31 time=02:30:00`, `date=2024-02-30 time=10:00:00`, `date=2024-10-01 time=22:17:30+05:00`, "timestamp=1727821050",
-	"itime=1727821050", "itime=1727813850", "timestamp=1727801250", "eventtime=1727821050123456789", "eventtime=1727821050123", "eventtime=1727821050.5",
+	"itime=1727821050", "itime=1727813850", "itime_t=1727821050", "itime_t=1727813852", "timestamp=1727801250", "eventtime=1727821050123456789", "eventtime=1727821050123", "eventtime=1727821050.5",
 	"eventtime=17278210501234567890", "itime=123456", `tz="+0100"`, `tz="-0330"`, "tz=UTC", "tz=CET", `tz="GMT+1"`, "tz=+05:45", "tz=Z",
 	`dtime="2024-10-01 22:17:30.250"`, `dtime="1999-10-01 22:17:30"`, "eventtime=4102444800", `time=22:17:30`, `date=2024-10-01`,
 	`dtime="2024-10-01 22:17:30 x"`, `dtime="2024-10-01 22:17:30 +0530"`, `date=2024-10-01 time="22:17:30  GMT"`, `time="22:17:30 " date=2024-10-01`, "timestamp=1727821050000", "timestamp=1727821045", "itime=1727821044", "timestamp=1727821055", "timestamp=1727821056", `dtime="2024/10/01 22:17:30"`,
 	`dtime="2024-10-01 22:17:30.252538723 +0000 UTC"`, `dtime="2024-10-01 22:17:30.25 +0200 CEST m=+0.00123"`, `dtime="Tue, 01 Oct 2024 22:17:30 +0200"`, `date=2024-10-1 time="9:07:03 PM"`, "dtime=1727821050", "dtime=1727821050123",
 	"timestamp=2024-10-01T22:17:30+02:00", `timestamp="2024-10-01 22:17:30"`, `itime="2024-10-01 22:17:30"`, "eventtime=2024-10-01T22:17:30.5Z", "tz=Europe/Berlin", "tz=America/New_York", "tz=Nowhere/X", "tz=CEST", "tz=IST", `tz="(GMT+1:00) Berlin"`,
 	`date=2024-11-03 time=01:30:00`, `dtime="2024-04-07 01:45:00"`, `date=2016-12-31 time=23:59:60`, "eventtime=2016-12-31T23:59:60Z",
+}
+
+// Parts of times in forms that are not usual.
+var (
+	looseDates = []string{"2024-10-01", "2024/10/1", "10/1/2024", "13/10/2024", "10/13/2024", "10/10/2024", "10/1/24", "01.10.2024", "1.10.24", "2024.10.01", "13-10-2024", "1-2-2024", "20241001", "2024-Oct-01", "01-Oct-24", "1/october/2024", "2024-02-30", "2024-12-31",
+		"Oct 1st, 2024", "01 Oct 24", "October 1, 2024", "Tues Oct. 1 2024", "1Oct2024", "2 sept 2024", "99.99.2024", ""}
+	looseClocks = []string{"22:17:30", "22:17", "9:07", "9:7:3", "22:17:30,250", "22:17:30.123456789123", "22:17:30:250", "221730", "2217", "24:00:00", "24:00", "23:59:60", "10:17:30 PM", "10:17PM", "12:00 a.m.", "10:17:30 pm", "at 22:17", "221730.5", "22:1", ""}
+	looseZones  = []string{"Z", "z", "+0200", "+02", "+2", "+2:00", "+200", "+0", "+02:00:00", "−0500", "-0330", "CEST", "cest", "(CEST)", "IST", "GMT+2", "gmt +02:00", "UTC", "(UTC+02:00) Amsterdam, Berlin", "(GMT+1:00)Berlin", "Europe/Berlin", "europe/berlin",
+		"[Europe/Berlin]", "+0200 CEST", "+02:00[Europe/Berlin]", "GMT+0200 (Central European Summer Time)", "Etc/GMT-2", "America/New_York (EDT)", "02:00", "0200", "200", "Nowhere/X", "(", "(Europe/Berlin time)", "+0200 +0200", "CET CEST", "EST5EDT"}
+	looseEpochs = []string{"1.72782105e9", "1.72782105E+09", "1.727821050123E12", "1.727821e+09", "1,72782105e9", "1727821050,5", "1727821050123.456", "1727821050123456.789", "1.727821050123456789e18", "17278210.5e2", "1.7e9", "1.72782105e99", "1e9", "1727821050.", "20241001221730", "202410012217", "-1", "0",
+		"20241001221730.5Z", "20241001T2217Z", "20241001-221730+0200"}
+)
+
+// time makes a time or a zone in a form that is not usual.
+func (g *generator) time() string {
+	quote := func(key, v string) string { return fmt.Sprintf("%s=\"%s\"", key, v) }
+	switch g.IntN(5) {
+	case 0:
+		return quote(pick(g, []string{"tz", "timezone"}), pick(g, looseZones))
+	case 1:
+		return pick(g, []string{"dtime", "eventtime", "timestamp", "itime", "itime_t", "time", "date"}) + "=" + pick(g, looseEpochs)
+	case 2:
+		return quote("date", pick(g, looseDates)) + " " + quote("time", pick(g, looseClocks))
+	}
+	text := pick(g, looseDates) + pick(g, []string{" ", " ", " ", ", ", "T", "t", "-", "_", ":", ""}) + pick(g, looseClocks)
+	if !g.one(3) {
+		text += pick(g, []string{" ", "", ", "}) + pick(g, looseZones)
+	}
+	return quote(pick(g, []string{"dtime", "dtime", "eventtime", "timestamp", "itime", "itime_t", "time", "date"}), pick(g, []string{text, text, "[" + text + "]", g.timeMutation(text)}))
+}
+
+func (g *generator) timeMutation(s string) string {
+	at := g.IntN(len(s) + 1)
+	if g.one(2) && at < len(s) {
+		return s[:at] + s[at+1:]
+	}
+	return s[:at] + pick(g, []string{" ", ":", ".", ",", "-", "/", "+", "0", "1", "12", "T", "Z", "PM", "(", ")", "[", "]", "CET", "x", "\u00A0"}) + s[at:]
 }
 
 var values = []string{
@@ -157,6 +194,8 @@ func (g *generator) pairs() string {
 		switch {
 		case g.one(4):
 			parts = append(parts, pick(g, times))
+		case g.one(6):
+			parts = append(parts, g.time())
 		case g.one(10): // a local time, and a clock some quarters of an hour from it
 			parts = append(parts, `dtime="2024-10-01 22:17:30"`, fmt.Sprintf("itime=%d", 1727821050-900*(g.IntN(110)-50)+g.IntN(15)-7))
 		default:

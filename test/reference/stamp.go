@@ -73,6 +73,9 @@ func readStamp(s string) (t stamp, n int, ok bool) {
 	if t.sec == 60 {
 		t.sec, t.leap = 59, true
 	}
+	if !t.noYear {
+		t.endDay()
+	}
 	return t, n, t.possible()
 }
 
