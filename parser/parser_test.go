@@ -54,6 +54,8 @@ func TestTimes(t *testing.T) {
 		"timestamp before itime":     {Options{}, `itime=1708624600 timestamp=1708624605`, "2024-02-22T17:56:45Z", ""},
 		"two zones":                  {Options{}, `date=2024-10-01 time=22:17:30+05:00 tz="+0100"`, "2024-10-01T21:17:30Z", "+01:00"},
 		"epoch with an exponent":     {Options{}, `itime=1.70862461e9 date="2024-02-22" time="12:56:45"`, "2024-02-22T17:56:45Z", "-05:00"},
+		"a rounded epoch":            {Options{}, `eventtime=1.727821e+09`, "2024-10-01T22:16:40Z", ""},
+		"a rounded one is no better": {Options{}, `eventtime=1.727821e+09 dtime="2024-10-01 22:17:30"`, "2024-10-01T22:17:30Z", ""},
 		"a name behind the time":     {Options{Location: paris}, `dtime="2024-10-01 22:17:30 America/New_York"`, "2024-10-02T02:17:30Z", "-04:00"},
 		"tz before such a name":      {Options{}, `dtime="2024-10-01 22:17:30 America/New_York" tz="+0100"`, "2024-10-01T21:17:30Z", "+01:00"},
 		"a name of another clock":    {Options{}, `timestamp="2024-10-01 22:17:30 America/New_York" dtime="2024-10-01 22:17:31"`, "2024-10-01T22:17:31Z", ""},

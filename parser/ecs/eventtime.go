@@ -25,7 +25,8 @@ type clocks struct {
 	partly   bool // local does not say all of its text: the second was 60, or see timestamp.Text
 	from     localSource
 
-	epochs [len(epochKeys)]timestamp.Epoch
+	epochs    [len(epochKeys)]timestamp.Epoch
+	hasEpochs bool // the line has one of epochKeys
 
 	offset  int32 // seconds east of UTC
 	hasZone bool  // the line names or proves offset
@@ -80,7 +81,7 @@ func SetZone(r *Record, l *line.Line, received Instant) {
 
 // read collects the times of the line.
 func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
-	if pairs.AnyNonEmpty(&epochKeySet) {
+	if c.hasEpochs = pairs.AnyNonEmpty(&epochKeySet); c.hasEpochs {
 		for i, k := range epochKeys {
 			if v := pairs.Value(k); v != nil {
 				if e, ok := timestamp.ParseEpoch(v); ok {
@@ -105,7 +106,7 @@ func (c *clocks) read(pairs *line.Pairs, h *line.Header) {
 	if !c.hasLocal && (d != nil || t != nil) {
 		c.hasLocal = c.readEither(d, t)
 	}
-	if pairs.AnyNonEmpty(&epochKeySet) {
+	if c.hasEpochs {
 		c.readEpochTexts(pairs)
 	}
 	if c.hasLocal && !c.hasZone && c.zone == nil && !c.exact {
@@ -146,8 +147,8 @@ func (c *clocks) readEpochTexts(pairs *line.Pairs) {
 			continue
 		}
 		var t timestamp.Text
-		if !t.Read(v) {
-			continue
+		if !t.Read(v) || t.Unix && t.Partly && c.hasLocal {
+			continue // a rounded number is no better than a local time
 		}
 		if sec := t.Local.UTC() - int64(t.Offset); t.HasZone && timestamp.Plausible(sec) {
 			c.epochs[i] = timestamp.Epoch{Sec: sec, Nsec: t.Local.Nsec, Unit: 1}
@@ -229,9 +230,11 @@ func (c *clocks) set(t *timestamp.Text) bool {
 // proveZone derives the offset of the local time from a clock of the same line that needs
 // none.
 func (c *clocks) proveZone(h *line.Header) {
-	for _, e := range c.epochs {
-		if e.Unit != 0 && c.prove(c.localUTC-e.Sec) {
-			return
+	if c.hasEpochs {
+		for i := range c.epochs {
+			if e := &c.epochs[i]; e.Unit != 0 && c.prove(c.localUTC-e.Sec) {
+				return
+			}
 		}
 	}
 	if h.HasTime && h.Time.HasZone {
@@ -346,8 +349,11 @@ func (c *clocks) consume(pairs *line.Pairs, at Instant, localSec int64) {
 			pairs.Consume(epochKeys[c.from-fromEpochKey])
 		}
 	}
-	for i, e := range c.epochs {
-		if e.Unit > 0 && e.Sec == at.Sec && (e.Unit == 1e9 || e.Nsec == at.Nsec) {
+	if !c.hasEpochs {
+		return
+	}
+	for i := range c.epochs {
+		if e := &c.epochs[i]; e.Unit > 0 && e.Sec == at.Sec && (e.Unit == 1e9 || e.Nsec == at.Nsec) {
 			pairs.Consume(epochKeys[i])
 		}
 	}

@@ -166,7 +166,7 @@ func (r *Reading) readTime(o Options) {
 		t, ok := texts[k]
 		at := t.in(time.FixedZone("", t.offset))
 		switch {
-		case !ok:
+		case !ok, t.unix && t.partly && from != nil:
 		case t.hasZone && plausible(at):
 			epochs[k] = epoch{at, false, true}
 			if !t.unix && !hasZone && from == nil && named == nil {
