@@ -9,8 +9,10 @@ import (
 // parts are the parts of a stamp that have been read.
 type parts struct {
 	clock, half, day, month, year, weekday, offset, zone bool
-	pm                                                   bool // with half: PM, not AM
-	after                                                part // the last one
+	pm                                                   bool           // with half: PM, not AM
+	unix                                                 bool           // a Unix time
+	name                                                 *time.Location // of an IANA name
+	after                                                part           // the last one
 }
 
 type part uint8
@@ -25,28 +27,40 @@ const (
 // ReadUsual reads, RFC 2822, ctime, Go, compact ISO 8601, Unix times of at least 10 digits,
 // and in general a date, a time of day, a weekday, AM or PM, an offset and the abbreviation
 // of a zone in any order. It returns the length, 0 for anything else. ok is false if the
-// calendar does not have this moment. An offset counts more than an abbreviation.
+// calendar does not have this moment. An offset counts more than an abbreviation. An IANA
+// name after the time of day gives the offset of that moment if the stamp has a year and no
+// offset.
 func (t *Stamp) Read(s []byte) (n int, ok bool) {
+	var p parts
+	return t.read(s, &p)
+}
+
+func (t *Stamp) read(s []byte, p *parts) (n int, ok bool) {
 	*t = Stamp{}
 	i := 0
 	if len(s) > 0 && (s[0] == '*' || s[0] == '.') {
 		i = 1 // Cisco: the clock is not synchronised
 	}
 	if n := t.readEpoch(s[i:]); n > 0 {
+		p.unix = i == 0
 		return i + n, true
 	}
-	var p parts
-	if n = t.readCompact(s[i:], &p); n > 0 {
+	if n = t.readCompact(s[i:], p); n > 0 {
 		n += i
-	} else if n = t.readParts(s, i, &p); n == 0 {
+	} else if n = t.readParts(s, i, p); n == 0 {
 		return 0, false
 	}
 	t.Local.setHalf(p.half, p.pm)
 	t.endMinute()
-	if t.NoYear = !p.year; !t.NoYear {
-		t.endDay()
+	if t.NoYear = !p.year; t.NoYear {
+		return n, t.Local.Valid()
 	}
-	return n, t.Local.Valid()
+	t.endDay()
+	if ok = t.Local.Valid(); ok && p.name != nil && !t.HasZone {
+		utc := t.Local.UTC()
+		t.HasZone, t.Offset = true, int32(utc-t.Local.In(p.name, utc))
+	}
+	return n, ok
 }
 
 // setHalf reads the hour as one of a 12-hour clock if half is set.
@@ -89,8 +103,13 @@ func (t *Stamp) endDay() {
 // ReadAll reads a text that is nothing but one timestamp, in any form that Read knows. Text
 // knows more forms.
 func (t *Stamp) ReadAll(v []byte) bool {
+	var p parts
+	return t.readAll(v, &p)
+}
+
+func (t *Stamp) readAll(v []byte, p *parts) bool {
 	v = ascii.TrimRight(ascii.TrimLeft(v))
-	n, ok := t.Read(v)
+	n, ok := t.read(v, p)
 	if rest := ascii.TrimLeft(v[n:]); len(rest) > 2 && rest[0] == 'm' && rest[1] == '=' && ascii.WordEnd(rest) == len(rest) {
 		return ok // the monotonic clock that Go prints
 	}
@@ -131,17 +150,27 @@ func (t *Stamp) setEpoch(e *Epoch) {
 	t.HasZone = true
 }
 
-// readCompact reads 20241001T221730, with a fraction and an offset.
+// readCompact reads 20241001T221730 or 20241001221730, with a fraction and an offset.
 func (t *Stamp) readCompact(s []byte, p *parts) int {
-	const n = len("20241001T221730")
-	if len(s) < n || s[8]|0x20 != 't' || !ascii.AllDigits(s[:8]) || !ascii.AllDigits(s[9:n]) {
+	end, clock := len("20241001T221730"), s
+	switch {
+	case len(s) < end-1 || !ascii.AllDigits(s[:8]):
+		return 0
+	case len(s) >= end && s[8]|0x20 == 't' && ascii.AllDigits(s[9:end]):
+		clock = s[9:]
+	case digitsIn(s) == end-1:
+		clock = s[8:]
+		end--
+	default:
 		return 0
 	}
 	d := &t.Local
 	d.Year, d.Month, d.Day = TwoDigits(s)*100+TwoDigits(s[2:]), TwoDigits(s[4:]), TwoDigits(s[6:])
-	d.Hour, d.Min, d.Sec = TwoDigits(s[9:]), TwoDigits(s[11:]), TwoDigits(s[13:])
+	d.Hour, d.Min, d.Sec = TwoDigits(clock), TwoDigits(clock[2:]), TwoDigits(clock[4:])
+	if end < len("20241001T221730") && !d.Valid() {
+		return 0 // a number
+	}
 	p.year = true
-	end := n
 	if end+1 < len(s) && (s[end] == '.' || s[end] == ',') && ascii.IsDigit(s[end+1]) {
 		nsec, digits := parseFraction(s[end+1:])
 		d.Nsec = nsec
@@ -166,9 +195,12 @@ func (t *Stamp) readParts(s []byte, i int, p *parts) (end int) {
 		for i < len(s) && (ascii.IsBlank(s[i]) || s[i] == ',') {
 			i++
 		}
-		if i == end && p.after == aDate && i+1 < len(s) && (s[i]|0x20 == 't' || s[i] == ':') && ascii.IsDigit(s[i+1]) {
-			i++ // 2024-10-01T22:17:30, 01/Oct/2024:22:17:30
-			continue
+		if i == end && p.after == aDate && i+1 < len(s) && ascii.IsDigit(s[i+1]) {
+			switch s[i] {
+			case 'T', 't', ':', '_', '-':
+				i++ // 2024-10-01T22:17:30, 01/Oct/2024:22:17:30
+				continue
+			}
 		}
 		if i == end && p.after != aClock {
 			break
@@ -189,12 +221,12 @@ func (t *Stamp) readPart(s []byte, glued bool, p *parts) (n int) {
 		return 0
 	case ascii.IsDigit(c):
 		return t.readNumber(s, p)
-	case glued || c == '+' || c == '-':
+	case glued || c == '+' || c == '-' || c == minusSign[0]:
 		if n := readHalf(s, p); n > 0 {
 			return n
 		}
-		n, offset := ParseOffset(s)
-		if !p.clock || p.offset || n == 0 || !glued && (n < len("+0200") || !ascii.IsDigit(s[2])) {
+		n, offset := parseSigned(s)
+		if !p.clock || p.offset || n == 0 || !glued && (n < len("+0200") || !ascii.IsDigit(s[2])) && (n == len("+0") && s[1] == '0' || !endsWord(s, n)) {
 			return 0
 		}
 		p.offset, t.HasZone, t.Offset = true, true, offset
@@ -210,6 +242,22 @@ func (t *Stamp) readPart(s []byte, glued bool, p *parts) (n int) {
 		return n + 1
 	}
 	return t.readWord(s, p)
+}
+
+const minusSign = "\u2212"
+
+// parseSigned is ParseOffset with the minus sign of Unicode as well.
+func parseSigned(s []byte) (n int, seconds int32) {
+	if len(s) < len(minusSign) || string(s[:len(minusSign)]) != minusSign {
+		return ParseOffset(s)
+	}
+	var plain [len("-05:00") + 1]byte
+	plain[0] = '-'
+	n, seconds = ParseOffset(plain[:1+copy(plain[1:], s[len(minusSign):])])
+	if n > 0 {
+		n += len(minusSign) - 1
+	}
+	return n, seconds
 }
 
 // readNumber reads a time of day, a date, a year or a day.
@@ -337,6 +385,9 @@ func (t *Stamp) readWord(s []byte, p *parts) int {
 		n++
 	}
 	w := s[:n]
+	if n < len(s) && s[n] == '/' && p.clock && !p.zone {
+		return t.readName(s, p)
+	}
 	if !endsWord(s, n) {
 		// "GMT+2" or "UTC+02:00".
 		if p.zone || p.offset || string(w) != "UTC" && string(w) != "GMT" {
@@ -350,13 +401,23 @@ func (t *Stamp) readWord(s []byte, p *parts) int {
 		return n + z
 	}
 	switch {
-	case !p.weekday && isWeekday(w):
+	case !p.weekday && (isWeekday(w) || !p.clock && isWeekdayName(w)):
 		p.weekday = true
-	case !p.month && (n == 3 || isMonthName(w)) && Month(w) > 0:
+	case !p.month && ((n == 3 || isMonthName(w)) && Month(w) > 0 || !p.clock && monthName(w) > 0):
 		t.Local.Month, p.month = Month(w), true
 	case !t.setZone(w, p):
 		return 0
 	}
+	return n
+}
+
+// readName reads an IANA name of a zone.
+func (t *Stamp) readName(s []byte, p *parts) int {
+	n := ascii.WordEnd(s)
+	if p.name = Location(s[:n]); p.name == nil {
+		return 0
+	}
+	p.zone = true
 	return n
 }
 

@@ -34,8 +34,12 @@ const maxText = 96
 func (t *Text) Read(v []byte) bool {
 	*t = Text{}
 	v = ascii.TrimRight(ascii.TrimLeft(v))
-	if t.ReadAll(v) {
-		t.Unix = len(v) >= 10 && ascii.AllDigits(v[:10])
+	var stamp parts
+	if t.readAll(v, &stamp) {
+		t.Unix, t.Partly = stamp.unix, stamp.name != nil
+		if stamp.name != nil && !stamp.offset {
+			t.HasZone, t.Offset, t.Zone = false, 0, stamp.name
+		}
 		return !t.NoYear
 	}
 	*t = Text{}
@@ -355,15 +359,30 @@ var months = [...]string{
 	"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 }
 
-var weekdays = [...]string{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
-
+// isWeekdayName reports whether w names a weekday in English, in any case and cut after three
+// letters or more.
 func isWeekdayName(w []byte) bool {
-	for _, name := range weekdays {
-		if isBeginning(w, name) {
-			return true
-		}
+	if len(w) < 3 {
+		return false
 	}
-	return false
+	name := ""
+	switch string([]byte{ascii.Lower(w[0]), ascii.Lower(w[1])}) {
+	case "mo":
+		name = "monday"
+	case "tu":
+		name = "tuesday"
+	case "we":
+		name = "wednesday"
+	case "th":
+		name = "thursday"
+	case "fr":
+		name = "friday"
+	case "sa":
+		name = "saturday"
+	case "su":
+		name = "sunday"
+	}
+	return isBeginning(w, name)
 }
 
 // isBeginning reports whether w has at least three letters and a name begins with it.

@@ -247,7 +247,6 @@ func (r *Reading) readTime(o Options) {
 
 var (
 	digitsOnly  = regexp.MustCompile(`^[0-9]+$`)
-	startsEpoch = regexp.MustCompile(`^[0-9]{10}`)
 )
 
 var timeKeys = []string{"date", "time", "dtime", "tz", "timezone", "eventtime", "timestamp", "itime", "itime_t"}

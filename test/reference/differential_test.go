@@ -71,7 +71,7 @@ func (sd *side) parse(text string) *Reading {
 	if d := h.Time.Local; h.HasTime {
 		r.Stamp = stamp{
 			int(d.Year), int(d.Month), int(d.Day), int(d.Hour), int(d.Min), int(d.Sec), int(d.Nsec),
-			h.Time.NoYear, h.Time.HasZone, h.Time.Leap, int(h.Time.Offset),
+			h.Time.NoYear, h.Time.HasZone, h.Time.Leap, int(h.Time.Offset), nil,
 		}.String()
 	}
 	r.Pairs = pairsOf(&l.Pairs)

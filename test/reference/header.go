@@ -60,6 +60,7 @@ type stamp struct {
 	hasZone                                bool
 	leap                                   bool // the second was 60
 	offset                                 int  // seconds east of UTC
+	name                                   *time.Location
 }
 
 // String returns all of it, for comparison.

@@ -10,6 +10,9 @@ import (
 var (
 	wordEnds    = `(?:$|[ \t\r\n\v\f,]|:(?:$|[ \t\r\n\v\f]))`
 	epochStamp  = regexp.MustCompile(`^(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d+)?(?:$|[ \t\r\n\v\f:])`)
+	compactRun  = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:[.,](\d+))?(?:$|[^\d])`)
+	ianaPart    = regexp.MustCompile(`^[A-Za-z]+/[^ \t\r\n\v\f]*`)
+	shortOffset = regexp.MustCompile(`^(?:[+-]|\x{2212})(?:\d\d|[1-9]|\d:\d\d|\d\d:?\d\d)` + wordEnds)
 	compact     = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)(?:[.,](\d+))?`)
 	clockPart   = regexp.MustCompile(`^(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d+))?`)
 	isoDate     = regexp.MustCompile(`^(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2}))(?:$|[^0-9])`)
@@ -17,7 +20,7 @@ var (
 	yearPart    = regexp.MustCompile(`^([12]\d{3})` + wordEnds)
 	dayPart     = regexp.MustCompile(`^(\d{1,2})` + wordEnds)
 	halfPart    = regexp.MustCompile(`^(am|pm|AM|PM)` + wordEnds)
-	fullOffset  = regexp.MustCompile(`^[+-]\d\d(?::\d|\d|)`)
+	fullOffset  = regexp.MustCompile(`^[+-]\d\d:?\d\d`)
 	utcOffset   = regexp.MustCompile(`^(?:UTC|GMT)[+-]`)
 	parenthesis = regexp.MustCompile(`^\(([A-Za-z]+)\)`)
 	letters     = regexp.MustCompile(`^([A-Za-z]+)` + wordEnds)
@@ -67,6 +70,15 @@ func readStamp(s string) (t stamp, n int, ok bool) {
 			t.hasZone, t.offset = true, offset
 			n += z
 		}
+	} else if m := compactRun.FindStringSubmatch(s[mark:]); m != nil && (stamp{year: atoi(m[1]), month: atoi(m[2]), day: atoi(m[3]), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6])}).possible() {
+		t = stamp{year: atoi(m[1]), month: atoi(m[2]), day: atoi(m[3]), hour: atoi(m[4]), min: atoi(m[5]), sec: atoi(m[6]), nsec: nanoseconds(m[7])}
+		if n = mark + 14; m[7] != "" {
+			n += 1 + len(m[7])
+		}
+		if offset, z := readOffset(s[n:]); z > 0 {
+			t.hasZone, t.offset = true, offset
+			n += z
+		}
 	} else if t, n = readParts(s, mark); n == 0 {
 		return stamp{}, 0, false
 	}
@@ -76,7 +88,10 @@ func readStamp(s string) (t stamp, n int, ok bool) {
 	if !t.noYear {
 		t.endDay()
 	}
-	return t, n, t.possible()
+	if ok = t.possible(); ok && t.name != nil && !t.noYear && !t.hasZone {
+		t.hasZone, t.offset = true, int(t.in(time.UTC).Unix()-t.at(t.name, t.in(time.UTC)).Unix())
+	}
+	return t, n, ok
 }
 
 func readParts(s string, at int) (t stamp, end int) {
@@ -102,11 +117,14 @@ func readParts(s string, at int) (t stamp, end int) {
 		case half == "" && has["clock"] && halfPart.MatchString(rest):
 			half = strings.ToUpper(rest[:2])
 			n = 2
-		case (glued || rest[0] == '+' || rest[0] == '-') && has["clock"] && !has["offset"] && (glued || fullOffset.MatchString(rest)):
-			offset, z := readOffset(rest)
-			if z > 0 && (glued || z >= 5 && rest[2] >= '0' && rest[2] <= '9') {
+		case has["clock"] && !has["offset"] && (glued || fullOffset.MatchString(rest) || shortOffset.MatchString(rest)):
+			ascii := strings.Replace(rest, "\u2212", "-", 1)
+			if !strings.HasPrefix(rest, "\u2212") {
+				ascii = rest
+			}
+			if offset, z := readOffset(ascii); z > 0 {
 				t.hasZone, t.offset, has["offset"] = true, offset, true
-				n = z
+				n = z + len(rest) - len(ascii)
 			}
 		case glued:
 		case clock != nil && !has["clock"]:
@@ -130,15 +148,20 @@ func readParts(s string, at int) (t stamp, end int) {
 		case zone != "" && isZoneName(zone) && !has["zone"]:
 			t.takeZone(zone, has)
 			n = len(zone) + 2
+		case ianaPart.MatchString(rest) && has["clock"] && !has["zone"]:
+			if name := ianaPart.FindString(rest); readNamedZone(name) != nil {
+				t.name, has["zone"] = readNamedZone(name), true
+				n = len(name)
+			}
 		case utcOffset.MatchString(rest) && !has["zone"] && !has["offset"]:
 			if offset, z := readOffset(rest[3:]); z > 0 {
 				t.hasZone, t.offset, has["zone"], has["offset"] = true, offset, true, true
 				n = 3 + z
 			}
-		case slices.Contains(weekdays, word) && !has["weekday"]:
+		case (slices.Contains(weekdays, word) || !has["clock"] && beginningOf(word, weekdays[7:]) >= 0) && !has["weekday"]:
 			has["weekday"] = true
 			n = len(word)
-		case (len(word) == 3 && slices.Contains(months, lowerASCII(word)) || slices.Contains(monthNames, word)) && !has["month"]:
+		case (len(word) == 3 && slices.Contains(months, lowerASCII(word)) || slices.Contains(monthNames, word) || !has["clock"] && beginningOf(word, allMonths) >= 0) && !has["month"]:
 			t.month, has["month"] = 1+slices.Index(months, lowerASCII(word[:3])), true
 			n = len(word)
 		case word != "" && isZoneName(word) && !has["zone"]:
@@ -150,7 +173,7 @@ func readParts(s string, at int) (t stamp, end int) {
 		}
 		end = at + n
 		at = end + len(s[end:]) - len(strings.TrimLeft(s[end:], spaces+","))
-		if at == end && afterDate && at+1 < len(s) && strings.ContainsRune("Tt:", rune(s[at])) && s[at+1] >= '0' && s[at+1] <= '9' {
+		if at == end && afterDate && at+1 < len(s) && strings.ContainsRune("Tt:_-", rune(s[at])) && s[at+1] >= '0' && s[at+1] <= '9' {
 			at++
 		} else if at == end && !afterClock {
 			break

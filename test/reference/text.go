@@ -37,8 +37,8 @@ var (
 // readText reads a text that is a time with a year.
 func readText(s string) (text, bool) {
 	s = strings.Trim(s, spaces)
-	if t, ok := readWholeStamp(s); ok {
-		return text{stamp: t, unix: startsEpoch.MatchString(s)}, true
+	if t, ok := readWholeStamp(s); ok && t.name == nil {
+		return text{stamp: t, unix: epochStamp.MatchString(s)}, true
 	}
 	if len(s) < 5 || len(s) > 96 {
 		return text{}, false
