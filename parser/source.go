@@ -102,9 +102,11 @@ func findToken(l *line.Line, by dict.Source, id []byte) (t dict.Token, proves bo
 			}
 		}
 	}
-	for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name, id} {
-		if t = max(t, dict.FindToken(v)); t > dict.AnyToken {
-			return t, true
+	if len(l.Header.AppName)+len(l.CEF.Name)+len(id) > 0 {
+		for _, v := range [...][]byte{l.Header.AppName, l.CEF.Name, id} {
+			if t = max(t, dict.FindToken(v)); t > dict.AnyToken {
+				return t, true
+			}
 		}
 	}
 	proves = t != dict.NoToken
