@@ -10,6 +10,8 @@ MAINTAINER    ?= fluent-bit-fortiems maintainers <fluent-bit-fortiems@localhost>
 
 PACKAGE_OUT     := $(OUT)/package
 PACKAGE_VERSION  = $(shell build/version.sh)
+# apk knows neither ~ nor +: 1.2.3~rc.1+4.gabcdef0 becomes 1.2.3_rc1_p4.
+APK_VERSION      = $(shell echo '$(PACKAGE_VERSION)' | sed -E 's/~([a-z]+)[.]?([0-9]*)/_\1\2/; s/[+]([0-9]+).*/_p\1/; s/[+].*//')
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
 PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md plugin/cmd/fortiems/README.md plugin/cmd/fortiems/*.png .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
@@ -22,19 +24,30 @@ zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
 ##@ Package
 
-package: $(PACKAGE_OBJECTS) $(PACKAGE_COMMANDS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb and rpm for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
-	rm -rf $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc $(OUT)/*.deb $(OUT)/*.rpm
-	mkdir -p $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/doc
-	cp --parents $(PACKAGE_DOCS) $(PACKAGE_OUT)/doc
-	cd conf && find . -type f ! -name '*.go' ! -name '*.md' -exec cp --parents {} ../$(PACKAGE_OUT)/conf \;
-	# A reload looks for relative files in the working directory only.
-	sed -i 's|parsers_fortiems.conf|/etc/fluent-bit/fortiems/&|' $(PACKAGE_OUT)/conf/fluent-bit*.conf
-	cp build/plugins.conf $(PACKAGE_OUT)/conf
-	chmod -R u=rwX,go=rX $(PACKAGE_OUT)
-	@set -e; for arch in $(PACKAGE_ARCHES); do for kind in deb rpm; do \
-	  ARCH=$$arch PACKAGE_VERSION=$(PACKAGE_VERSION) PACKAGE_GLIBC=$(PACKAGE_GLIBC) MAINTAINER='$(MAINTAINER)' \
+# The folders of conf/ that nobody edits where they are installed.
+PACKAGE_SHARE := dashboards detections elasticsearch opensearch topologies
+
+package: $(PACKAGE_OBJECTS) $(PACKAGE_COMMANDS) $(PACKAGE_OUT)/THIRD_PARTY_LICENSES ## deb, rpm and apk for amd64 and arm64 in build/out (python3 with venv; downloads Zig)
+	@rm -rf $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/share $(PACKAGE_OUT)/doc $(PACKAGE_OUT)/completion $(OUT)/*.deb $(OUT)/*.rpm $(OUT)/*.apk
+	@mkdir -p $(PACKAGE_OUT)/conf $(PACKAGE_OUT)/share $(PACKAGE_OUT)/doc $(PACKAGE_OUT)/completion
+	@cp --parents $(PACKAGE_DOCS) $(PACKAGE_OUT)/doc
+	@cp conf/*.yaml conf/*.conf build/plugins.conf $(PACKAGE_OUT)/conf
+	@cp -r $(PACKAGE_SHARE:%=conf/%) conf/service/port-514.conf $(PACKAGE_OUT)/share
+	@find $(PACKAGE_OUT)/share -name '*.go' -o -name '*.md' | xargs rm -f
+	@# An installed configuration names its files by their whole path: a reload looks for relative ones in the working directory only.
+	@sed -i 's|parsers_fortiems.conf|/etc/fluent-bit/fortiems/&|; s|^\[SERVICE\]|&\n    Plugins_File    /etc/fluent-bit/fortiems/plugins.conf|' $(PACKAGE_OUT)/conf/fluent-bit*.conf
+	@sed -i 's|^service:|&\n  plugins_file: /etc/fluent-bit/fortiems/plugins.conf|' $(PACKAGE_OUT)/conf/f*.yaml
+	@sed -i 's|^# Start: .*-c conf/|# Start: fluent-bit -c /etc/fluent-bit/fortiems/|' $(PACKAGE_OUT)/conf/f*.yaml $(PACKAGE_OUT)/conf/f*.conf
+	@go run ./plugin/cmd/fortiems completion bash >$(PACKAGE_OUT)/completion/fortiems
+	@go run ./plugin/cmd/fortiems completion zsh >$(PACKAGE_OUT)/completion/_fortiems
+	@go run ./plugin/cmd/fortiems completion fish >$(PACKAGE_OUT)/completion/fortiems.fish
+	@chmod -R u=rwX,go=rX $(PACKAGE_OUT)
+	@set -e; for arch in $(PACKAGE_ARCHES); do for kind in deb rpm apk; do \
+	  config=build/nfpm.yaml version=$(PACKAGE_VERSION); \
+	  [ $$kind != apk ] || config=build/nfpm-apk.yaml version=$(APK_VERSION); \
+	  ARCH=$$arch PACKAGE_VERSION=$$version PACKAGE_GLIBC=$(PACKAGE_GLIBC) MAINTAINER='$(MAINTAINER)' \
 	  SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
-	  go run $(NFPM) package -f build/nfpm.yaml -p $$kind -t $(OUT); done; done
+	  go run $(NFPM) package -f $$config -p $$kind -t $(OUT); done; done
 
 package-tools: $(ZIG_VENV)/.installed # the tools that packages need, downloaded
 	go run $(NFPM) --version >/dev/null
@@ -81,7 +94,7 @@ release-files: release-notes package fortiems ## packages, fortiems for every sy
 	rm -rf $(RELEASE)
 	mkdir -p $(RELEASE)
 	build/notes.sh '$(VERSION)' >$(RELEASE)/notes.md
-	cp $(OUT)/*.deb $(OUT)/*.rpm $(PACKAGE_OUT)/THIRD_PARTY_LICENSES $(RELEASE)/
+	cp $(OUT)/*.deb $(OUT)/*.rpm $(OUT)/*.apk $(PACKAGE_OUT)/THIRD_PARTY_LICENSES $(RELEASE)/
 	@set -e; for system in $(FORTIEMS_SYSTEMS); do \
 	  tar --create --gzip --owner=0 --group=0 --numeric-owner --sort=name --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
 	    --exclude=.built -f $(RELEASE)/fortiems-$(PACKAGE_VERSION)-$$system.tar.gz -C $(OUT)/fortiems-$$system .; done

@@ -48,7 +48,7 @@ func classicText(t *testing.T, file, text string) map[string][]section {
 // TestClassicSaysWhatYAMLSays checks that both forms of a configuration are equal.
 func TestClassicSaysWhatYAMLSays(t *testing.T) {
 	files, err := filepath.Glob("../../conf/fluent-bit*.conf")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {

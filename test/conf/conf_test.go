@@ -141,8 +141,8 @@ func TestEveryConfigurationHasGraceAndWorkers(t *testing.T) {
 		c := classic(t, file)
 		check(file, c["service"][0]["grace"], c["output"])
 	}
-	if read != 18 {
-		t.Errorf("%d configurations were read, not 18", read)
+	if read != 20 {
+		t.Errorf("%d configurations were read, not 20", read)
 	}
 }
 
@@ -168,7 +168,7 @@ func checkOutput(t *testing.T, file string, o map[string]any) {
 func TestOutputConfigurationsShip(t *testing.T) {
 	bin, object := fluentBit(t)
 	cert, file := certificate(t), os.Getenv("FORTIEMS_TLS_CERT")
-	for _, name := range []string{"fluent-bit-elasticsearch.yaml", "fluent-bit-elasticsearch.conf", "fluent-bit-opensearch.yaml", "fluent-bit-opensearch.conf"} {
+	for _, name := range []string{"fluent-bit-elasticsearch.yaml", "fluent-bit-elasticsearch.conf", "fluent-bit-opensearch.yaml", "fluent-bit-opensearch.conf", "fluent-bit-service.yaml", "fluent-bit-service.conf"} {
 		t.Run(name, func(t *testing.T) {
 			es := fakees.NewUnstarted()
 			es.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
@@ -184,6 +184,12 @@ func TestOutputConfigurationsShip(t *testing.T) {
 			t.Setenv("ES_PASSWORD", "p")
 			t.Setenv("ES_CA_FILE", file)
 			port := rig.FreePort(t)
+			if strings.Contains(name, "service") {
+				t.Setenv("ES_USERNAME", "")
+				t.Setenv("ES_PASSWORD", "")
+				t.Setenv("FORTIEMS_LISTEN", "127.0.0.1")
+				t.Setenv("FORTIEMS_PORT", fmt.Sprint(port))
+			}
 			out := startWith(t, bin, name, "5514", port, "-e", object, "-e", filepath.Join(filepath.Dir(object), "out_fortiems_es.so"))
 			send := sendTo("tcp", port, net.Dial)
 			var last error
