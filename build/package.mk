@@ -20,7 +20,7 @@ PACKAGE_COMMANDS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/fortiems)
 zig_amd64       := x86_64-linux-gnu.$(PACKAGE_GLIBC)
 zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
-.PHONY: package package-tools
+.PHONY: package package-tools apk-version
 
 ##@ Package
 
@@ -48,6 +48,9 @@ package: $(PACKAGE_OBJECTS) $(PACKAGE_COMMANDS) $(PACKAGE_OUT)/THIRD_PARTY_LICEN
 	  ARCH=$$arch PACKAGE_VERSION=$$version PACKAGE_GLIBC=$(PACKAGE_GLIBC) MAINTAINER='$(MAINTAINER)' \
 	  SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
 	  go run $(NFPM) package -f $$config -p $$kind -t $(OUT); done; done
+
+apk-version: # for the tests
+	@echo $(APK_VERSION)
 
 package-tools: $(ZIG_VENV)/.installed # the tools that packages need, downloaded
 	go run $(NFPM) --version >/dev/null

@@ -7,7 +7,9 @@ import (
 	"debug/buildinfo"
 	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,36 +110,56 @@ func packages(t *testing.T) (version string) {
 	return strings.TrimSpace(run(t, "build/version.sh"))
 }
 
-// files are the files that a package must contain, with the targets of links.
+// files are the files that a deb or rpm must contain, with the targets of links.
 func files(t *testing.T) map[string]string {
 	t.Helper()
 	want := map[string]string{
 		"/usr/lib/fluent-bit/flb-filter_fortiems.so":              "",
 		"/usr/lib/fluent-bit/out_fortiems_es.so":                  "flb-filter_fortiems.so",
-		"/usr/bin/fortiems":                                       "",
+		"/usr/lib/systemd/system/fluent-bit-fortiems.service":     "",
+		"/etc/fluent-bit/fortiems.env":                            "",
 		"/etc/fluent-bit/fortiems/plugins.conf":                   "",
-		"/usr/share/doc/fluent-bit-fortiems/CHANGELOG.md":         "",
 		"/usr/share/doc/fluent-bit-fortiems/copyright":            "",
 		"/usr/share/doc/fluent-bit-fortiems/THIRD_PARTY_LICENSES": "",
 	}
-	err := filepath.WalkDir(root+"/conf", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && filepath.Ext(name) != ".go" && filepath.Ext(name) != ".md" {
-			rel, _ := filepath.Rel(root+"/conf", name)
-			want["/etc/fluent-bit/fortiems/"+rel] = ""
+	for _, pattern := range []string{"*.yaml", "*.conf"} {
+		for _, name := range glob(t, "conf", pattern) {
+			want["/etc/fluent-bit/fortiems/"+filepath.Base(name)] = ""
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	maps.Copy(want, shared(t))
+	return want
+}
+
+// shared are the files of every package, the apk included.
+func shared(t *testing.T) map[string]string {
+	t.Helper()
+	want := map[string]string{
+		"/usr/bin/fortiems": "",
+		"/usr/share/bash-completion/completions/fortiems":    "",
+		"/usr/share/zsh/site-functions/_fortiems":            "",
+		"/usr/share/fish/vendor_completions.d/fortiems.fish": "",
+		"/usr/share/fluent-bit-fortiems/port-514.conf":       "",
+		"/usr/share/doc/fluent-bit-fortiems/CHANGELOG.md":    "",
+	}
+	for _, dir := range []string{"dashboards", "detections", "elasticsearch", "opensearch", "topologies"} {
+		n := 0
+		err := filepath.WalkDir(filepath.Join(root, "conf", dir), func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && filepath.Ext(name) != ".go" && filepath.Ext(name) != ".md" {
+				rel, _ := filepath.Rel(root+"/conf", name)
+				want["/usr/share/fluent-bit-fortiems/"+rel] = ""
+				n++
+			}
+			return err
+		})
+		if err != nil || n < 3 {
+			t.Fatalf("%s: %d files, %v", dir, n, err)
+		}
 	}
 	// The documents and the built-in rules, in the folders that their links expect.
 	documents := 0
 	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", "plugin/cmd/fortiems/README.md", "plugin/cmd/fortiems/*.png", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
-		names, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
+		for _, name := range glob(t, "", pattern) {
 			rel, _ := filepath.Rel(root, name)
 			want["/usr/share/doc/fluent-bit-fortiems/"+rel] = ""
 			documents++
@@ -149,12 +171,34 @@ func files(t *testing.T) map[string]string {
 	return want
 }
 
-// wantFiles compares the files below dir with those that a package must contain.
-func wantFiles(t *testing.T, dir string) {
+func glob(t *testing.T, dir, pattern string) []string {
 	t.Helper()
-	want := files(t)
+	names, err := filepath.Glob(filepath.Join(root, dir, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// modeOf is the mode that a file must have.
+func modeOf(name string) fs.FileMode {
+	switch {
+	case strings.HasPrefix(name, "/usr/bin/"):
+		return 0o755
+	case name == "/etc/fluent-bit/fortiems.env": // credentials
+		return 0o600
+	}
+	return 0o644
+}
+
+// wantFiles compares the files below dir with want.
+func wantFiles(t *testing.T, dir string, want map[string]string) {
+	t.Helper()
 	for _, top := range []string{"usr", "etc"} {
 		err := filepath.WalkDir(filepath.Join(dir, top), func(name string, d fs.DirEntry, err error) error {
+			if os.IsNotExist(err) && name == filepath.Join(dir, top) {
+				return nil
+			}
 			if err != nil || d.IsDir() || d.Name() == "changelog.Debian.gz" {
 				return err
 			}
@@ -167,11 +211,7 @@ func wantFiles(t *testing.T, dir string) {
 			if link, _ := os.Readlink(name); link != to {
 				t.Errorf("%s points to %q, want %q", rel, link, to)
 			}
-			mode := fs.FileMode(0o644)
-			if strings.HasPrefix(rel, "/usr/bin/") {
-				mode = 0o755
-			}
-			if info, err := d.Info(); err != nil || to == "" && info.Mode() != mode {
+			if info, err := d.Info(); err != nil || to == "" && info.Mode() != modeOf(rel) {
 				t.Errorf("%s: %v, %v", rel, info.Mode(), err)
 			}
 			return nil
@@ -300,7 +340,7 @@ func TestDebInAnEmptyRoot(t *testing.T) {
 	}
 	unpacked := t.TempDir()
 	run(t, "dpkg-deb", "-x", deb, unpacked)
-	wantFiles(t, unpacked)
+	wantFiles(t, unpacked, files(t))
 	if arch := strings.TrimSpace(run(t, "go", "env", "GOARCH")); arch != "amd64" {
 		t.Skip("not run: loading the amd64 object needs linux/amd64")
 	}
@@ -319,9 +359,15 @@ func TestDebInAnEmptyRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The empty root has no libc6, on which the package depends.
-	run(t, "dpkg", "--root="+clean, "--force-depends", "--install", deb)
-	wantFiles(t, clean)
+	// The empty root has neither libc6, on which the package depends, nor a shell: the
+	// scripts run outside, with the root in DPKG_ROOT.
+	dpkg := func(args ...string) string {
+		return run(t, "dpkg", append([]string{"--root=" + clean, "--force-depends", "--force-script-chrootless"}, args...)...)
+	}
+	if text := dpkg("--install", deb); !strings.Contains(text, "Fluent Bit is not installed yet") || !strings.Contains(text, "  fluent-bit -c /etc/fluent-bit/fortiems/fluent-bit.yaml") {
+		t.Errorf("without Fluent Bit and systemd the installation says\n%s", text)
+	}
+	wantFiles(t, clean, files(t))
 	record(t, clean, host)
 	conffiles := strings.Fields(read(t, filepath.Join(clean, "var/lib/dpkg/info/fluent-bit-fortiems.conffiles")))
 	for name := range files(t) {
@@ -334,12 +380,31 @@ func TestDebInAnEmptyRoot(t *testing.T) {
 	if err := os.WriteFile(conf, []byte("changed\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "dpkg", "--root="+clean, "--remove", "fluent-bit-fortiems")
+	// Another Fluent Bit that uses the plugin, and a line that is still to be delivered.
+	other := filepath.Join(clean, "etc/fluent-bit/fluent-bit.conf")
+	if err := os.WriteFile(other, []byte("# fortiems\n[SERVICE]\n    Plugins_File /etc/fluent-bit/fortiems/plugins.conf\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	chunk := filepath.Join(clean, "var/lib/fluent-bit/fortiems/syslog.0/1-1.flb")
+	if err := os.MkdirAll(filepath.Dir(chunk), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(chunk, []byte("line"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := dpkg("--remove", "fluent-bit-fortiems")
+	if !strings.Contains(text, "\n  "+other+":3\n") || strings.Contains(text, other+":1") || strings.Contains(text, "/fortiems/plugins.conf:") || !strings.Contains(text, "lines that are not delivered yet") {
+		t.Errorf("the removal says\n%s", text)
+	}
 	if text := read(t, conf); text != "changed\n" {
 		t.Errorf("after the removal the configuration is %q", text)
 	}
-	run(t, "dpkg", "--root="+clean, "--purge", "fluent-bit-fortiems")
-	for _, name := range []string{"usr/lib/fluent-bit", "etc/fluent-bit", "usr/share/doc/fluent-bit-fortiems"} {
+	read(t, chunk)
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	dpkg("--purge", "fluent-bit-fortiems")
+	for _, name := range []string{"usr/lib/fluent-bit", "etc/fluent-bit", "usr/share/fluent-bit-fortiems", "usr/share/doc/fluent-bit-fortiems", "var/lib/fluent-bit"} {
 		if _, err := os.Lstat(filepath.Join(clean, name)); err == nil {
 			t.Errorf("%s is left after the purge", name)
 		}
@@ -352,7 +417,7 @@ func TestArm64Deb(t *testing.T) {
 	need(t, "the arm64 deb", "dpkg-deb")
 	unpacked := t.TempDir()
 	run(t, "dpkg-deb", "-x", "build/out/fluent-bit-fortiems_"+version+"_arm64.deb", unpacked)
-	wantFiles(t, unpacked)
+	wantFiles(t, unpacked, files(t))
 	need(t, "loading the arm64 object", "qemu-aarch64", "aarch64-linux-gnu-gcc")
 	out := t.TempDir()
 	run(t, "make", "-s", "-f", "test/host/host.mk", "host", "CC=aarch64-linux-gnu-gcc", "HOST_OUT="+out)
@@ -370,16 +435,109 @@ func TestRPM(t *testing.T) {
 		if requires := run(t, "rpm", "-qp", "--requires", name); !strings.Contains(requires, "glibc >= 2.28") {
 			t.Errorf("requires %s", requires)
 		}
-		list := strings.Fields(run(t, "rpm", "-qpl", name))
+		modes := map[string]string{}
+		for line := range strings.Lines(run(t, "rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:octal} %{FILEUSERNAME}\\n]", name)) {
+			if f, mode, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+				modes[f] = mode
+			}
+		}
 		conf := strings.Fields(run(t, "rpm", "-qpc", name))
-		for f := range files(t) {
-			if !slices.Contains(list, f) {
-				t.Errorf("lacks %s", f)
+		for f, to := range files(t) {
+			if want := fmt.Sprintf("100%o root", modeOf(f)); to == "" && modes[f] != want {
+				t.Errorf("%s: mode %q, want %s", f, modes[f], want)
 			}
 			if strings.HasPrefix(f, "/etc/") != slices.Contains(conf, f) {
 				t.Errorf("%s: is a configuration file, or is none", f)
 			}
+			delete(modes, f)
 		}
+		delete(modes, "/usr/lib/fluent-bit/out_fortiems_es.so")
+		for f, mode := range modes {
+			t.Errorf("unexpected file %s, %s", f, mode)
+		}
+		scripts := run(t, "rpm", "-qp", "--scripts", name)
+		for _, script := range []string{"postinstall", "preuninstall", "postuninstall"} {
+			if !strings.Contains(scripts, script+" scriptlet (using /bin/sh)") {
+				t.Errorf("no script %s", script)
+			}
+		}
+	}
+}
+
+// TestAPK reads the files of the apk: two tar archives, each compressed, one after the other.
+func TestAPK(t *testing.T) {
+	packages(t)
+	need(t, "the apk", "tar")
+	version := strings.TrimSpace(run(t, "make", "-s", "apk-version"))
+	if !regexp.MustCompile(`^[0-9]+(\.[0-9]+)*(_[a-z]+[0-9]*)*$`).MatchString(version) {
+		t.Errorf("%s is no version of apk", version)
+	}
+	for _, arch := range []string{"x86_64", "aarch64"} {
+		unpacked := t.TempDir()
+		run(t, "tar", "-xzf", "build/out/fortiems_"+version+"_"+arch+".apk", "--ignore-zeros", "--warning=no-unknown-keyword", "-C", unpacked)
+		want := shared(t)
+		want["/usr/share/licenses/fortiems/LICENSE"] = ""
+		want["/usr/share/licenses/fortiems/THIRD_PARTY_LICENSES"] = ""
+		wantFiles(t, unpacked, want)
+		if info := read(t, unpacked+"/.PKGINFO"); !strings.Contains(info, "pkgname = fortiems\n") || !strings.Contains(info, "arch = "+arch+"\n") {
+			t.Errorf("%s", info)
+		}
+	}
+}
+
+// TestPackagedConfigurations checks that each names the plugins and the parser as they are
+// installed, so that it works from any directory.
+func TestPackagedConfigurations(t *testing.T) {
+	packages(t)
+	n := 0
+	for _, pattern := range []string{"f*.yaml", "f*.conf"} {
+		for _, name := range glob(t, "build/out/package/conf", pattern) {
+			text := strings.ToLower(read(t, name))
+			if len(regexp.MustCompile(`(?m)^ +plugins_file:? +/etc/fluent-bit/fortiems/plugins\.conf$`).FindAllString(text, -1)) != 1 {
+				t.Errorf("%s loads no plugins", name)
+			}
+			if strings.Contains(text, "parsers_file") != strings.Contains(text, " /etc/fluent-bit/fortiems/parsers_fortiems.conf\n") || strings.Contains(text, "/path/to") {
+				t.Errorf("%s: parsers, or a path that is not there", name)
+			}
+			n++
+		}
+	}
+	if n != 11 {
+		t.Errorf("%d configurations", n)
+	}
+}
+
+// TestUnit checks the unit and its drop-in with systemd's own tool.
+func TestUnit(t *testing.T) {
+	need(t, "the unit", "systemd-analyze")
+	dir := t.TempDir()
+	unit := filepath.Join(dir, "fluent-bit-fortiems.service")
+	for to, from := range map[string]string{unit: "fluent-bit-fortiems.service", unit + ".d/port-514.conf": "port-514.conf"} {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, []byte(read(t, root+"/conf/service/"+from)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// It prints what it does not know or find, and may still end with 0. The manual is not installed here.
+	if text := run(t, "systemd-analyze", "verify", "--man=no", unit); text != "" {
+		t.Errorf("%s", text)
+	}
+	// Every variable of the configuration has a line in the settings, and the reverse.
+	env := read(t, root+"/conf/service/fortiems.env")
+	used := map[string]bool{"FORTIEMS_CONFIG": true}
+	for _, m := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(read(t, root+"/conf/fluent-bit-service.yaml"), -1) {
+		used[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=`).FindAllStringSubmatch(env, -1) {
+		if !used[m[1]] {
+			t.Errorf("nothing uses %s", m[1])
+		}
+		delete(used, m[1])
+	}
+	for name := range used {
+		t.Errorf("the settings lack %s", name)
 	}
 }
 
