@@ -84,16 +84,25 @@ artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(FORTIEMS) $(OUT)/fortiems-host 
 build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux-gnu-gcc
 	@$(MAKE) --no-print-directory build OUT=build/out/arm64 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
 
+# $(call step,what,command) says what begins, every 10 seconds that it goes on, and how long
+# it took. sleep must not keep the output open: whoever reads it would wait for its end.
+define step
+@echo '$(1)' >&2; start=$$(date +%s); \
+(while sleep 10 </dev/null >/dev/null 2>&1; do echo "  ... $$(($$(date +%s) - start)) s" >&2; done) & beat=$$!; \
+$(2); code=$$?; kill $$beat 2>/dev/null; \
+[ $$code != 0 ] || echo "  done in $$(($$(date +%s) - start)) s" >&2; exit $$code
+endef
+
 # Neither a build id nor the repository's state: the same sources give the same bytes
 # in any directory.
 BUILD_OBJECT = CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -buildvcs=false \
   -ldflags "-s -w -buildid= -X main.version=$(VERSION) -extldflags '-Wl,--version-script=$(CURDIR)/plugin/exports.map'" -o $@ ./plugin
 $(OBJECT): $(GO_FILES) go.mod go.sum $(OUT)/.version
 	@mkdir -p $(@D)
-	$(BUILD_OBJECT)
+	$(call step,Compiling the plugin: $@,$(BUILD_OBJECT))
 
 $(OUT)/out_fortiems_es.so: $(OBJECT)
-	ln -sf flb-filter_fortiems.so $@
+	@ln -sf flb-filter_fortiems.so $@
 
 # Changes only with the version.
 $(OUT)/.version: .FORCE
@@ -101,19 +110,19 @@ $(OUT)/.version: .FORCE
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
 $(OUT)/fortiems-demo: $(wildcard test/demo/*.go) $(FORTIEMS_FILES) go.mod go.sum
-	CGO_ENABLED=0 go build -trimpath -o $@ ./test/demo
+	$(call step,Compiling the screen of make demo: $@,CGO_ENABLED=0 go build -trimpath -o $@ ./test/demo)
 
 # Static, so that it runs on any machine of its system. go build adds .exe for Windows.
 BUILD_FORTIEMS = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(@D)/ ./plugin/cmd/fortiems
 $(FORTIEMS): $(FORTIEMS_FILES) go.mod go.sum $(OUT)/.version
 	@mkdir -p $(@D)
-	$(BUILD_FORTIEMS)
+	$(call step,Compiling the command fortiems: $@,$(BUILD_FORTIEMS))
 
 FORTIEMS_SYSTEMS := linux-amd64 linux-arm64 windows-amd64 darwin-amd64 darwin-arm64
 fortiems: $(FORTIEMS_SYSTEMS:%=$(OUT)/fortiems-%/.built) ## the command fortiems for Linux, Windows and macOS in build/out/fortiems-*
 $(OUT)/fortiems-%/.built: $(FORTIEMS_FILES) go.mod go.sum $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(BUILD_FORTIEMS)
+	$(call step,Compiling the command fortiems: $(@D),GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(BUILD_FORTIEMS))
 	@touch $@
 
 clean: ## remove build/out

@@ -13,6 +13,7 @@ PACKAGE_VERSION  = $(shell build/version.sh)
 # apk knows neither ~ nor +: 1.2.3~rc.1+4.gabcdef0 becomes 1.2.3_rc1_p4.
 APK_VERSION      = $(shell echo '$(PACKAGE_VERSION)' | sed -E 's/~([a-z]+)[.]?([0-9]*)/_\1\2/; s/[+]([0-9]+).*/_p\1/; s/[+].*//')
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
+ZIG_CACHE       := ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache
 PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md plugin/cmd/fortiems/README.md plugin/cmd/fortiems/*.png .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
 PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
@@ -64,12 +65,11 @@ $(ZIG_VENV)/.installed:
 # The same object as $(OBJECT), linked against another C library.
 $(PACKAGE_OUT)/%/flb-filter_fortiems.so: $(GO_FILES) go.mod go.sum build/package.mk $(ZIG_VENV)/.installed $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
-	ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache \
-	CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT)
+	$(call step,Compiling the plugin: $@,$(ZIG_CACHE) CC="$(ZIG_VENV)/bin/python -m ziglang cc -target $(zig_$*)" GOOS=linux GOARCH=$* $(BUILD_OBJECT))
 
 $(PACKAGE_OUT)/%/fortiems: $(FORTIEMS_FILES) go.mod go.sum build/package.mk $(PACKAGE_OUT)/version
 	@mkdir -p $(@D)
-	GOOS=linux GOARCH=$* $(BUILD_FORTIEMS)
+	$(call step,Compiling the command fortiems: $@,GOOS=linux GOARCH=$* $(BUILD_FORTIEMS))
 
 # Changes only with the version, so that no package has the previous one.
 $(PACKAGE_OUT)/version: .FORCE
