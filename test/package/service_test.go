@@ -158,20 +158,20 @@ func (m *machine) arrives(network string, port int, es *fakees.Server) {
 	m.t.Fatalf("nothing arrives from %s %d: %v\n%s", network, port, last, m.log())
 }
 
-// newerDeb packs the same files as a later version.
-func newerDeb(t *testing.T) string {
+// newer packs the same files as a later version.
+func newer(t *testing.T, kind string) string {
 	t.Helper()
-	dir := t.TempDir()
-	recipe := regexp.MustCompile(`(?m)^NFPM\s+:= (\S+)$`).FindStringSubmatch(read(t, root+"/build/package.mk"))
-	if recipe == nil {
+	tool := regexp.MustCompile(`(?m)^NFPM\s+:= (\S+)$`).FindStringSubmatch(read(t, root+"/build/package.mk"))
+	if tool == nil {
 		t.Fatal("no NFPM in package.mk")
 	}
-	cmd := exec.Command("go", "run", recipe[1], "package", "-f", "build/nfpm.yaml", "-p", "deb", "-t", dir+"/newer.deb")
+	file := t.TempDir() + "/newer." + kind
+	cmd := exec.Command("go", "run", tool[1], "package", "-f", "build/nfpm.yaml", "-p", kind, "-t", file)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "ARCH=amd64", "PACKAGE_VERSION=99.0.0", "PACKAGE_GLIBC=2.28", "MAINTAINER=a <a@localhost>")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	return dir + "/newer.deb"
+	return file
 }
 
 // TestService installs, starts, upgrades, removes and purges the deb under systemd, and
@@ -180,7 +180,7 @@ func TestService(t *testing.T) {
 	version := packages(t)
 	m := boot(t)
 	m.copy(root+"/build/out/fluent-bit-fortiems_"+version+"_amd64.deb", "root/this.deb")
-	m.copy(newerDeb(t), "root/newer.deb")
+	m.copy(newer(t, "deb"), "root/newer.deb")
 
 	said := m.run("dpkg -i /root/this.deb")
 	if !strings.Contains(said, "Fluent Bit is not installed yet") {
@@ -328,4 +328,43 @@ func lowPort(t *testing.T) int {
 	}
 	t.Fatal("no free port below 1024")
 	return 0
+}
+
+// TestRPMInARoot installs, upgrades and removes the rpm in a root without systemd running.
+func TestRPMInARoot(t *testing.T) {
+	version := packages(t)
+	need(t, "installing the rpm", "rpm", "debootstrap", "tar")
+	if os.Geteuid() != 0 {
+		t.Skip("not run: installing with rpm needs root")
+	}
+	dir := t.TempDir()
+	run(t, "tar", "-C", dir, "-xf", debian(t))
+	rpm := func(args ...string) string {
+		// The Debian in the root has its C library from another package manager.
+		return run(t, "rpm", append([]string{"--root=" + dir}, args...)...)
+	}
+	first := rpm("-i", "--nodeps", "build/out/fluent-bit-fortiems-"+version+"-1.x86_64.rpm")
+	if !strings.Contains(first, "Fluent Bit is not installed yet") || !strings.Contains(first, "fluent-bit-fortiems is installed. Next:") {
+		t.Errorf("the installation says\n%s", first)
+	}
+	env := filepath.Join(dir, "etc/fluent-bit/fortiems.env")
+	if info, err := os.Stat(env); err != nil || info.Mode() != 0o600 {
+		t.Fatal(info, err)
+	}
+	write(t, env, "ES_HOSTS=http://changed:9200\n")
+	write(t, filepath.Join(dir, "etc/fluent-bit/fluent-bit.conf"), "[SERVICE]\n    Plugins_File /etc/fluent-bit/fortiems/plugins.conf\n")
+	if text := rpm("-U", "--nodeps", newer(t, "rpm")); strings.Contains(text, "Next:") || strings.Contains(text, "still name") {
+		t.Errorf("the upgrade says\n%s", text)
+	}
+	if text := read(t, env); text != "ES_HOSTS=http://changed:9200\n" {
+		t.Errorf("after the upgrade the settings are %q", text)
+	}
+	if text := rpm("-e", "fluent-bit-fortiems"); !strings.Contains(text, "\n  /etc/fluent-bit/fluent-bit.conf:2\n") {
+		t.Errorf("the removal says\n%s", text)
+	}
+	for _, name := range []string{"usr/lib/fluent-bit/flb-filter_fortiems.so", "usr/bin/fortiems", "usr/lib/systemd/system/fluent-bit-fortiems.service", "etc/fluent-bit/fortiems/plugins.conf"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s is left", name)
+		}
+	}
 }
