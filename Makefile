@@ -84,11 +84,11 @@ artefacts: $(OBJECT) $(OUT)/out_fortiems_es.so $(FORTIEMS) $(OUT)/fortiems-host 
 build-arm64: ## the same for linux/arm64 in build/out/arm64; needs aarch64-linux-gnu-gcc
 	@$(MAKE) --no-print-directory build OUT=build/out/arm64 GOOS=linux GOARCH=arm64 CC=aarch64-linux-gnu-gcc
 
-# $(call step,what,command) says what begins, every 10 seconds that it goes on, and how long
+# $(call step,what,command) says what begins, every 20 seconds that it goes on, and how long
 # it took. sleep must not keep the output open: whoever reads it would wait for its end.
 define step
 @echo '$(1)' >&2; start=$$(date +%s); \
-(while sleep 10 </dev/null >/dev/null 2>&1; do echo "  ... $$(($$(date +%s) - start)) s" >&2; done) & beat=$$!; \
+(while sleep 20 </dev/null >/dev/null 2>&1; do echo "  ... $$(($$(date +%s) - start)) s" >&2; done) & beat=$$!; \
 $(2); code=$$?; kill $$beat 2>/dev/null; \
 [ $$code != 0 ] || echo "  done in $$(($$(date +%s) - start)) s" >&2; exit $$code
 endef
