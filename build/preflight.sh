@@ -21,7 +21,7 @@ fi
 cc=${CC:-}
 for c in gcc cc; do [ -n "$cc" ] || ! command -v $c >/dev/null || cc=$c; done
 if [ -z "$cc" ] || ! command -v ${cc%% *} >/dev/null; then
-  say "a C compiler${cc:+: CC=$cc is not there} (Debian, Ubuntu: apt install gcc libc6-dev; RHEL: dnf install gcc; Alpine: not possible, see build/README.md)"
+  say "a C compiler${cc:+: CC=$cc is not there} (Debian, Ubuntu: apt install gcc libc6-dev; RHEL: dnf install gcc)"
 elif { [ -n "${CC:-}" ] || [ ! -f /usr/include/stdlib.h ]; } && ! echo '#include <stdlib.h>' | $cc -E - >/dev/null 2>&1; then
   say 'the headers of the C library (Debian, Ubuntu: apt install libc6-dev; RHEL: dnf install glibc-devel)'
 fi
@@ -38,4 +38,4 @@ if [ -n "$missing" ]; then
   echo "To build, install: $missing" >&2
   exit 1
 fi
-echo 'First build: fetches Go modules, then compiles the plugin, the command fortiems and two programs for trials. One to three minutes.' >&2
+echo 'First build: fetches Go modules, then compiles the plugin, the command fortiems and two programs for trials. One to three minutes on two idle processors.' >&2

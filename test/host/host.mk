@@ -20,10 +20,12 @@ host-asan: $(HOST_OUT)/fortiems-host-asan
 # Carried inside the host, see abi_since_5_0_3.c.
 $(HOST_ABI): $(HOST_DIR)/src/abi_since_5_0_3.c $(HOST_HDR) $(HOST_DIR)/host.mk
 	@mkdir -p $(@D)
-	$(CC) $(HOST_FLAGS) -O2 -fPIC -shared -o $@ $<
+	@$(CC) $(HOST_FLAGS) -O2 -fPIC -shared -o $@ $<
 
 $(HOST_OUT)/fortiems-host: $(HOST_SRC) $(HOST_HDR) $(HOST_ABI) $(HOST_DIR)/host.mk
-	$(CC) $(HOST_FLAGS) -O2 -DABI_OBJECT='"$(abspath $(HOST_ABI))"' -rdynamic -o $@ $(HOST_SRC) -ldl -lpthread
+	@echo 'Compiling the stand-in host: $@' >&2
+	@$(CC) $(HOST_FLAGS) -O2 -DABI_OBJECT='"$(abspath $(HOST_ABI))"' -rdynamic -o $@ $(HOST_SRC) -ldl -lpthread
 
 $(HOST_OUT)/fortiems-host-asan: $(HOST_SRC) $(HOST_HDR) $(HOST_ABI) $(HOST_DIR)/host.mk
-	$(CC) $(HOST_FLAGS) -O1 $(HOST_SANITIZE) -DABI_OBJECT='"$(abspath $(HOST_ABI))"' -rdynamic -o $@ $(HOST_SRC) -ldl -lpthread
+	@echo 'Compiling the stand-in host: $@' >&2
+	@$(CC) $(HOST_FLAGS) -O1 $(HOST_SANITIZE) -DABI_OBJECT='"$(abspath $(HOST_ABI))"' -rdynamic -o $@ $(HOST_SRC) -ldl -lpthread
