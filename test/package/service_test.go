@@ -226,6 +226,8 @@ func withFluentBit(t *testing.T, m *machine, said string) {
 	m.set("ES_USERNAME", "u")
 	m.set("ES_PASSWORD", `'`+password+`'`)
 	m.set("FORTIEMS_PORT", port)
+	// What a Fluent Bit that ran as root has left there becomes the service's own.
+	m.run("mkdir -p /var/lib/fluent-bit/fortiems && echo x >/var/lib/fluent-bit/fortiems/left")
 	m.run(commands[1][1])
 	m.arrives("udp", port, es)
 	m.arrives("tcp", port, es)
@@ -237,6 +239,9 @@ func withFluentBit(t *testing.T, m *machine, said string) {
 	}
 	if mode := m.run("stat -L -c %a /var/lib/fluent-bit/fortiems"); mode != "700" {
 		t.Errorf("mode %s of the state", mode)
+	}
+	if owner := m.run("stat -c %u /var/lib/fluent-bit/fortiems/left"); !strings.Contains(status, "Uid:\t"+owner+"\t") {
+		t.Errorf("what was there before belongs to %s\n%s", owner, status)
 	}
 
 	// An upgrade keeps the settings and restarts the service.
