@@ -64,7 +64,10 @@ func newOutputInstance(name string, get func(key string) string, log *hostlog.Lo
 	if errClient == nil {
 		transport, probe = client.Pinned(), client.Pinned()
 	}
-	boot := bootstrap.New(bootstrap.Options{Transport: transport, Config: c, Log: log})
+	boot := bootstrap.New(bootstrap.Options{
+		Transport: transport, Config: c, Log: log,
+		IndexAt: func(at time.Time) string { return esbulk.IndexAt(c.Index, at) },
+	})
 	ship, errShip := esbulk.New(esbulk.Options{
 		Config: c, Client: client, Log: log, Metrics: counts,
 		Bootstrap: boot,

@@ -35,7 +35,10 @@ type Options struct {
 	Transport esapi.Transport // *eshttp.Client; sends with credentials and TLS
 	Config    option.OutputConfig
 	Log       *hostlog.Logger
-	Now       func() time.Time // for the throttling of lines; nil: time.Now
+	Now       func() time.Time // nil: time.Now
+
+	// IndexAt is the name that option index has for a document of that time; nil: unknown.
+	IndexAt func(time.Time) string
 }
 
 // Bootstrap prepares the server for one output instance. Safe for concurrent use.
@@ -44,6 +47,7 @@ type Bootstrap struct {
 	config    option.OutputConfig
 	log       *hostlog.Logger
 	now       func() time.Time
+	indexAt   func(time.Time) string
 	plan      plan
 	ilm       bool // the server has our ILM policy; of the running attempt
 
@@ -59,7 +63,7 @@ type attempt struct {
 
 // New prepares nothing yet and opens no connection.
 func New(o Options) *Bootstrap {
-	b := &Bootstrap{transport: o.Transport, config: o.Config, log: o.Log, now: o.Now, plan: planFor(o.Config)}
+	b := &Bootstrap{transport: o.Transport, config: o.Config, log: o.Log, now: o.Now, indexAt: o.IndexAt, plan: planFor(o.Config)}
 	if b.now == nil {
 		b.now = time.Now
 	}
@@ -128,7 +132,7 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 		}
 		if done == "" {
 			if b.config.Index != "" {
-				return nil
+				return b.checkIndex(ctx, s, b.plan.data)
 			}
 			return b.wins(ctx, s, b.plan.data)
 		}

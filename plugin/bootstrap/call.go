@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -22,6 +23,17 @@ func (b *Bootstrap) call(ctx context.Context, method, path string, body []byte) 
 		return nil, a.Err()
 	}
 	return a, nil
+}
+
+// ask calls for what is good to know. Only an error that time will mend is one: a server
+// that fails at the question (500), or whose answer is too long, does not hold up documents.
+func (b *Bootstrap) ask(ctx context.Context, method, path string) (*eshttp.Answer, error) {
+	a, err := b.call(ctx, method, path, nil)
+	var e *eshttp.Error
+	if errors.As(err, &e) && e.Status == http.StatusInternalServerError {
+		return &eshttp.Answer{Status: e.Status}, nil
+	}
+	return a, err
 }
 
 // get calls and decodes the answer when it is a success.

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"fluent-bit-fortiems/plugin/eshttp"
+	"fluent-bit-fortiems/plugin/hostlog"
 )
 
 // wins returns an error unless the data stream exists or the template that the server will
@@ -27,6 +29,9 @@ func (b *Bootstrap) wins(ctx context.Context, s server, t *template) error {
 		return err
 	}
 	if a.OK() && len(streams.DataStreams) > 0 {
+		if err := b.checkExisting(ctx, s, t); err != nil {
+			return err
+		}
 		if s.product == opensearch {
 			return b.checkISM(ctx, t)
 		}
@@ -41,18 +46,43 @@ func (b *Bootstrap) wins(ctx context.Context, s server, t *template) error {
 	if a.OK() {
 		return fmt.Errorf("%s is a plain index or an alias, not a data stream: delete or rename it, choose another data_stream, or set bootstrap off if it is meant to be one", t.target)
 	}
-	best, err := b.winner(ctx, s, t.target)
-	switch {
-	case err != nil:
+	sim, err := b.simulate(ctx, t.target)
+	if err != nil {
 		return err
-	case best.state == unknown || best.name == t.name:
-		return nil
-	case best.priority < 0:
-		return fmt.Errorf("no index template fits %s: the index_patterns of %s do not; mend or delete that template, or set bootstrap off", t.target, t.name)
-	case best.state == unusable:
-		return fmt.Errorf("index template %s (priority %d) wins over %s and would make %s a plain index with guessed types: remove it, narrow its index_patterns, or set bootstrap off", best.name, best.priority, t.name, t.target)
 	}
-	return fmt.Errorf("index template %s (priority %d) wins over %s, so the field types of %s would be guessed: remove it, lower its priority below 250, or set bootstrap off if it has the types", best.name, best.priority, t.name, t.target)
+	best, err := b.winner(ctx, s, t.target, sim)
+	if err != nil || best.name == t.name || best.state == unknown && !sim.known {
+		return err
+	}
+	return b.foreignWins(s, t, best, sim)
+}
+
+// foreignWins returns why the data stream must not be made by a template that is not ours,
+// or nil if that has the same types.
+func (b *Bootstrap) foreignWins(s server, t *template, best choice, sim simulation) error {
+	if best.priority < 0 {
+		return fmt.Errorf("no index template fits %s: the index_patterns of %s do not; mend or delete that template, or set bootstrap off", t.target, t.name)
+	}
+	name := "an index template that the user may not see"
+	if best.name != "" {
+		name = fmt.Sprintf("index template %s (priority %d)", best.name, best.priority)
+	}
+	if best.state == unusable {
+		return fmt.Errorf("%s wins over %s and would make %s a plain index with guessed types: remove it, narrow its index_patterns, or set bootstrap off", name, t.name, t.target)
+	}
+	why := ""
+	if sim.known {
+		wanted, err := t.wantedTypes(s.product)
+		if err != nil {
+			return err
+		}
+		if why = otherTypes(sim.types, wanted); why == "" {
+			b.log.Printf(hostlog.Info, "%s wins over %s and gives %s the same field types", name, t.name, t.target)
+			return nil
+		}
+		why = " (" + why + ")"
+	}
+	return fmt.Errorf("%s wins over %s, so the field types of %s would be guessed%s: remove it, lower its priority below 250, or set bootstrap off if it has the types", name, t.name, t.target, why)
 }
 
 // checkISM looks whether the write index of a data stream has a policy.
@@ -123,7 +153,7 @@ func (b *Bootstrap) targetState(ctx context.Context, s server, target string) (t
 		return unusable, err
 	}
 	if a.OK() && len(streams.DataStreams) > 0 {
-		return usable, nil
+		return usable, b.checkExisting(ctx, s, b.plan.data)
 	}
 	state := unusable
 	if a.Status == http.StatusForbidden {
@@ -138,9 +168,22 @@ func (b *Bootstrap) targetState(ctx context.Context, s server, target string) (t
 	case a.Status == http.StatusForbidden:
 		state = unknown
 	}
-	made, err := b.winner(ctx, s, target)
+	sim, err := b.simulate(ctx, target)
 	if err != nil {
 		return unusable, err
+	}
+	made, err := b.winner(ctx, s, target, sim)
+	if err != nil {
+		return unusable, err
+	}
+	if made.state == usable && sim.known && made.name != b.plan.data.name && s.product != "" {
+		wanted, err := b.plan.data.wantedTypes(s.product)
+		if err != nil {
+			return unusable, err
+		}
+		if other := otherTypes(sim.types, wanted); other != "" {
+			b.differs("index template %s makes %s with other field types than ours: %s", made.name, target, other)
+		}
 	}
 	return max(state, made.state), nil
 }
@@ -153,8 +196,9 @@ type choice struct {
 }
 
 // winner finds the template with the highest priority among those that fit the target, as
-// the server does.
-func (b *Bootstrap) winner(ctx context.Context, s server, target string) (choice, error) {
+// the server does: by the list of all, without those that lose by what the server itself
+// says. If the user may not see the list, only ours has a name.
+func (b *Bootstrap) winner(ctx context.Context, s server, target string, sim simulation) (choice, error) {
 	var list struct {
 		Templates []struct {
 			Name     string `json:"name"`
@@ -165,26 +209,35 @@ func (b *Bootstrap) winner(ctx context.Context, s server, target string) (choice
 			} `json:"index_template"`
 		} `json:"index_templates"`
 	}
+	none := choice{priority: -1}
 	const wanted = "index_templates.index_template."
 	a, err := b.get(ctx, "/_index_template?filter_path=index_templates.name,"+wanted+"index_patterns,"+wanted+"priority,"+wanted+"data_stream", &list)
 	switch {
 	case err != nil:
 		return choice{}, err
-	case a.Status == http.StatusForbidden, !a.OK() && s.product != opensearch:
-		return choice{state: unknown}, nil // OpenSearch answers, and has no template of its own
+	case sim.known && sim.none:
+		return none, nil
 	case !a.OK():
-		return choice{}, nil
+		var best choice
+		if a.Status == http.StatusForbidden || s.product != opensearch { // which answers, and has no template of its own
+			best.state = unknown
+		}
+		if sim.known && !slices.Contains(sim.loses, b.plan.data.name) {
+			best.name = b.plan.data.name
+		}
+		return best, nil
 	}
-	best := choice{priority: -1}
+	best := none
 	for _, t := range list.Templates {
-		for _, pattern := range t.Template.Patterns {
-			if t.Template.Priority <= best.priority || !matches(pattern, target) {
-				continue
-			}
-			best = choice{t.Name, t.Template.Priority, unusable}
-			if t.Template.DataStream != nil {
-				best.state = usable
-			}
+		if t.Template.Priority <= best.priority || slices.Contains(sim.loses, t.Name) {
+			continue
+		}
+		if !slices.ContainsFunc(t.Template.Patterns, func(p string) bool { return matches(p, target) }) {
+			continue
+		}
+		best = choice{t.Name, t.Template.Priority, unusable}
+		if t.Template.DataStream != nil {
+			best.state = usable
 		}
 	}
 	return best, nil

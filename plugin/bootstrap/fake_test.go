@@ -32,8 +32,9 @@ type fake struct {
 	seqNo     map[string]int
 	streams   []string
 	indices   []string
-	answers   map[string]scripted // by "METHOD /path"
-	seen      []string            // "METHOD /path?query"
+	mappings  map[string]map[string]any // of indices, data streams and aliases by name
+	answers   map[string]scripted       // by "METHOD /path"
+	seen      []string                  // "METHOD /path?query"
 	// before runs ahead of an answer, for races.
 	before func(method, path string)
 }
@@ -100,6 +101,10 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, body []byte) {
 		fmt.Fprintf(w, `{"version":{%s"number":"%s"}}`, distribution, number)
 	case p == "/_index_template" && r.Method == "GET":
 		f.list(w)
+	case strings.HasPrefix(p, "/_index_template/_simulate_index/") && r.Method == "POST":
+		f.simulate(w, name)
+	case strings.HasSuffix(p, "/_mapping") && r.Method == "GET" && strings.Count(p, "/") == 2:
+		f.mapping(w, strings.Split(p, "/")[1])
 	case strings.HasPrefix(p, "/_index_template/"):
 		f.template(w, r, name, body)
 	case strings.HasPrefix(p, "/_ilm/policy/") && f.product == elasticsearch:
@@ -137,6 +142,58 @@ func (f *fake) list(w http.ResponseWriter) {
 		list = append(list, map[string]any{"name": name, "index_template": t})
 	}
 	json.NewEncoder(w).Encode(map[string]any{"index_templates": list})
+}
+
+// simulate answers as the products do: it does not name the template that wins, and
+// OpenSearch fails for a data stream that exists.
+func (f *fake) simulate(w http.ResponseWriter, target string) {
+	if f.product == opensearch && slices.Contains(f.streams, target) {
+		w.WriteHeader(500)
+		io.WriteString(w, `{"error":{"type":"illegal_state_exception","reason":"index, alias, and data stream names need to be unique, but the following duplicates were found"},"status":500}`)
+		return
+	}
+	var fit []string
+	for name, t := range f.templates {
+		patterns, _ := t["index_patterns"].([]any)
+		if slices.ContainsFunc(patterns, func(p any) bool { return matches(p.(string), target) }) {
+			fit = append(fit, name)
+		}
+	}
+	priority := func(name string) float64 { p, _ := f.templates[name]["priority"].(float64); return p }
+	slices.SortFunc(fit, func(a, b string) int { return int(priority(b) - priority(a)) })
+	if len(fit) == 0 {
+		io.WriteString(w, "{}")
+		return
+	}
+	overlapping := []any{}
+	for _, name := range fit[1:] {
+		overlapping = append(overlapping, map[string]any{"name": name, "index_patterns": f.templates[name]["index_patterns"]})
+	}
+	inner, _ := f.templates[fit[0]]["template"].(map[string]any)
+	if inner == nil {
+		inner = map[string]any{"settings": map[string]any{}, "aliases": map[string]any{}}
+	}
+	json.NewEncoder(w).Encode(map[string]any{"template": inner, "overlapping": overlapping})
+}
+
+func (f *fake) mapping(w http.ResponseWriter, name string) {
+	m, ok := f.mappings[name]
+	if !ok && !slices.Contains(f.streams, name) {
+		w.WriteHeader(404)
+		io.WriteString(w, `{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}`)
+		return
+	}
+	if m == nil {
+		doc, _, err := load(f.product, "index-template.json")
+		if err != nil {
+			f.t.Error(err)
+		}
+		m, _ = at(doc, "template", "mappings")
+	}
+	json.NewEncoder(w).Encode(map[string]any{
+		".ds-" + name + "-000001": map[string]any{"mappings": map[string]any{}},
+		".ds-" + name + "-000002": map[string]any{"mappings": m},
+	})
 }
 
 func (f *fake) decode(r *http.Request, body []byte) map[string]any {

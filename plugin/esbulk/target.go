@@ -95,6 +95,16 @@ func parseTarget(pattern string) (*target, error) {
 	return t, nil
 }
 
+// IndexAt returns the name that a valid option index has for a document of that time
+// without fields.
+func IndexAt(pattern string, at time.Time) string {
+	t, err := parseTarget(pattern)
+	if err != nil {
+		return noValue
+	}
+	return string(t.of(at.Unix(), nil, 0))
+}
+
 // clone returns a target for another goroutine.
 func (t *target) clone() *target {
 	c := &target{fixed: t.fixed}
