@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +50,10 @@ type Bootstrap struct {
 	now       func() time.Time
 	indexAt   func(time.Time) string
 	plan      plan
-	ilm       bool // the server has our ILM policy; of the running attempt
+
+	// Of the running attempt.
+	ilm  bool   // the server has our ILM policy
+	host string // that answered last, "" before one has
 
 	mu      sync.Mutex
 	attempt *attempt // running or successful, or nil
@@ -98,7 +102,29 @@ func (b *Bootstrap) Ready(ctx context.Context) error {
 		close(a.done)
 	}()
 	a.err = b.prepare(ctx)
+	if a.err != nil {
+		a.err = b.named(a.err)
+	}
 	return a.err
+}
+
+// named adds the host that answered last to an error that names none.
+func (b *Bootstrap) named(err error) error {
+	if b.host == "" || strings.Contains(err.Error(), "://") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", b.host, err)
+}
+
+// sayf logs with the host that answered last, unless the line names one. A kind limits the
+// lines.
+func (b *Bootstrap) sayf(level hostlog.Level, kind, format string, args ...any) {
+	line := b.named(fmt.Errorf(format, args...)).Error()
+	if kind == "" {
+		b.log.Printf(level, "%s", line)
+		return
+	}
+	b.log.Limited(level, "bootstrap "+kind, b.now(), "%s", line)
 }
 
 // Recheck makes the next Ready look again whether everything is in place: the connection
@@ -150,16 +176,23 @@ func (b *Bootstrap) prepare(ctx context.Context) error {
 // Connect asks the server what it is and logs that, or why there is no answer yet. It
 // changes nothing.
 func (b *Bootstrap) Connect(ctx context.Context) {
-	s, err := b.server(ctx)
+	s, err := b.identify(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		b.log.Printf(hostlog.Warn, "not connected yet, chunks wait: %v", err)
+		hint := ""
+		if slices.Equal(b.config.Hosts, []string{option.DefaultHost}) && b.config.CloudID == "" {
+			hint = "; this is the default of hosts: options host and port have no effect here"
+		}
+		b.log.Printf(hostlog.Warn, "not connected yet, chunks wait: %v%s", err, hint)
 		return
 	}
-	name := map[string]string{elasticsearch: "Elasticsearch", opensearch: "OpenSearch", "": "a server that does not say what it is"}[s.product]
-	b.log.Printf(hostlog.Info, "connected to %s at %s", strings.TrimSpace(name+" "+s.version), cmp.Or(s.host, "the first of hosts"))
+	names := map[string]string{elasticsearch: "Elasticsearch", opensearch: "OpenSearch", "": "a server that does not say what it is"}
+	if set := b.set(); set != "" && s.product != "" && s.product != set {
+		b.log.Printf(hostlog.Warn, "%s is %s %s, but product is set to %s: set it to auto", s.host, names[s.product], s.version, set)
+	}
+	b.log.Printf(hostlog.Info, "connected to %s at %s", strings.TrimSpace(names[cmp.Or(s.product, b.set())]+" "+s.version), s.host)
 }
 
 // server is what is known about the other side.
@@ -178,11 +211,24 @@ const (
 // template, logs-*-*. OpenSearch has none.
 const builtinPrefix = "logs-"
 
+// set is the product that the operator has said, "" if it is to be asked for.
+func (b *Bootstrap) set() string {
+	if b.config.Product == "auto" {
+		return ""
+	}
+	return b.config.Product
+}
+
 // server asks for the product unless the operator has said it.
 func (b *Bootstrap) server(ctx context.Context) (server, error) {
-	if b.config.Product == elasticsearch || b.config.Product == opensearch {
-		return server{product: b.config.Product}, nil
+	if p := b.set(); p != "" {
+		return server{product: p}, nil
 	}
+	return b.identify(ctx)
+}
+
+// identify asks the server what it is.
+func (b *Bootstrap) identify(ctx context.Context) (server, error) {
 	var info struct {
 		Version struct {
 			Distribution string `json:"distribution"`
@@ -198,7 +244,7 @@ func (b *Bootstrap) server(ctx context.Context) (server, error) {
 		return server{opensearch, info.Version.Number, a.Host}, nil
 	case a.OK() && info.Version.Number != "", a.Header.Get("X-Elastic-Product") == "Elasticsearch":
 		return server{elasticsearch, info.Version.Number, a.Host}, nil
-	case a.Status == http.StatusForbidden, a.Status == http.StatusNotFound, a.OK():
+	case a.Status == http.StatusForbidden, a.Status == http.StatusNotFound, a.OK(), b.set() != "":
 		// A gateway may hide the version. What the target is decides then.
 		return server{host: a.Host}, nil
 	}

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"encoding/json"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -577,21 +578,81 @@ func TestMatches(t *testing.T) {
 
 // TestConnect says what answers, or why nothing does, and changes nothing.
 func TestConnect(t *testing.T) {
-	for _, c := range []struct{ product, root, want string }{
-		{elasticsearch, "", "connected to Elasticsearch 8.19.0 at http://127.0.0.1:"},
-		{opensearch, "", "connected to OpenSearch 2.19.1 at http://127.0.0.1:"},
-		{opensearch, `{"version":{"number":"7.10.2"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`, "connected to OpenSearch 7.10.2 at http://127.0.0.1:"},
-		{elasticsearch, "no", "not connected yet, chunks wait: which product is this: "},
+	const compatible = `{"version":{"number":"7.10.2"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
+	for _, c := range []struct {
+		product, set, root string
+		status             int
+		want               []string
+	}{
+		{elasticsearch, "auto", "", 0, []string{"connected to Elasticsearch 8.19.0 at HOST"}},
+		{opensearch, "auto", "", 0, []string{"connected to OpenSearch 2.19.1 at HOST"}},
+		{opensearch, "auto", compatible, 200, []string{"connected to OpenSearch 7.10.2 at HOST"}},
+		{elasticsearch, "auto", "no", 200, []string{"not connected yet, chunks wait: which product is this: GET /: HOST"}},
+		{"other", "auto", "{}", 404, []string{"connected to a server that does not say what it is at HOST"}},
+		// An option says what it is, not that it answers.
+		{opensearch, "opensearch", "", 0, []string{"connected to OpenSearch 2.19.1 at HOST"}},
+		{opensearch, "elasticsearch", "", 0, []string{"HOST is OpenSearch 2.19.1, but product is set to elasticsearch: set it to auto", "connected to OpenSearch 2.19.1 at HOST"}},
+		{"other", "opensearch", "{}", 404, []string{"connected to OpenSearch at HOST"}},
+		{"other", "elasticsearch", "{}", 400, []string{"connected to Elasticsearch at HOST"}},
+		{"other", "elasticsearch", "{}", 503, []string{"not connected yet, chunks wait: which product is this: GET /: HOST answered 503"}},
 	} {
 		f := newFake(t, c.product)
 		if c.root != "" {
-			f.answers["GET /"] = scripted{status: 200, body: c.root}
+			f.answers["GET /"] = scripted{status: c.status, body: c.root}
 		}
-		b, l := instance(t, f, nil)
+		srv := httptest.NewServer(f)
+		defer srv.Close()
+		b, l := instanceAt(t, srv.URL, map[string]string{"product": c.set, "hosts": srv.URL})
 		b.log = hostlog.New("output", "fortiems_es", "t", hostlog.Info, time.Hour, l.write)
 		b.Connect(t.Context())
-		if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], c.want) || len(f.writes()) > 0 {
-			t.Errorf("%q, want %q", w, c.want)
+		w := l.warnings()
+		if len(w) != len(c.want) || len(f.writes()) > 0 {
+			t.Fatalf("%+v: %q", c, w)
+		}
+		for i, want := range c.want {
+			if want = strings.ReplaceAll(want, "HOST", srv.URL); !strings.Contains(w[i], want) {
+				t.Errorf("%q, want %q", w[i], want)
+			}
+		}
+	}
+}
+
+// TestConnectWithoutHosts: options host and port of other outputs cannot be seen.
+func TestConnectWithoutHosts(t *testing.T) {
+	for hosts, want := range map[string]bool{"": true, "http://127.0.0.1:1": false} {
+		b, l := instanceAt(t, "http://127.0.0.1:1", map[string]string{"hosts": hosts})
+		b.Connect(t.Context())
+		if w := l.warnings(); len(w) != 1 || strings.Contains(w[0], "options host and port have no effect here") != want {
+			t.Errorf("%q: %q", hosts, w)
+		}
+	}
+}
+
+// TestLinesNameTheHost: whatever is said of a server names it once.
+func TestLinesNameTheHost(t *testing.T) {
+	f := newFake(t, opensearch)
+	f.streams = []string{defaultStream}
+	f.templates[dataName] = map[string]any{"_meta": map[string]any{"managed_by": "ops"}, "index_patterns": []any{"logs-fortinet.*-*"}}
+	f.policies[dataName] = map[string]any{"description": "keep 90 days"}
+	f.answers["PUT /_index_template/"+deadName] = scripted{status: 403, body: forbidden}
+	b, l := instance(t, f, nil)
+	b.log = hostlog.New("output", "fortiems_es", "t", hostlog.Info, time.Hour, l.write)
+	if err := b.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w := l.warnings(); len(w) != 3 {
+		t.Errorf("%q", w)
+	}
+	f.streams, f.indices = nil, []string{defaultStream}
+	delete(f.templates, dataName)
+	b.Recheck()
+	err := b.Ready(t.Context())
+	if err == nil {
+		t.Fatal("a plain index is taken")
+	}
+	for _, line := range append(l.warnings(), err.Error()) {
+		if strings.Count(line, "http://127.0.0.1:") != 1 {
+			t.Errorf("%q", line)
 		}
 	}
 }

@@ -17,6 +17,7 @@ func (b *Bootstrap) call(ctx context.Context, method, path string, body []byte) 
 	if err != nil {
 		return nil, err
 	}
+	b.host = a.Host
 	switch s := a.Status; {
 	case s == http.StatusNotImplemented: // it will not be later, either
 	case s == http.StatusUnauthorized, s == http.StatusRequestTimeout, s == http.StatusTooManyRequests, s/100 == 5, s/100 == 3:

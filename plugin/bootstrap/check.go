@@ -77,7 +77,7 @@ func (b *Bootstrap) foreignWins(s server, t *template, best choice, sim simulati
 			return err
 		}
 		if why = otherTypes(sim.types, wanted); why == "" {
-			b.log.Printf(hostlog.Info, "%s wins over %s and gives %s the same field types", name, t.name, t.target)
+			b.sayf(hostlog.Info, "", "%s wins over %s and gives %s the same field types", name, t.name, t.target)
 			return nil
 		}
 		why = " (" + why + ")"

@@ -55,7 +55,7 @@ func decide(status int, f found, version int) decision {
 func (b *Bootstrap) install(ctx context.Context, s server) (why string, err error) {
 	if s.product == "" {
 		why = "the server does not show its version, so the product is unknown: set product"
-		b.refused("product", why)
+		b.refused("product", "%s", why)
 		return why, nil
 	}
 	lifecycle, err := b.installPolicy(ctx, s)
@@ -104,7 +104,7 @@ func (b *Bootstrap) installTemplate(ctx context.Context, s server, t *template, 
 			return "", err
 		}
 		if a.OK() {
-			b.log.Printf(hostlog.Info, "%s version %d installed for %s", what, version, t.pattern)
+			b.sayf(hostlog.Info, "", "%s version %d installed for %s", what, version, t.pattern)
 			return "", nil
 		}
 		if again, _, err := b.findTemplate(ctx, path); err != nil {
@@ -125,10 +125,10 @@ func (b *Bootstrap) keeps(what, kind string, f found, a *eshttp.Answer, version 
 	case create:
 		return "", false
 	case replace:
-		b.log.Printf(hostlog.Info, "%s version %d is older than %d and is replaced", what, f.version, version)
+		b.sayf(hostlog.Info, "", "%s version %d is older than %d and is replaced", what, f.version, version)
 		return "", false
 	case keepNewer:
-		b.log.Printf(hostlog.Info, "%s version %d is newer than %d and stays as it is", what, f.version, version)
+		b.sayf(hostlog.Info, "", "%s version %d is newer than %d and stays as it is", what, f.version, version)
 	case keepForeign:
 		why = fmt.Sprintf("%s is not ours", what)
 		b.refused(kind, "%s and stays as it is; rename it to get ours, or set bootstrap off", why)
@@ -141,7 +141,7 @@ func (b *Bootstrap) keeps(what, kind string, f found, a *eshttp.Answer, version 
 
 // refused logs what the server or a resource of others prevents.
 func (b *Bootstrap) refused(kind, format string, args ...any) {
-	b.log.Limited(hostlog.Warn, "bootstrap "+kind, b.now(), format, args...)
+	b.sayf(hostlog.Warn, kind, format, args...)
 }
 
 func (b *Bootstrap) findTemplate(ctx context.Context, path string) (found, *eshttp.Answer, error) {
@@ -244,9 +244,9 @@ func (b *Bootstrap) putPolicy(ctx context.Context, what, path string, doc map[st
 	switch {
 	case err != nil:
 	case a.OK():
-		b.log.Printf(hostlog.Info, "%s version %d installed", what, version)
+		b.sayf(hostlog.Info, "", "%s version %d installed", what, version)
 	case a.Status == http.StatusConflict: // another agent was faster
-		b.log.Printf(hostlog.Info, "%s is being installed by another agent", what)
+		b.sayf(hostlog.Info, "", "%s is being installed by another agent", what)
 	default:
 		b.refused("policy", "%s cannot be installed: %v", what, a.Err())
 	}

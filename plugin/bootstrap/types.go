@@ -180,7 +180,7 @@ func (b *Bootstrap) differs(format string, args ...any) {
 	if !b.config.Bootstrap {
 		level = hostlog.Info
 	}
-	b.log.Limited(level, "bootstrap types", b.now(), format, args...)
+	b.sayf(level, "types", format, args...)
 }
 
 // checkIndex logs the fields of the index of now whose types are or will be guessed.

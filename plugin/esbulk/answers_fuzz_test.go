@@ -178,7 +178,7 @@ func flushAgainst(t *testing.T, program []byte, n uint8) {
 	s.pause = func(ctx context.Context, d time.Duration) bool { return ctx.Err() == nil && d < 10*time.Second }
 	chunk := chunkOf(count)
 	for tries := 0; s.Flush(t.Context(), "tag", chunk) != OK; tries++ {
-		s.retryAt.Store(0) // as if the time that the server asked for were over
+		s.hold.Store(nil) // as if the time that the server asked for were over
 		if len(v.program) == 0 && tries > 500 {
 			t.Fatalf("not OK with a server that stores everything: %q", log.all())
 		}

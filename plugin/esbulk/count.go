@@ -48,6 +48,12 @@ func (c *counters) again(n int) {
 	c.metrics.Retried(n)
 }
 
+// foreignIDs counts n documents that are stored under another id than ours.
+func (c *counters) foreignIDs(n int) {
+	c.foreign.Add(uint64(n))
+	c.metrics.ForeignIDs(n)
+}
+
 func (c *counters) requestBegin() {
 	c.requests.Add(1)
 	c.metrics.RequestBegin()

@@ -1,7 +1,9 @@
 package esbulk
 
 import (
+	"cmp"
 	"encoding/base64"
+	"fmt"
 	"strconv"
 
 	"fluent-bit-fortiems/plugin/hostlog"
@@ -13,7 +15,8 @@ type deadLetter struct {
 	position int
 	document []byte // JSON, or base64 of MessagePack; borrowed from the batch
 	encoding string
-	item     item // status 0: it was never sent
+	host     string // that refused it, "" if it was never sent
+	item     item   // status 0: there was no answer
 	target   []byte
 	id       []byte
 	sec      int64
@@ -66,7 +69,7 @@ func (f *flush) rejectedLetters(b *batch, list []rejection) []deadLetter {
 	for _, r := range list {
 		d := &b.docs[r.doc]
 		out = append(out, deadLetter{
-			position: d.position, document: b.document(d), encoding: inJSON, item: r.item,
+			position: d.position, document: b.document(d), encoding: inJSON, host: r.host, item: r.item,
 			target: b.target(d), id: f.letterID(d.position), sec: d.sec, nsec: d.nsec, timed: true,
 		})
 	}
@@ -97,7 +100,6 @@ func (f *flush) unconvertibleLetters(list []unconvertible) []deadLetter {
 // deadLetter writes dead letters. What cannot be written is handed back.
 func (f *flush) deadLetter(list []deadLetter) {
 	s := f.s
-	first := list[0].item
 	kept := 0
 	for i, ok := range s.deadLetters.write(f, list) {
 		if ok {
@@ -109,14 +111,21 @@ func (f *flush) deadLetter(list []deadLetter) {
 	if kept == 0 {
 		return
 	}
-	outcome, level, where := deadLettered, hostlog.Warn, "went to the dead letters"
+	outcome, level, where := deadLettered, hostlog.Warn, "went to the dead letters in "+cmp.Or(s.c.DeadLetterIndex, s.c.DeadLetterFile)
 	remedy := " (error.message there says why; remove the cause and replay them)"
 	if _, off := s.deadLetters.(noSink); off {
 		outcome, level, where = dropped, hostlog.Error, "are dropped (dead_letter off)"
 		remedy = " (set dead_letter to keep them)"
 	}
 	s.count.document(outcome, kept)
-	s.log.Limited(level, "dead letters", s.now(), "%d documents that cannot be stored %s; the first: %d %s%s", kept, where, first.status, first.kind, remedy)
+	first := list[0].item.kind
+	switch l := list[0]; {
+	case l.item.status != 0:
+		first = fmt.Sprintf("%s answered %d %s", l.host, l.item.status, first)
+	case l.host != "":
+		first = l.host + ": " + first
+	}
+	s.log.Limited(level, "dead letters", s.now(), "%d documents that cannot be stored %s; the first: %s%s", kept, where, first, remedy)
 }
 
 // append appends a dead letter as JSON. piece is its document, or one of parts of it.

@@ -56,7 +56,7 @@ func (s *fileSink) write(f *flush, list []deadLetter) []bool {
 		buf = append(buf, '\n')
 	}
 	if err := s.append(buf, f.s.now().UTC().Format("20060102T150405.000000000Z")); err != nil {
-		f.s.log.Limited(hostlog.Error, "dead letter file", f.s.now(), "cannot write dead letters, their documents are handed back for another try: %v", err)
+		f.s.log.Limited(hostlog.Error, "dead letter file", f.s.now(), "cannot write dead letters, so their documents are handed back for another try: %v; make room, or set dead_letter to another file or index", err)
 		return make([]bool, len(list))
 	}
 	return allSafe(len(list))

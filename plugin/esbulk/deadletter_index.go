@@ -35,7 +35,7 @@ func (x *indexSink) write(f *flush, list []deadLetter) []bool {
 			l.failed = true
 		case len(l.document)/parts < minPiece:
 			l.failed = true
-			f.s.log.Limited(hostlog.Error, "dead letter size", f.s.now(), "a dead letter is too large for the server even in pieces of %d bytes", minPiece)
+			f.s.log.Limited(hostlog.Error, "dead letter size", f.s.now(), "a dead letter is too large for %s even in pieces of %d bytes, so its document is handed back for another try: raise the limit of the server (http.max_content_length) or of the proxy in front of it", l.refusedBy, minPiece)
 		default:
 			w.add(i, parts)
 			w.send()
@@ -65,6 +65,8 @@ type sentLetter struct {
 	parts  int // pieces that it is cut to
 	unsent int // of these not stored yet
 	failed bool
+
+	refusedBy string // host that found a piece too large
 }
 
 // add puts a letter in pieces into the batch and sends full batches.
@@ -134,10 +136,11 @@ func (w *indexWriter) rejected(b *batch, list []rejection) {
 		switch {
 		case r.item.status != 413:
 			w.letters[i].failed = true
-			w.f.s.log.Limited(hostlog.Error, "dead letter rejected", w.f.s.now(), "%s rejects a dead letter: %d %s; its document is handed back for another try",
-				w.index, r.item.status, r.item.kind)
+			w.f.s.log.Limited(hostlog.Error, "dead letter rejected", w.f.s.now(), "%s answered %d %s to a dead letter for %s, so its document is handed back for another try: mend the mapping of %s, or set dead_letter to another index or file",
+				r.host, r.item.status, r.item.kind, w.index, w.index)
 		case !slices.Contains(w.tooLarge, i): // else another piece of it was too large as well
 			w.tooLarge = append(w.tooLarge, i)
+			w.letters[i].refusedBy = r.host
 		}
 	}
 }

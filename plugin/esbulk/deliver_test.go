@@ -124,20 +124,20 @@ var trouble = map[string]struct {
 			return &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}
 		}
 		return nil
-	}, dead: 1, log: "1 documents that cannot be stored went to the dead letters; the first: 400 parse_exception"},
+	}, dead: 1, log: "1 documents that cannot be stored went to the dead letters in " + grave + "; the first: HOST answered 400 parse_exception"},
 	"the connection breaks for one document": {script: func(q *fakees.Request) *fakees.Reply {
 		if has(q, `"line 0"`) {
 			return &fakees.Reply{Hangup: true}
 		}
 		return nil
-	}, dead: 1, log: "went to the dead letters; the first: 0 request_broken"},
+	}, dead: 1, log: "went to the dead letters in " + grave + "; the first: HOST: request_broken"},
 	"503 for one document, for ever": {script: func(q *fakees.Request) *fakees.Reply {
 		return edit(func(i int, it *fakees.Item) {
 			if it.Index == stream && position(it.ID) == 5 {
 				status(503, "unavailable_shards_exception")(i, it)
 			}
 		})
-	}, set: map[string]string{"bulk_max_docs": "100"}, retries: -1, dead: 1, log: "went to the dead letters; the first: 503 unavailable_shards_exception"},
+	}, set: map[string]string{"bulk_max_docs": "100"}, retries: -1, dead: 1, log: "went to the dead letters in " + grave + "; the first: HOST answered 503 unavailable_shards_exception"},
 	"400 for the request": {script: first(1, &fakees.Reply{Status: 400, Body: `{"error":{"type":"parse_exception","reason":"x"},"status":400}`}), sent: 2000},
 	"401 for the request": {script: first(1, &fakees.Reply{Status: 401}), retries: 1, log: "credentials are not accepted"},
 	"403 for the request": {script: first(1, &fakees.Reply{Status: 403, Body: `{"error":{"type":"security_exception"}}`}), retries: 1, log: "check its privileges"},
@@ -171,7 +171,7 @@ var trouble = map[string]struct {
 			}
 		}
 		return nil
-	}, dead: 1, log: "went to the dead letters; the first: 413"},
+	}, dead: 1, log: "went to the dead letters in " + grave + "; the first: HOST answered 413"},
 	"413 items": {script: first(1, edit(func(i int, it *fakees.Item) {
 		if i == 5 {
 			it.Status = 413
@@ -192,7 +192,7 @@ var trouble = map[string]struct {
 			}
 		})
 		return r
-	}, dead: 100, log: "100 documents that cannot be stored went to the dead letters; the first: 400 mapper_parsing_exception", sent: 1000 + 3*200},
+	}, dead: 100, log: "100 documents that cannot be stored went to the dead letters in " + grave + "; the first: HOST answered 400 mapper_parsing_exception", sent: 1000 + 3*200},
 	"dead letters are refused at first": {script: func(q *fakees.Request) *fakees.Reply {
 		switch {
 		case q.Docs[0].Index == stream:
@@ -218,7 +218,7 @@ var trouble = map[string]struct {
 			return edit(status(400, "mapper_parsing_exception"))
 		}
 		return nil
-	}, retries: 1, dead: 1, log: "rejects a dead letter: 400"},
+	}, retries: 1, dead: 1, log: "HOST answered 400 mapper_parsing_exception to a dead letter for " + grave},
 }
 
 // TestFailureStore rejects a document that Elasticsearch then keeps in the failure
@@ -232,7 +232,7 @@ func TestFailureStore(t *testing.T) {
 			return nil
 		}
 	}
-	const told = "1 documents were rejected by"
+	const told = "HOST rejected 1 documents and keeps them"
 	for name, c := range map[string]struct {
 		answer       func(d *fakees.Doc) *fakees.Item
 		first        *fakees.Reply // of the first request
@@ -242,7 +242,7 @@ func TestFailureStore(t *testing.T) {
 	}{
 		"used":                        {answer: divert("used", 201), copies: 1, log: told},
 		"used, and the answer is cut": {answer: divert("used", 201), first: &fakees.Reply{Store: true, Cut: 50}, copies: 2, log: told},
-		"not enabled":                 {answer: divert("not_enabled", 400), dead: 1, log: "went to the dead letters; the first: 400 document_parsing_exception"},
+		"not enabled":                 {answer: divert("not_enabled", 400), dead: 1, log: "went to the dead letters in " + grave + "; the first: HOST answered 400 document_parsing_exception"},
 		"not applicable":              {answer: divert("not_applicable_or_unknown", 400), dead: 1, log: "went to the dead letters"},
 		"failed":                      {answer: divert("failed", 400), dead: 1, log: "went to the dead letters"},
 		"of the dead letters": {answer: func(d *fakees.Doc) *fakees.Item {
@@ -250,7 +250,7 @@ func TestFailureStore(t *testing.T) {
 				return &fakees.Item{Status: 201, FailureStore: "used"}
 			}
 			return divert("not_enabled", 400)(d)
-		}, log: "1 dead letters were rejected by"},
+		}, log: "HOST rejected 1 dead letters and keeps them"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			es := fake(t)
@@ -271,7 +271,7 @@ func TestFailureStore(t *testing.T) {
 			if n := len(es.Stored(grave)); n != c.dead {
 				t.Errorf("%d dead letters, want %d", n, c.dead)
 			}
-			if n := log.count(c.log); n != 1 {
+			if n := log.count(strings.ReplaceAll(c.log, "HOST", es.URL)); n != 1 {
 				t.Errorf("%d lines with %q in %q", n, c.log, log.all())
 			}
 			if n := s.count.documents[deadLettered].Load(); n != 1 {
@@ -331,7 +331,7 @@ func TestNothingIsLostNothingIsTwice(t *testing.T) {
 				t.Errorf("handed back %d times, want %d", n, c.retries)
 			}
 			checkAll(t, es, 1000, c.dead)
-			if c.log != "" && log.count(c.log) != 1 {
+			if c.log != "" && log.count(strings.ReplaceAll(c.log, "HOST", es.URL)) != 1 {
 				t.Errorf("not one line with %q in %q", c.log, log.all())
 			}
 			if c.log == "" && len(log.all()) > 0 {

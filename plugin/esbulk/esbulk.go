@@ -68,8 +68,7 @@ type Shipper struct {
 	maxPooled   int           // bytes of a buffer that is kept for another flush
 	pause       func(ctx context.Context, d time.Duration) bool
 
-	// retryAt is when the server wants to be asked again, in Unix nanoseconds.
-	retryAt atomic.Int64
+	hold atomic.Pointer[hold] // what the server asked for, or nil
 
 	news      news
 	foreignID sync.Once // the line about ids that a pipeline changed
@@ -144,9 +143,10 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 	}
 	defer s.flushes.Done()
 	s.count.flushBegin()
+	id := identify(tag, chunk)
 	defer func() {
 		s.count.flushEnd(result == OK)
-		s.tell(result)
+		s.tell(id, result)
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.c.FlushTimeout, s.errTimeout)
 	defer cancel()
@@ -157,7 +157,7 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 	if !s.ready(ctx) {
 		return Retry
 	}
-	f := &flush{s: s, ctx: ctx, tag: tag, id: identify(tag, chunk)}
+	f := &flush{s: s, ctx: ctx, tag: tag, id: id}
 	if f.done = s.delivered.take(f.id); f.done == nil {
 		f.done = &positions{}
 	}
@@ -175,23 +175,29 @@ func (s *Shipper) Flush(ctx context.Context, tag string, chunk []byte) (result R
 // quietTrouble is how long no chunk gets through before its end is worth a line.
 const quietTrouble = 5 * time.Second
 
-// news is what has been told of the course of things.
+// maxWaiting bounds the chunks that are counted while none gets through (2 MB).
+const maxWaiting = 1 << 16
+
+// news is what has been said of the course of things.
 type news struct {
 	mu      sync.Mutex
-	first   bool      // documents were stored
-	since   time.Time // of the first hand-back after the last success, or zero
-	waiting int       // hand-backs since then
+	first   bool                 // documents were stored
+	since   time.Time            // of the first hand-back after the last success, or zero
+	waiting map[chunkID]struct{} // chunks handed back since then
 }
 
 // tell logs the first success and the end of trouble.
-func (s *Shipper) tell(result Result) {
+func (s *Shipper) tell(id chunkID, result Result) {
 	n := &s.news
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := s.now()
 	if result != OK {
-		if n.waiting++; n.since.IsZero() {
-			n.since = now
+		if n.since.IsZero() {
+			n.since, n.waiting = now, map[chunkID]struct{}{}
+		}
+		if len(n.waiting) < maxWaiting {
+			n.waiting[id] = struct{}{}
 		}
 		return
 	}
@@ -200,9 +206,13 @@ func (s *Shipper) tell(result Result) {
 		s.log.Printf(hostlog.Info, "first %d documents stored in %s", stored, cmp.Or(s.c.Index, s.c.DataStream))
 	}
 	if d := now.Sub(n.since); !n.since.IsZero() && d >= quietTrouble {
-		s.log.Printf(hostlog.Info, "again delivering: nothing got through for %v, chunks were handed back %d times", d.Round(time.Second), n.waiting)
+		chunks := fmt.Sprint(len(n.waiting), " chunks")
+		if len(n.waiting) == 1 {
+			chunks = "1 chunk"
+		}
+		s.log.Printf(hostlog.Info, "again delivering, %s waited %.0f s", chunks, d.Seconds())
 	}
-	n.since, n.waiting = time.Time{}, 0
+	n.since, n.waiting = time.Time{}, nil
 }
 
 // enter registers a flush unless the Shipper is closed.
@@ -217,12 +227,12 @@ func (s *Shipper) enter() bool {
 
 // ready waits as long as the server asked for and then for the bootstrap.
 func (s *Shipper) ready(ctx context.Context) bool {
-	if at := s.retryAt.Load(); at != 0 {
-		d := time.Unix(0, at).Sub(s.now())
+	if h := s.hold.Load(); h != nil {
+		d := h.until.Sub(s.now())
 		if d > s.c.FlushTimeout { // more than postpone stores: the clock was set back
-			s.retryAt.CompareAndSwap(at, 0)
+			s.hold.CompareAndSwap(h, nil)
 		} else if d > 0 && !s.pause(ctx, d) {
-			s.log.Limited(hostlog.Warn, "retry after", s.now(), "chunk handed back: the server asked to wait for another %v (Retry-After); is it overloaded?", d.Round(time.Second))
+			s.log.Limited(hostlog.Warn, "retry after", s.now(), "chunk handed back: %s asked to wait for another %v (Retry-After); is it overloaded?", h.host, d.Round(time.Second))
 			return false
 		}
 	}
@@ -236,10 +246,17 @@ func (s *Shipper) ready(ctx context.Context) bool {
 	return true
 }
 
-// postpone keeps later flushes from sending for d, at most the flush timeout.
-func (s *Shipper) postpone(d time.Duration) {
+// hold is when a host wants to be asked again.
+type hold struct {
+	until time.Time
+	host  string
+}
+
+// postpone keeps later flushes from sending for d, at most the flush timeout, because a
+// host asked for it.
+func (s *Shipper) postpone(d time.Duration, host string) {
 	if d > 0 {
-		s.retryAt.Store(s.now().Add(min(d, s.c.FlushTimeout)).UnixNano())
+		s.hold.Store(&hold{s.now().Round(0).Add(min(d, s.c.FlushTimeout)), host})
 	}
 }
 

@@ -48,6 +48,7 @@ type owner interface {
 // rejection is a document that the server will never take.
 type rejection struct {
 	doc  int32
+	host string // that refused it
 	item item
 }
 
@@ -101,7 +102,7 @@ func (d *delivery) run() (goOn bool) {
 			s.count.again(len(docs))
 			d.halve(docs)
 		case doDeadLetter:
-			d.owner.rejected(d.batch, []rejection{{docs[0], item{status: r.err.Status, kind: "request_entity_too_large", reason: r.err.Brief()}}})
+			d.owner.rejected(d.batch, []rejection{{docs[0], r.call.Host, item{status: r.err.Status, kind: "request_entity_too_large", reason: r.err.Brief()}}})
 			d.state.replace()
 		case doSuspect:
 			if !d.suspect(docs[0], r.err) {
@@ -166,7 +167,7 @@ func (d *delivery) suspect(doc int32, err *eshttp.Error) bool {
 		if it.reason == "" {
 			it.reason = err.Cause
 		}
-		d.owner.rejected(d.batch, []rejection{{doc, it}})
+		d.owner.rejected(d.batch, []rejection{{doc, err.Host, it}})
 		d.state.replace()
 	case d.waiting[doc] || len(d.state.work) == 1:
 		return false
@@ -226,10 +227,10 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 			busy = it
 			again = append(again, doc)
 			if it.status != http.StatusTooManyRequests {
-				d.busy = append(d.busy, rejection{doc, *it})
+				d.busy = append(d.busy, rejection{doc, r.call.Host, *it})
 			}
 		case itemRejected:
-			rejections = append(rejections, rejection{doc, *it})
+			rejections = append(rejections, rejection{doc, r.call.Host, *it})
 		case itemNeedsOperator:
 			if operator == nil {
 				operator = it
@@ -238,8 +239,8 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 	}
 	s := d.s
 	if n := t[itemInFailureStore]; n > 0 {
-		s.log.Limited(hostlog.Warn, "failure store", s.now(), "%d %s were rejected by %s, which keeps them, with the reason, in the failure store of their data stream",
-			n, d.what, r.call.Host)
+		s.log.Limited(hostlog.Warn, "failure store", s.now(), "%s rejected %d %s and keeps them, with the reason, in the failure store of their data stream: look there with GET <data stream>::failures/_search",
+			r.call.Host, n, d.what)
 	}
 	if len(rejections) > 0 {
 		d.owner.rejected(d.batch, rejections)
@@ -257,7 +258,7 @@ func (d *delivery) settle(r *reply, docs []int32, t *tally) (again []int32) {
 // handBack gives up what is left of the batch for this flush because of a reply.
 func (d *delivery) handBack(r *reply, class replyClass) bool {
 	d.left += d.state.rest()
-	d.s.postpone(r.wait)
+	d.s.postpone(r.wait, r.call.Host)
 	level := hostlog.Error
 	if class == ended || class == overloaded || class == answered {
 		level = hostlog.Warn
@@ -374,7 +375,7 @@ func (d *delivery) readItems(ctx context.Context, r *reply, response *esapi.Resp
 			case bytes.Equal(want, id):
 			case bytes.HasPrefix(id, want[:min(idPrefix+1, len(want))]):
 				return errOtherItem // of this chunk: the items are in another order
-			default:
+			case it.status/100 == 2:
 				foreign++
 			}
 		}
@@ -387,7 +388,7 @@ func (d *delivery) readItems(ctx context.Context, r *reply, response *esapi.Resp
 	if err == nil {
 		r.items = items
 		if foreign > 0 {
-			d.s.count.foreign.Add(uint64(foreign))
+			d.s.count.foreignIDs(foreign)
 			d.s.foreignID.Do(func() {
 				d.s.log.Printf(hostlog.Warn, "%s gives documents other ids than ours: a pipeline sets or removes _id. They count as delivered; one that is sent again after a lost answer can be stored twice: let the pipeline leave _id alone", r.call.Host)
 			})

@@ -148,6 +148,8 @@ func TestOutputIsScraped(t *testing.T) {
 	o.Documents(Result(99), 1)
 	o.Retried(7)
 	o.Retried(-7)
+	o.ForeignIDs(4)
+	o.ForeignIDs(-4)
 	o.FlushEnd(true)
 	o.FlushBegin()
 	o.FlushEnd(false)
@@ -157,6 +159,7 @@ func TestOutputIsScraped(t *testing.T) {
 		`fortiems_output_documents_total{name="es",result="dead_lettered"}`: "3",
 		`fortiems_output_documents_total{name="es",result="dropped"}`:       "2",
 		`fortiems_output_retried_documents_total{name="es"}`:                "7",
+		`fortiems_output_foreign_id_documents_total{name="es"}`:             "4",
 		`fortiems_output_bulk_requests_total{name="es",status="2xx"}`:       "1",
 		`fortiems_output_bulk_requests_total{name="es",status="3xx"}`:       "1",
 		`fortiems_output_bulk_requests_total{name="es",status="4xx"}`:       "1",
@@ -178,6 +181,7 @@ func TestNilOutputCountsNothing(t *testing.T) {
 	var o *Output
 	o.Documents(Stored, 1)
 	o.Retried(1)
+	o.ForeignIDs(1)
 	o.RequestBegin()
 	o.RequestEnd(200, time.Second, 1, 1)
 	o.FlushBegin()

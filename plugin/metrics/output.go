@@ -41,6 +41,7 @@ var classes = [...]string{"none", "2xx", "3xx", "4xx", "5xx"}
 type Output struct {
 	results     [NumResults]prometheus.Counter
 	retried     prometheus.Counter
+	foreignIDs  prometheus.Counter
 	classes     [len(classes)]prometheus.Counter
 	duration    prometheus.Observer
 	bytes, sent prometheus.Counter
@@ -61,6 +62,13 @@ func (o *Output) Documents(r Result, n int) {
 func (o *Output) Retried(n int) {
 	if o != nil && n > 0 {
 		o.retried.Add(float64(n))
+	}
+}
+
+// ForeignIDs counts n documents that the server stored under another id than ours.
+func (o *Output) ForeignIDs(n int) {
+	if o != nil && n > 0 {
+		o.foreignIDs.Add(float64(n))
 	}
 }
 
@@ -119,6 +127,7 @@ func (s *Server) Output(name string) *Output {
 	}
 	o := &Output{
 		retried:     count(retried),
+		foreignIDs:  count(foreignIDs),
 		duration:    m.histograms[duration].WithLabelValues(cleanName(name)),
 		bytes:       count(uncompressed),
 		sent:        count(sent),

@@ -22,6 +22,7 @@ const (
 const (
 	documents    = "fortiems_output_documents_total"
 	retried      = "fortiems_output_retried_documents_total"
+	foreignIDs   = "fortiems_output_foreign_id_documents_total"
 	requests     = "fortiems_output_bulk_requests_total"
 	duration     = "fortiems_output_bulk_duration_seconds"
 	uncompressed = "fortiems_output_uncompressed_bytes_total"
@@ -63,6 +64,7 @@ func Rows() []Row {
 	return append(rows,
 		Row{documents, counter, "result", "Documents that are done with: stored, duplicate (the server had it: 409), dead_lettered (failure store included), dropped (dead_letter off)."},
 		Row{retried, counter, "", "Documents that had to be sent again, once for every time."},
+		Row{foreignIDs, counter, "", "Documents stored under another id than ours, because a pipeline sets or removes _id; they are among the stored ones."},
 		Row{requests, counter, "status", "Bulk requests by class of their status: 2xx, 3xx, 4xx, 5xx; none without a usable answer."},
 		Row{duration, histogram, "", "Time from sending a bulk request to the end of its answer, or of the wait for one."},
 		Row{uncompressed, counter, "", "Bytes of bulk requests before compression."},

@@ -354,11 +354,28 @@ func TestRefusedNamesWhatIsValid(t *testing.T) {
 	}
 }
 
-// Options of other outputs are refused with the name of ours, bad ports as well.
+// Every option of Fluent Bit's es (5.1.1) that is not ours is refused with what to write
+// instead, bad ports as well.
 func TestOptionsOfOthers(t *testing.T) {
-	for key, want := range map[string]string{"host": "use hosts", "http_user": "use username", "http_passwd": "use password", "logstash_format": "use index", "suppress_type_name": "no type is ever sent"} {
+	const es = "host port path tls tls.verify tls.ca_file tls.crt_file tls.key_file upstream aws_auth aws_external_id aws_profile aws_region aws_role_arn aws_service_name aws_sts_endpoint" +
+		" buffer_size cloud_auth cloud_id compress current_time_index generate_id http_api_key http_passwd http_user id_key include_tag_key index logstash_dateformat" +
+		" logstash_format logstash_prefix logstash_prefix_key logstash_prefix_separator pipeline replace_dots suppress_type_name tag_key time_key time_key_format" +
+		" time_key_nanos trace_error trace_output type write_operation"
+	ours := map[string]bool{}
+	for _, o := range Output() {
+		ours[o.Key] = true
+	}
+	for _, key := range strings.Fields(es) {
+		if ours[key] {
+			continue
+		}
 		_, err := ParseOutput(func(k string) string { return map[string]string{key: "s3cret"}[k] })
-		if err == nil || !strings.HasPrefix(err.Error(), key+": ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+		if err == nil || !strings.HasPrefix(err.Error(), key+": it is an option of other outputs; ") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	for key, want := range map[string]string{"host": "use hosts", "http_user": "use username", "http_passwd": "use password", "logstash_format": "use index", "suppress_type_name": "no type is ever sent"} {
+		if _, err := ParseOutput(func(k string) string { return map[string]string{key: "x"}[k] }); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

@@ -27,8 +27,11 @@ type OutputConfig struct {
 	MetricsListen                       string
 }
 
+// DefaultHost is the default of hosts.
+const DefaultHost = "http://127.0.0.1:9200"
+
 var outputTable = []Option{
-	{Key: "hosts", Type: List, Default: "http://127.0.0.1:9200", check: checkURLs, show: withoutLogin,
+	{Key: "hosts", Type: List, Default: DefaultHost, check: checkURLs, show: withoutLogin,
 		Valid: "http:// or https:// URLs separated by commas",
 		Text:  "Servers, used in turn; one that fails is rested."},
 	{Key: "cloud_id", Type: Text, Valid: "the cloud id as the Elastic console shows it",
@@ -110,23 +113,37 @@ func ParseOutput(get func(key string) string) (OutputConfig, error) {
 }
 
 // ofOthers are options of Fluent Bit's es and opensearch outputs that users bring along,
-// with ours. The host keeps some to itself (host, port, tls); the others it hands over.
+// with what to write instead. Fluent Bit hands them over, but keeps some to itself: host,
+// port, ipv6, tls and tls.* (and refuses tls on, because no Go output can have it), seen
+// with 5.1.1 and 4.2.8. They are asked for all the same, for hosts that hand them over.
 var ofOthers = []struct{ key, instead string }{
-	{"host", "hosts"}, {"port", "hosts"}, {"path", "hosts (http://host:port/path)"}, {"tls", "hosts (https://)"}, {"tls.verify", "tls_verify"}, {"tls.ca_file", "ca_file"},
-	{"tls.crt_file", "client_cert_file"}, {"tls.key_file", "client_key_file"}, {"http_user", "username"}, {"http_passwd", "password"}, {"http_api_key", "api_key"},
-	{"cloud_auth", "username and password"}, {"logstash_format", "index (fortiems-%Y.%m.%d)"}, {"logstash_prefix", "index (fortiems-%Y.%m.%d)"},
-	{"logstash_prefix_key", "index (fortiems-{field}-%Y.%m.%d)"}, {"logstash_dateformat", "index (fortiems-%Y.%m.%d)"}, {"type", "nothing: types are gone"},
-	{"suppress_type_name", "nothing: no type is ever sent"}, {"id_key", "generate_id"}, {"write_operation", "nothing: it is always create"},
-	{"pipeline", "index.default_pipeline in an index template"}, {"time_key", "nothing: it is @timestamp"}, {"buffer_size", "nothing: answers are read as they come"},
-	{"replace_dots", "nothing: dots are understood"}, {"trace_error", "nothing: errors are logged"}, {"aws_auth", "a proxy that signs requests"},
+	{"host", "use hosts (http://host:port)"}, {"port", "use hosts (http://host:port)"}, {"path", "use hosts (http://host:port/path)"},
+	{"upstream", "use hosts (several, separated by commas)"}, {"tls", "use hosts (https://)"}, {"tls.verify", "use tls_verify"}, {"tls.ca_file", "use ca_file"},
+	{"tls.crt_file", "use client_cert_file"}, {"tls.key_file", "use client_key_file"}, {"http_user", "use username"}, {"http_passwd", "use password"},
+	{"http_api_key", "use api_key"}, {"cloud_auth", "use username and password"}, {"logstash_format", useIndex}, {"logstash_prefix", useIndex},
+	{"logstash_prefix_separator", useIndex}, {"logstash_dateformat", useIndex}, {"logstash_prefix_key", "use index (fortiems-{field}-%Y.%m.%d)"},
+	{"current_time_index", "use index; its time is that of the record"}, {"type", "leave it out, types are gone"},
+	{"suppress_type_name", "leave it out, no type is ever sent"}, {"id_key", "use generate_id"}, {"write_operation", "leave it out, it is always create"},
+	{"pipeline", "set index.default_pipeline in an index template"}, {"time_key", "leave it out, it is @timestamp"},
+	{"time_key_format", "leave it out, it is RFC 3339"}, {"time_key_nanos", "leave it out, times have nanoseconds"},
+	{"include_tag_key", useModify}, {"tag_key", useModify}, {"buffer_size", "leave it out, answers are read as they come"},
+	{"replace_dots", "leave it out, dots are understood"}, {"trace_error", "leave it out, errors are logged"}, {"trace_output", "leave it out, requests are never logged"},
+	{"aws_auth", useSigner}, {"aws_region", useSigner}, {"aws_role_arn", useSigner}, {"aws_sts_endpoint", useSigner}, {"aws_external_id", useSigner},
+	{"aws_service_name", useSigner}, {"aws_profile", useSigner},
 }
+
+const (
+	useIndex  = "use index (fortiems-%Y.%m.%d)"
+	useModify = "add the tag with a filter, such as Fluent Bit's lua"
+	useSigner = "use a proxy that signs requests, and name it in hosts"
+)
 
 // strangers refuses options of other outputs.
 func strangers(get func(key string) string) error {
 	var errs []error
 	for _, o := range ofOthers {
 		if get(o.key) != "" {
-			errs = append(errs, fmt.Errorf("%s: it is an option of other outputs; use %s", o.key, o.instead))
+			errs = append(errs, fmt.Errorf("%s: it is an option of other outputs; %s", o.key, o.instead))
 		}
 	}
 	return errors.Join(errs...)
