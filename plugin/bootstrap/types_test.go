@@ -248,4 +248,16 @@ func TestRealTypes(t *testing.T) {
 	if lines, err := ready(map[string]string{"index": "siem", "dead_letter": "off"}); err != nil || !strings.Contains(lines, "index siem has other field types than our template: ") {
 		t.Errorf("%v %q", err, lines)
 	}
+
+	// In compatibility mode it says 7.10.2 and no distribution.
+	s.Must(t, "PUT", "/_cluster/settings", `{"persistent":{"compatibility.override_main_response_version":true}}`, nil)
+	b, l := instanceAt(t, s.URL(), nil)
+	b.log = hostlog.New("output", "fortiems_es", "t", hostlog.Info, time.Hour, l.write)
+	b.Connect(t.Context())
+	if w := l.warnings(); len(w) != 1 || !strings.Contains(w[0], "connected to OpenSearch 7.10.2 at "+s.URL()) {
+		t.Errorf("%q", w)
+	}
+	if _, err := ready(nil); err != nil {
+		t.Error(err)
+	}
 }

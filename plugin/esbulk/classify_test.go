@@ -37,6 +37,8 @@ func TestClassesOfItems(t *testing.T) {
 		{item{status: 403, kind: "cluster_block_exception", reason: "index [a1] blocked by: [FORBIDDEN/5/index read-only (api)];"}, itemNeedsOperator},
 		{item{status: 403, kind: "cluster_block_exception", reason: "index [a1] blocked by: [FORBIDDEN/12/index read-only / allow delete (api)];"}, itemNeedsOperator},
 		{item{status: 403, kind: "cluster_block_exception", reason: "blocked by: [FORBIDDEN/10/cluster create-index blocked (api)];"}, itemNeedsOperator},
+		{item{status: 403, kind: "index_create_block_exception", reason: "blocked by: [FORBIDDEN/10/cluster create-index blocked (api)];"}, itemNeedsOperator},
+		{item{status: 403, kind: "cluster_block_exception", reason: "blocked by: [FORBIDDEN/6/cluster read-only (api)];"}, itemNeedsOperator},
 		{item{status: 429, kind: "cluster_block_exception", reason: "index [a1] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"}, itemNeedsOperator},
 		{item{status: 404, kind: "index_not_found_exception", reason: "no such index [q1] and [action.auto_create_index] ([-x*,+a*]) doesn't match"}, itemNeedsOperator},
 		{item{status: 503, kind: "cluster_block_exception", reason: "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];"}, itemBusy},

@@ -194,15 +194,3 @@ func TestNothingListens(t *testing.T) {
 		t.Errorf("%d documents", n)
 	}
 }
-
-// TestNameWithADeadAddress: localhost has two addresses, and the server listens on one.
-func TestNameWithADeadAddress(t *testing.T) {
-	if list, _ := net.LookupHost("localhost"); len(list) < 2 {
-		t.Skip("not run: localhost has one address here")
-	}
-	es := fake(t)
-	s, log := shipper(t, map[string]string{"hosts": strings.Replace(es.URL, "127.0.0.1", "localhost", 1)})
-	if s.Flush(context.Background(), "tag", chunkOf(3)) != OK {
-		t.Errorf("%q", log.all())
-	}
-}

@@ -93,6 +93,87 @@ func TestProxies(t *testing.T) {
 	}
 }
 
+// TestProxyForPlainHTTP gets the requests themselves, without CONNECT.
+func TestProxyForPlainHTTP(t *testing.T) {
+	es := fake(t)
+	for name, c := range map[string]struct {
+		status int
+		want   string
+	}{
+		"passes":            {200, ""},
+		"a login is wanted": {407, "http://es.example:9200 answered 407 with a web page: a proxy wants a login: write http://user:password@proxy:port in HTTPS_PROXY or HTTP_PROXY"},
+		"not allowed":       {403, "http://es.example:9200 answered 403 with a web page: this is not Elasticsearch or OpenSearch; is it Kibana, a dashboard or a proxy?"},
+		"no way":            {502, "http://es.example:9200 answered 502 with a web page: this is not Elasticsearch or OpenSearch; is it Kibana, a dashboard or a proxy?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := newHTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Host != "es.example:9200" || r.Header.Get("Proxy-Authorization") != "Basic dXNlcjpzM2NyZXQ=" {
+					t.Errorf("host %s, login %s", r.URL.Host, r.Header.Get("Proxy-Authorization"))
+				}
+				if c.status != 200 {
+					w.Header().Set("Content-Type", "text/html")
+					w.WriteHeader(c.status)
+					return
+				}
+				r.Header.Del("Proxy-Authorization")
+				es.ServeHTTP(w, r)
+			}))
+			t.Setenv("HTTP_PROXY", strings.Replace(proxy, "http://", "http://user:s3cret@", 1))
+			s, log := shipper(t, map[string]string{"hosts": "http://es.example:9200"})
+			got := s.Flush(context.Background(), "tag"+name, chunkOf(2))
+			if (got == OK) != (c.want == "") || c.want != "" && log.count(c.want) != 1 || log.count("s3cret") > 0 {
+				t.Errorf("%v, log %q", got, log.all())
+			}
+		})
+	}
+}
+
+// TestProxyWithTLS: the connection to the proxy is checked with the authorities, that to the
+// server behind it with ca_fingerprint.
+func TestProxyWithTLS(t *testing.T) {
+	ours, front := newAuthority(t, "ours"), newAuthority(t, "front")
+	soon := time.Now().Add(time.Hour)
+	good := secureFake(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, "es.example", soon)}})
+	address, asked := connectProxy(t, 200, strings.TrimPrefix(good.URL, "https://"))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{front.issue(t, "127.0.0.1", soon)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			down, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer down.Close()
+				up, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
+				if err != nil {
+					return
+				}
+				go func() { defer up.Close(); _, _ = io.Copy(up, down) }()
+				_, _ = io.Copy(down, up)
+			}()
+		}
+	}()
+	t.Setenv("HTTPS_PROXY", "https://"+l.Addr().String())
+	flush := func(set map[string]string) (Result, *logLines) {
+		set["hosts"] = "https://es.example:9200"
+		s, log := shipper(t, set)
+		return s.Flush(context.Background(), "tag", chunkOf(2)), log
+	}
+	got, log := flush(map[string]string{"ca_file": front.file(t), "ca_fingerprint": ours.fingerprint()})
+	if got != OK || asked.Load() == 0 {
+		t.Errorf("%v, %d CONNECTs, log %q", got, asked.Load(), log.all())
+	}
+	before := asked.Load()
+	got, log = flush(map[string]string{"ca_fingerprint": ours.fingerprint()})
+	if got == OK || asked.Load() != before || log.count("the certificate is signed by an unknown authority") != 1 {
+		t.Errorf("an unknown proxy is used: %v, %q", got, log.all())
+	}
+}
+
 // TestRenewedCertificates writes new certificates over the old ones while an instance runs.
 func TestRenewedCertificates(t *testing.T) {
 	old, renewed := newAuthority(t, "old"), newAuthority(t, "renewed")
@@ -162,6 +243,13 @@ func TestLogins(t *testing.T) {
 			t.Errorf("%q", log.all())
 		}
 	}
+	t.Setenv("ESBULK_TEST_PASSWORD", " pass word\r\n")
+	es := fake(t)
+	es.Authorization("Basic dXNlcjpwYXNzIHdvcmQ=") // user:pass word
+	s, log := shipper(t, map[string]string{"hosts": es.URL, "username": "user\n", "password": "${ESBULK_TEST_PASSWORD}"})
+	if s.Flush(context.Background(), "tag", chunkOf(1)) != OK {
+		t.Errorf("%q", log.all())
+	}
 	for _, key := range []string{"a2 V5", "a2\nV5", "schlüssel"} {
 		c, err := option.ParseOutput(func(k string) string { return map[string]string{"api_key": key}[k] })
 		if err == nil {
@@ -202,7 +290,7 @@ func TestWrongProtocol(t *testing.T) {
 		s, log := shipper(t, map[string]string{"hosts": host, "compress": "off"})
 		// The answer gets lost if the server closes the connection while the request is being written.
 		for try := 1; log.count(host+": the server speaks TLS: write https:// in hosts") == 0; try++ {
-			if s.Flush(context.Background(), "tag", chunkOf(1)) != Retry || try == 20 {
+			if s.Flush(context.Background(), "tag", chunkOf(1)) != Retry || try == 200 {
 				t.Fatalf("%s: %q", host, log.all())
 			}
 		}

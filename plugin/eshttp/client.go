@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -77,7 +78,7 @@ func (c *Client) send(h *host, r *http.Request) (*http.Response, error) {
 		r.Header.Set("Authorization", c.auth)
 	}
 	resp, err := h.http.RoundTrip(r)
-	if err == nil && resp.Header.Get("Content-Encoding") == "gzip" { // nobody asked for it
+	if err == nil && strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") { // nobody asked for it
 		resp.Body = &unzipped{body: resp.Body}
 		resp.Header.Del("Content-Encoding")
 	}

@@ -37,7 +37,7 @@ var index = []struct {
 	{Match{400, 400, "invalid_index_name_exception", ""}, "choose another name in data_stream, index or dead_letter"},
 	{Match{400, 400, "illegal_argument_exception", "data_stream ["}, "an index or alias has the name of the data stream: remove it, or choose another name"}, // Elasticsearch, source
 	{Match{403, 403, "cluster_block_exception", "index ["}, "the index is read-only: remove the block that its settings index.blocks.* name"},
-	{Match{403, 403, "cluster_block_exception", "blocked by: [FORBIDDEN/10"}, "creating indices is blocked: reset the cluster setting cluster.blocks.create_index"}, // OpenSearch, source
+	{Match{403, 403, "block_exception", "blocked by: [FORBIDDEN/10"}, "creating indices is blocked: reset the cluster setting cluster.blocks.create_index"}, // OpenSearch 2.19.1 refuses PUT so, a bulk request creates the index all the same
 	{Match{403, 403, "block", ""}, "writing is blocked, is the disk full or the index or cluster read-only?"},
 	{Match{429, 429, "cluster_block_exception", ""}, "the disk of a node is full: free space or add some; the server then removes the block itself"}, // Elasticsearch 7.17: 403
 	{Match{404, 404, "index_not_found_exception", "no such index ["}, "the index may not be created: check data_stream and index, action.auto_create_index and the privileges"},

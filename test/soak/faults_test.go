@@ -28,7 +28,7 @@ type faults struct {
 }
 
 // lasting is the minimum duration of a fault; it is shorter in a short run.
-func (w *faults) lasting() time.Duration { return max(2*time.Second, min(w.length/60, 8*time.Second)) }
+func (w *faults) lasting() time.Duration { return max(2*time.Second, min(w.length/150, 8*time.Second)) }
 
 // rejectSome maps a key as a boolean, so that other values are rejected permanently.
 func rejectSome(t *testing.T, s *servers.Server) {
@@ -48,7 +48,7 @@ func (w *faults) round(begun time.Time) {
 		return w.ship.delivered(w.t) >= int(w.send.sent.Load())-5*w.send.load.rate
 	})
 	w.ship.watch.setCalm(true)
-	w.hold(w.lasting() * 3 / 2)
+	w.hold(w.lasting() * 2)
 	w.ship.watch.setCalm(false)
 }
 

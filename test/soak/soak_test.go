@@ -131,6 +131,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// judgedFrom is the least duration of a run whose memory is judged: it goes on, at most as
+// long again, until there are enough rounds.
+const judgedFrom = 5 * time.Minute
+
 // TestSoak sends lines for at least FORTIEMS_SOAK. Faults are injected in rounds; the last
 // round is completed even if the time is up.
 func TestSoak(t *testing.T) {
@@ -147,7 +151,7 @@ func TestSoak(t *testing.T) {
 
 	w := faults{t: t, server: server, ship: ship, send: send, length: length}
 	begun := time.Now()
-	for first := true; first || time.Since(begun) < length; first = false {
+	for w.rounds == 0 || time.Since(begun) < length || w.rounds < minRounds && length >= judgedFrom && time.Since(begun) < 2*length {
 		w.round(begun)
 	}
 	sent := send.stop(t)

@@ -6,7 +6,10 @@
 //
 // After that it measures what Fluent Bit holds: memory, and disk when the server is away.
 //
+// With -before it compares the output alone with that of another version instead.
+//
 //	go run ./test/bench/ship [-lines 200000] [-runs 3] [-results FILE]
+//	go run ./test/bench/ship -before DIR/build/out [-lines 200000] [-runs 3]
 package main
 
 import (
@@ -38,7 +41,15 @@ func main() {
 	lines := flag.Int("lines", 200_000, "lines of one run")
 	runs := flag.Int("runs", 3, "runs of each output")
 	results := flag.String("results", "", "file for the figures")
+	before := flag.String("before", "", "folder with out_fortiems_es.so of another version")
 	flag.Parse()
+	if *before != "" {
+		if err := compare(*before, *lines, *runs); err != nil {
+			fmt.Fprintln(os.Stderr, "ship:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*lines, *runs, *results); err != nil {
 		fmt.Fprintln(os.Stderr, "ship:", err)
 		os.Exit(1)
