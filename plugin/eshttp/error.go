@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -40,6 +41,8 @@ type Error struct {
 	Cause  string // what happened
 	Hint   string // what an operator can do, or ""
 
+	privilege string // that the user lacks, as the answer names it, or ""
+
 	// Foreign: what refused it is no search server, which explains itself in JSON.
 	Foreign bool
 	Err     error // wrapped, or nil
@@ -59,8 +62,11 @@ func (e *Error) text(reason string) string {
 		between = " "
 	}
 	s := cmp.Or(e.Host, "the server") + between + e.Cause
-	if reason != "" {
+	switch {
+	case reason != "":
 		s += " (" + reason + ")"
+	case e.privilege != "":
+		s += " (missing privilege " + e.privilege + ")"
 	}
 	if e.Hint != "" {
 		s += ": " + e.Hint
@@ -190,9 +196,16 @@ func (c *Call) refused(status int, kind, reason string, page bool) *Error {
 	if page {
 		e.Cause += " with a web page"
 	}
+	if m := lacking.FindStringSubmatch(reason); m != nil && kind == "security_exception" {
+		e.privilege = m[1]
+	}
 	e.Hint = hint(e, page)
 	return e
 }
+
+// lacking finds the privilege in the reason of OpenSearch and of Elasticsearch. Nothing of a
+// document stands before it.
+var lacking = regexp.MustCompile(`^(?:no permissions for|action) \[((?:cluster|indices):[a-z_/]+)`)
 
 // withoutQuery cuts what of an address may hold a secret.
 func withoutQuery(address string) string {

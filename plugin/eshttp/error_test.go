@@ -52,6 +52,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestMissingPrivilege has the reasons of OpenSearch 2.19.1 (seen) and Elasticsearch
+// (source). The line for documents names the privilege and quotes nothing else.
+func TestMissingPrivilege(t *testing.T) {
+	call := Call{Op: "POST /_bulk", Host: "http://h"}
+	for reason, want := range map[string]string{
+		"no permissions for [indices:data/write/index] and User [name=u, backend_roles=[], requestedTenant=null]":  " (missing privilege indices:data/write/index)",
+		"action [indices:data/write/bulk[s]] is unauthorized for user [u] with effective roles [r] on indices [i]": " (missing privilege indices:data/write/bulk)",
+		"no permissions for [] and User [name=u]":                            "",
+		"a document that says no permissions for [indices:data/write/index]": "",
+	} {
+		e := call.RefusedItem(403, "security_exception", reason)
+		if want = "http://h answered 403 security_exception" + want + ": the user may not write there, check its privileges"; e.Brief() != want {
+			t.Errorf("got  %s\nwant %s", e.Brief(), want)
+		}
+	}
+}
+
 func TestFailures(t *testing.T) {
 	over, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("10s passed"))
