@@ -40,8 +40,9 @@ run: ## receive syslog on 127.0.0.1:5514 (FORTIEMS_PORT), print records; ES_HOST
 	@sh test/demo/run.sh
 
 PORT ?= 9200
-opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=...; NODES=3: a cluster on free ports), until Ctrl-C; needs a JDK and Maven
-	@NODES=$(NODES) go run ./test/servers/run opensearch $(PORT)
+SERVER ?= opensearch
+opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=..., NODES=3 on free ports, SECURITY=on, SERVER=opensearch3), until Ctrl-C; needs a JDK and Maven
+	@NODES=$(NODES) SECURITY=$(SECURITY) go run ./test/servers/run $(SERVER) $(PORT)
 
 PROFILE ?= elasticsearch
 STACK := $(OUT)/stack

@@ -17,7 +17,7 @@ import (
 // shard while the node with the primary is killed, each node restarts in turn, and one is
 // cut off: its connections stay open and nothing answers. Nothing is lost, nothing is there twice.
 func TestClusterUnderLoad(t *testing.T) {
-	c := servers.ClusterForTest(t, servers.OpenSearch, 3)
+	c := servers.ClusterForTest(t, servers.OpenSearch, 3, servers.Options{})
 	one := c.Nodes[0]
 	one.Must(t, "PUT", "/_index_template/t", `{"index_patterns":["logs-fortinet.fortiems*"],"priority":250,"data_stream":{},
 		"template":{"settings":{"number_of_shards":1,"number_of_replicas":1,"index.unassigned.node_left.delayed_timeout":"0"}}}`, nil)

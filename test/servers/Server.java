@@ -1,22 +1,19 @@
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.env.Environment;
 import org.opensearch.http.HttpServerTransport;
-import org.opensearch.index.mapper.MapperExtrasPlugin;
 import org.opensearch.node.InternalSettingsPreparer;
 import org.opensearch.node.Node;
-import org.opensearch.transport.Netty4Plugin;
 
 /**
- * A node of OpenSearch in this process, or of Elasticsearch with its package names (servers.go puts them in).
- * Arguments: home directory, HTTP port (0 takes a free one), settings as key=value.
+ * A node of OpenSearch in this process, or of Elasticsearch with its names (recipe.go puts them in).
+ * Arguments: home directory with config, modules and plugins; HTTP port (0 takes a free one); settings as key=value.
  * It prints "ready PORT" and ends when its standard input does, so it cannot outlive the test that started it.
  */
 public final class Server extends Node {
     private Server(Environment environment) {
-        super(environment, List.of(Netty4Plugin.class, MapperExtrasPlugin.class), true);
+        super(environment);
     }
 
     public static void main(String[] args) throws Exception {
@@ -25,9 +22,7 @@ public final class Server extends Node {
             .put("cluster.name", "test")
             .put("node.name", "test")
             .put("network.host", "127.0.0.1")
-            .put("http.type", "netty4")
             .put("http.port", args[1])
-            .put("transport.type", "netty4")
             .put("transport.port", "0")
             .put("cluster.routing.allocation.disk.threshold_enabled", false)
             .put("action.auto_create_index", true);

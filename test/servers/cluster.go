@@ -11,9 +11,9 @@ import (
 // Cluster is several nodes that form one cluster, each a Server.
 type Cluster struct{ Nodes []*Server }
 
-// StartCluster starts n nodes of kind and waits until all of them have joined. The caller
-// closes it.
-func StartCluster(ctx context.Context, kind Kind, n int, settings ...string) (_ *Cluster, err error) {
+// StartCluster starts n nodes of kind and waits until all of them have joined. Dir and Port
+// of o do not count. The caller closes it.
+func StartCluster(ctx context.Context, kind Kind, n int, o Options) (_ *Cluster, err error) {
 	c := &Cluster{}
 	defer func() {
 		if err != nil {
@@ -30,6 +30,11 @@ func StartCluster(ctx context.Context, kind Kind, n int, settings ...string) (_ 
 		transports = append(transports, fmt.Sprintf("127.0.0.1:%d", ports[2*i]))
 		names = append(names, fmt.Sprintf("node%d", i))
 	}
+	if o.Security {
+		if o.access, err = newAccess(); err != nil {
+			return nil, err
+		}
+	}
 	started := make(chan error, n)
 	c.Nodes = make([]*Server, n)
 	for i := range n {
@@ -38,8 +43,10 @@ func StartCluster(ctx context.Context, kind Kind, n int, settings ...string) (_ 
 			"discovery.seed_hosts=" + strings.Join(transports, ","), "cluster.initial_master_nodes=" + strings.Join(names, ","),
 			"cluster.fault_detection.follower_check.timeout=2s", "cluster.fault_detection.leader_check.timeout=2s",
 		}
+		one := o
+		one.Dir, one.Port, one.transport, one.Node = "", ports[2*i+1], ports[2*i], own
 		go func() {
-			s, err := Start(ctx, kind, Options{Port: ports[2*i+1], Node: own, Settings: settings})
+			s, err := Start(ctx, kind, one)
 			c.Nodes[i] = s
 			started <- err
 		}()

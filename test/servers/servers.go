@@ -8,10 +8,7 @@ package servers
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -19,33 +16,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-//go:embed log4j2.properties Server.java opensearch elasticsearch
-var recipes embed.FS
-
-// Kind is a server that can be started.
-type Kind string
-
-// The servers. Their versions are in <kind>/pom.xml.
 const (
-	OpenSearch    Kind = "opensearch"    // 2.19.1, core modules: no security, no ISM
-	Elasticsearch Kind = "elasticsearch" // 7.17.29, core only: no data streams, no ILM
-)
-
-// ErrNoTool means that a JDK or Maven is missing. Its text says how to install them.
-var ErrNoTool = errors.New("needs a JDK and Maven (Debian: apt-get install default-jdk-headless maven)")
-
-const (
-	resolveTimeout = 10 * time.Minute // the first time, Maven downloads about 50 MB
-	startTimeout   = 2 * time.Minute
-	stopTimeout    = 30 * time.Second
-	dependency     = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath"
+	startTimeout = 4 * time.Minute
+	stopTimeout  = 30 * time.Second
 )
 
 // Options of a server. The zero value is a free port and default settings.
@@ -54,7 +33,13 @@ type Options struct {
 	Port     int       // HTTP port; 0 means a free one, kept across restarts
 	Settings []string  // of the server, as key=value
 	Node     []string  // further settings, which Set keeps
+	Plugins  []string  // zip files as opensearch-plugin takes them
+	Security bool      // with the security plugin: HTTPS, users and roles (OpenSearch 2.19 only)
+	Apart    bool      // in a group of its own, for CutOff; needs root
 	Log      io.Writer // output of the server; nil keeps the last lines for errors
+
+	transport int     // port between the nodes of a cluster
+	access    *Access // of the cluster that the server belongs to; nil makes one where Security is set
 }
 
 // Server is a running server. Its methods are not for concurrent use, apart from URL.
@@ -63,8 +48,10 @@ type Server struct {
 	opts     Options
 	dir      string
 	tempDir  bool
-	launcher string // directory with the Java file
+	launcher string // directory with the Java file and the modules
 	path     string // class path
+	java     jdk
+	access   *Access // nil without the security plugin
 	cmd      *exec.Cmd
 	stdin    io.Closer
 	done     chan error
@@ -73,34 +60,82 @@ type Server struct {
 
 // Start starts a server and waits until it answers. The caller closes it.
 func Start(ctx context.Context, kind Kind, o Options) (*Server, error) {
-	for _, tool := range []string{"java", "javac", "mvn"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return nil, ErrNoTool
-		}
+	if _, known := recipes[kind]; !known {
+		return nil, fmt.Errorf("there is no server %q; there are opensearch, opensearch3, elasticsearch and elasticsearch9", string(kind))
 	}
-	s := &Server{kind: kind, opts: o, dir: o.Dir}
-	launcher, path, err := resolve(ctx, kind)
+	if o.Security && kind != OpenSearch {
+		return nil, fmt.Errorf("the security plugin is for %s only", OpenSearch)
+	}
+	s := &Server{kind: kind, opts: o, dir: o.Dir, access: o.access}
+	var err error
+	if s.java, err = findJava(recipes[kind].java); err != nil {
+		return nil, err
+	}
+	launcher, jars, err := resolve(ctx, kind)
 	if err != nil {
 		return nil, err
 	}
-	s.launcher, s.path = launcher, path
+	s.launcher, s.path = launcher, strings.Join(library(kind, jars), ":")
 	if s.dir == "" {
 		if s.dir, err = os.MkdirTemp("", string(kind)); err != nil {
 			return nil, err
 		}
 		s.tempDir = true
 	}
-	if err := os.MkdirAll(filepath.Join(s.dir, "config"), 0o755); err != nil {
-		return nil, err
+	err = s.install(ctx)
+	if err == nil {
+		err = s.Start(ctx)
 	}
-	if err := s.Start(ctx); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// install lays out the home of the server: configuration, modules, plugins.
+func (s *Server) install(ctx context.Context) error {
+	for _, d := range []string{"config", "plugins"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := link(filepath.Join(s.launcher, "modules"), filepath.Join(s.dir, "modules")); err != nil {
+		return err
+	}
+	if s.opts.Security {
+		if err := s.secure(ctx); err != nil {
+			return err
+		}
+	}
+	for _, file := range s.opts.Plugins {
+		from, err := unpack(file)
+		if err != nil {
+			return err
+		}
+		if err := link(from, filepath.Join(s.dir, "plugins", filepath.Base(from))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link is os.Symlink that replaces a link of an earlier start.
+func link(to, name string) error {
+	os.Remove(name)
+	return os.Symlink(to, name)
+}
+
 // URL is the address of the server, the same after a restart.
-func (s *Server) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.opts.Port) }
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.access != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, s.opts.Port)
+}
+
+// Access says how to log in to a server with the security plugin; nil for one without.
+func (s *Server) Access() *Access { return s.access }
 
 // Set replaces the settings for the next start.
 func (s *Server) Set(settings ...string) { s.opts.Settings = settings }
@@ -110,14 +145,18 @@ func (s *Server) Start(ctx context.Context) error {
 	args := []string{
 		"-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Dlog4j2.formatMsgNoLookups=true",
+		"-Des.nativelibs.path=" + filepath.Join(s.launcher, "native"), "-Dorg.elasticsearch.nativeaccess.enableVectorLibrary=false", // Elasticsearch 9: zstd alone
 		"-Dlog4j.configurationFile=" + filepath.Join(s.launcher, "log4j2.properties"),
 		"-cp", s.path, filepath.Join(s.launcher, "Server.java"),
 		s.dir, fmt.Sprint(s.opts.Port),
 	}
-	s.cmd = exec.Command("java", append(append(args, s.opts.Node...), s.opts.Settings...)...)
+	s.cmd = exec.Command(s.java.java, append(append(args, s.opts.Node...), s.opts.Settings...)...)
 	s.cmd.Dir = s.dir
 	// A separate process group, so that Ctrl-C on a terminal reaches only this process.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if s.opts.Apart {
+		s.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: s.group()}
+	}
 	s.tail = &tail{also: s.opts.Log}
 	s.cmd.Stderr = s.tail
 	stdin, err := s.cmd.StdinPipe()
@@ -174,7 +213,7 @@ func (s *Server) wait(ctx context.Context, ready <-chan int) error {
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := s.access.Send(req)
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -230,76 +269,6 @@ func (s *Server) Close() error {
 		return os.RemoveAll(s.dir)
 	}
 	return nil
-}
-
-// ClassPath returns the files of the class path of kind, for tests that start a server in
-// another way.
-func ClassPath(ctx context.Context, kind Kind) ([]string, error) {
-	for _, tool := range []string{"java", "javac", "mvn"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return nil, ErrNoTool
-		}
-	}
-	_, path, err := resolve(ctx, kind)
-	return filepath.SplitList(path), err
-}
-
-// resolve returns the directory with the pom.xml of kind, and its class path.
-// Several test processes may call it at the same time.
-func resolve(ctx context.Context, kind Kind) (launcher, path string, err error) {
-	_, file, _, _ := runtime.Caller(0)
-	root := filepath.Join(filepath.Dir(file), "..", "..", "build", "out", "servers")
-	files, sum := map[string][]byte{}, sha256.New()
-	for _, n := range []string{string(kind) + "/pom.xml", "Server.java", "log4j2.properties"} {
-		b, err := recipes.ReadFile(n)
-		if err != nil {
-			return "", "", err
-		}
-		if kind == Elasticsearch {
-			b = bytes.ReplaceAll(b, []byte("org.opensearch."), []byte("org.elasticsearch."))
-		}
-		files[filepath.Base(n)] = b
-		sum.Write(b)
-	}
-	dir := filepath.Join(root, fmt.Sprintf("%s-%x", kind, sum.Sum(nil)[:6]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", "", err
-	}
-	lock, err := os.Create(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", "", err
-	}
-	for n, b := range files {
-		if err := os.WriteFile(filepath.Join(dir, n), b, 0o644); err != nil {
-			return "", "", err
-		}
-	}
-	list := filepath.Join(dir, "classpath")
-	if b, err := os.ReadFile(list); err == nil && allExist(string(b)) {
-		return dir, string(b), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	mvn := exec.CommandContext(ctx, "mvn", "-q", "-B", dependency, "-Dmdep.outputFile="+list)
-	mvn.Dir = dir
-	if out, err := mvn.CombinedOutput(); err != nil {
-		return "", "", fmt.Errorf("class path of %s: %w\n%s", kind, err, out)
-	}
-	b, err := os.ReadFile(list)
-	return dir, strings.TrimSpace(string(b)), err
-}
-
-func allExist(path string) bool {
-	for _, f := range filepath.SplitList(path) {
-		if _, err := os.Stat(f); err != nil {
-			return false
-		}
-	}
-	return path != ""
 }
 
 // tail keeps the end of the output of a server.

@@ -14,12 +14,18 @@ import (
 // skipped when the tools are missing.
 func ForTest(t testing.TB, kind Kind, settings ...string) *Server {
 	t.Helper()
+	return ForTestWith(t, kind, Options{Settings: settings})
+}
+
+// ForTestWith is ForTest with all options.
+func ForTestWith(t testing.TB, kind Kind, o Options) *Server {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("not run: starts a server (-short)")
 	}
-	s, err := Start(context.Background(), kind, Options{Settings: settings})
+	s, err := Start(context.Background(), kind, o)
 	if errors.Is(err, ErrNoTool) {
-		t.Skip("not run: " + map[Kind]string{OpenSearch: "OpenSearch", Elasticsearch: "Elasticsearch"}[kind] + " " + err.Error())
+		t.Skipf("not run: %s %v", kind, err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -36,14 +42,14 @@ func ForTest(t testing.TB, kind Kind, settings ...string) *Server {
 }
 
 // ClusterForTest is ForTest for n nodes.
-func ClusterForTest(t testing.TB, kind Kind, n int) *Cluster {
+func ClusterForTest(t testing.TB, kind Kind, n int, o Options) *Cluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("not run: starts servers (-short)")
 	}
-	c, err := StartCluster(context.Background(), kind, n)
+	c, err := StartCluster(context.Background(), kind, n, o)
 	if errors.Is(err, ErrNoTool) {
-		t.Skip("not run: " + err.Error())
+		t.Skipf("not run: %s %v", kind, err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +72,7 @@ func (s *Server) Do(t testing.TB, method, path, body string) (int, []byte) {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.access.Send(req)
 	if err != nil {
 		t.Fatal(err)
 	}

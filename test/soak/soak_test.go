@@ -91,7 +91,7 @@ func openSearch(t *testing.T) *servers.Server {
 // hosts for the shipper: the nodes, and a fourth host that is always ill.
 func cluster(t *testing.T) (node *servers.Server, hosts string) {
 	t.Helper()
-	c, err := servers.StartCluster(context.Background(), servers.OpenSearch, 3)
+	c, err := servers.StartCluster(context.Background(), servers.OpenSearch, 3, servers.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

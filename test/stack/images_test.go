@@ -265,7 +265,6 @@ func (e *engine) standIns(t *testing.T, profile string) {
 			if err != nil {
 				t.Skipf("not run: %v", err)
 			}
-			jars = append(jars, mavenFile(t, "org.opensearch:opensearch-plugin-classloader", "2.19.1", "jar")) // in lib/ of the official image
 			plugin := ""
 			if name == "opensearch" {
 				plugin = mavenFile(t, "org.opensearch.plugin:opensearch-security", "2.19.1.0", "zip")
