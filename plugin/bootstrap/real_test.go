@@ -11,7 +11,12 @@ import (
 // TestRealOpenSearch installs, installs again, upgrades and leaves newer ones alone,
 // as OpenSearch itself keeps and returns them.
 func TestRealOpenSearch(t *testing.T) {
-	s := servers.ForTest(t, servers.OpenSearch)
+	for _, kind := range []servers.Kind{servers.OpenSearch, servers.OpenSearch3} {
+		t.Run(kind.String(), func(t *testing.T) { realOpenSearch(t, servers.ForTest(t, kind)) })
+	}
+}
+
+func realOpenSearch(t *testing.T, s *servers.Server) {
 	type stored struct {
 		Templates []struct {
 			Template struct {

@@ -46,8 +46,9 @@ func ship(t *testing.T, s *servers.Server, dir string, more ...string) {
 // Nothing is rejected, the stored documents equal the golden records, every value of
 // every mapped field is found by a query of its type, and resending the same chunks
 // changes nothing.
-func TestCorpusIsStoredAndFound(t *testing.T) {
-	s := start(t)
+func TestCorpusIsStoredAndFound(t *testing.T) { corpusIsStored(t, start(t)) }
+
+func corpusIsStored(t *testing.T, s *servers.Server) {
 	dirs, err := filepath.Glob("../corpus/*")
 	if err != nil || len(dirs) < 30 {
 		t.Fatalf("%d cases, %v", len(dirs), err)
@@ -75,6 +76,7 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 		t.Errorf("created by %+v", made)
 	}
 	sameDocuments(t, s, want)
+	t.Logf("%d documents", len(want))
 	t.Run("every field is found", func(t *testing.T) { findAll(t, s, want) })
 	for _, dir := range dirs[:5] {
 		ship(t, s, dir)
@@ -84,12 +86,15 @@ func TestCorpusIsStoredAndFound(t *testing.T) {
 	}
 }
 
-// TestCorpusInElasticsearch stores the corpus in the real core of Elasticsearch 7.17,
+// TestCorpusInElasticsearch stores the corpus in the real core of Elasticsearch,
 // in an index per year. The core has no data streams and none of the types of x-pack,
 // so the other variant of the template is used.
 func TestCorpusInElasticsearch(t *testing.T) {
 	rig.Build(t)
-	s := servers.ForTest(t, servers.Elasticsearch)
+	corpusInIndices(t, servers.ForTest(t, servers.Elasticsearch))
+}
+
+func corpusInIndices(t *testing.T, s *servers.Server) {
 	dirs, err := filepath.Glob("../corpus/*")
 	if err != nil || len(dirs) < 30 {
 		t.Fatalf("%d cases, %v", len(dirs), err)
@@ -110,6 +115,7 @@ func TestCorpusInElasticsearch(t *testing.T) {
 			ship(t, s, dir, options...)
 		}
 	}
+	t.Logf("%d documents", want)
 	if stored, rejected := s.Count(t, "fortiems-*", ""), s.Count(t, "fortiems.dead", ""); stored != want || rejected != 0 {
 		t.Errorf("of %d documents, sent twice, %d are stored, %d rejected", want, stored, rejected)
 	}

@@ -37,7 +37,7 @@ func between(t *testing.T, s *servers.Server, before func(), pass func(bulk int)
 			return
 		}
 		req.Header = r.Header.Clone()
-		resp, err := http.DefaultTransport.RoundTrip(req)
+		resp, err := s.Access().RoundTrip(req)
 		if err != nil {
 			panic(http.ErrAbortHandler) // as the server did
 		}
@@ -55,38 +55,43 @@ func between(t *testing.T, s *servers.Server, before func(), pass func(bulk int)
 	return gateway.URL
 }
 
-func TestAnswersLostAfterTheServerStored(t *testing.T) {
-	s := start(t)
+func TestAnswersLostAfterTheServerStored(t *testing.T) { answersLost(t, start(t), streams) }
+
+func answersLost(t *testing.T, s *servers.Server, p place) {
 	const n = 10000
 	url := between(t, s, func() {}, func(bulk int) bool { return bulk%2 == 0 })
-	run(t, url, "--input", numbered(t, n), "--output-prop", "bulk_max_docs=500").wait(t)
-	exactlyOnce(t, s, stream, n)
+	run(t, url, p.with("--input", numbered(t, n), "--output-prop", "bulk_max_docs=500")...).wait(t)
+	exactlyOnce(t, s, p.target, n)
 }
 
-func TestReadOnlyBlock(t *testing.T) {
-	s := start(t)
+func TestReadOnlyBlock(t *testing.T) { readOnly(t, start(t), streams) }
+
+func readOnly(t *testing.T, s *servers.Server, at place) {
 	const n = 3000
-	run(t, s.URL(), "--input", numbered(t, 1), "--tag", "first").wait(t)
-	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":true}`, nil)
-	p := run(t, s.URL(), "--input", numbered(t, n), "--tag", "second")
-	until(t, "the block is logged", func() bool { return strings.Contains(p.log.String(), "403") })
-	s.Must(t, "PUT", "/"+stream+"/_settings", `{"index.blocks.write":null}`, nil)
+	run(t, s.URL(), at.with("--input", numbered(t, 1), "--tag", "first")...).wait(t)
+	s.Must(t, "PUT", "/"+at.target+"/_settings", `{"index.blocks.write":true}`, nil)
+	p := run(t, s.URL(), at.with("--input", numbered(t, n), "--tag", "second")...)
+	until(t, "the block is logged", func() bool { return strings.Contains(p.log.String(), "answered 403 cluster_block_exception") })
+	s.Must(t, "PUT", "/"+at.target+"/_settings", `{"index.blocks.write":null}`, nil)
 	p.wait(t)
-	seen := numbers(t, s, stream)
-	if seen["n000000"] != 2 || len(seen) != n || s.Count(t, stream, "") != n+1 {
-		t.Errorf("%d documents, %d different", s.Count(t, stream, ""), len(seen))
+	seen := numbers(t, s, at.target)
+	if seen["n000000"] != 2 || len(seen) != n || s.Count(t, at.target, "") != n+1 {
+		t.Errorf("%d documents, %d different", s.Count(t, at.target, ""), len(seen))
 	}
-	if d := s.Count(t, dead, ""); d != 0 {
+	if d := s.Count(t, at.dead, ""); d != 0 {
 		t.Errorf("%d dead letters: only an operator can remove a block", d)
 	}
 }
 
 func TestRequestsLargerThanTheServerTakes(t *testing.T) {
-	s := start(t, "http.max_content_length=200kb")
+	tooLarge(t, start(t, "http.max_content_length=200kb"), streams)
+}
+
+func tooLarge(t *testing.T, s *servers.Server, p place) {
 	const n = 5000
-	run(t, s.URL(), "--input", numbered(t, n), "--chunk", "5000", "--output-prop", "compress=off").wait(t)
-	exactlyOnce(t, s, stream, n)
-	if d := s.Count(t, dead, ""); d != 0 {
+	run(t, s.URL(), p.with("--input", numbered(t, n), "--chunk", "5000", "--output-prop", "compress=off")...).wait(t)
+	exactlyOnce(t, s, p.target, n)
+	if d := s.Count(t, p.dead, ""); d != 0 {
 		t.Errorf("%d dead letters", d)
 	}
 }
@@ -131,16 +136,23 @@ func TestServerRestartsInMidFlush(t *testing.T) {
 
 // TestStrictMapping makes the server reject some documents permanently, corrects the
 // mapping, and replays them from the dead letters under their own ids.
-func TestStrictMapping(t *testing.T) {
-	s := start(t)
+func TestStrictMapping(t *testing.T) { strictMapping(t, start(t), streams) }
+
+func strictMapping(t *testing.T, s *servers.Server, p place) {
 	const n = 1000
-	// An operator's template of higher priority: a number where every tenth line has text.
-	s.Must(t, "PUT", "/_index_template/own", `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":{"mappings":{"dynamic":"strict","properties":{
+	// An operator's mapping: every tenth line has a field that it does not take.
+	const mapping = `{"mappings":{"dynamic":"strict","properties":{
 		"@timestamp":{"type":"date"},"message":{"type":"text"},
 		"ecs":{"type":"object","enabled":false},"event":{"type":"object","enabled":false},"observer":{"type":"object","enabled":false},
 		"host":{"type":"object","enabled":false},"related":{"type":"object","enabled":false},
-		"fortinet":{"properties":{"ems":{"type":"object","enabled":false}}}}}}}`, nil)
-	s.Must(t, "PUT", "/_data_stream/"+stream, "", nil) // with bootstrap on such a template would be refused
+		"fortinet":{"properties":{"ems":{"type":"object","enabled":false}}}}}}`
+	if p == streams {
+		s.Must(t, "PUT", "/_index_template/own", `{"index_patterns":["`+stream+`"],"priority":500,"data_stream":{},"template":`+mapping+`}`, nil)
+		s.Must(t, "PUT", "/_data_stream/"+stream, "", nil) // with bootstrap on such a template would be refused
+	} else {
+		s.Must(t, "PUT", "/"+p.target, mapping, nil)
+		s.Must(t, "PUT", "/"+p.dead, `{"mappings":{"dynamic_templates":[{"text":{"match_mapping_type":"string","mapping":{"type":"keyword","ignore_above":8191}}}]}}`, nil)
+	}
 	var input strings.Builder
 	for i := range n {
 		line := numberedLine(i)
@@ -153,33 +165,33 @@ func TestStrictMapping(t *testing.T) {
 		fmt.Fprintln(&input, line)
 	}
 	file := write(t, input.String())
-	run(t, s.URL(), "--input", file).wait(t)
-	stored, deadLetters := s.Count(t, stream, ""), s.Count(t, dead, "")
+	run(t, s.URL(), p.with("--input", file)...).wait(t)
+	stored, deadLetters := s.Count(t, p.target, ""), s.Count(t, p.dead, "")
 	if stored != n-n/10 || deadLetters != n/10 {
 		t.Fatalf("%d stored, %d dead letters", stored, deadLetters)
 	}
-	if got := s.Count(t, dead, `{"term":{"dead_letter.target":"`+stream+`"}}`); got != deadLetters {
+	if got := s.Count(t, p.dead, `{"term":{"dead_letter.target":"`+p.target+`"}}`); got != deadLetters {
 		t.Errorf("%d dead letters name their target", got)
 	}
-	if got := s.Count(t, dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != deadLetters {
+	if got := s.Count(t, p.dead, `{"term":{"error.type":"strict_dynamic_mapping_exception"}}`); got != deadLetters {
 		t.Errorf("%d dead letters name the reason", got)
 	}
 
-	s.Must(t, "PUT", "/"+stream+"/_mapping", `{"dynamic":true}`, nil)
+	s.Must(t, "PUT", "/"+p.target+"/_mapping", `{"dynamic":true}`, nil)
 	for range 2 { // the second time all documents exist already
-		if left := replay(t, s); left != 0 {
+		if left := replay(t, s, p); left != 0 {
 			t.Errorf("%d dead letters are not replayed", left)
 		}
 	}
-	exactlyOnce(t, s, stream, n)
-	if got := s.Count(t, stream, `{"term":{"user.name":"strict"}}`); got != deadLetters {
+	exactlyOnce(t, s, p.target, n)
+	if got := s.Count(t, p.target, `{"term":{"user.name":"strict"}}`); got != deadLetters {
 		t.Errorf("%d of %d documents are found by the value they were rejected for", got, deadLetters)
 	}
 }
 
 // replay creates every dead-lettered document in its target under its id and returns how
 // many are still rejected.
-func replay(t *testing.T, s *servers.Server) int {
+func replay(t *testing.T, s *servers.Server, p place) int {
 	t.Helper()
 	var page struct {
 		Hits struct {
@@ -192,7 +204,7 @@ func replay(t *testing.T, s *servers.Server) int {
 			} `json:"hits"`
 		} `json:"hits"`
 	}
-	s.Must(t, "POST", "/"+dead+"/_search?size=10000", `{"sort":["@timestamp"]}`, &page)
+	s.Must(t, "POST", "/"+p.dead+"/_search?size=10000", `{"sort":["@timestamp"]}`, &page)
 	var bulk bytes.Buffer
 	for _, h := range page.Hits.Hits {
 		l := h.Source.Letter
