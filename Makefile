@@ -17,6 +17,7 @@ PGO      := $(CURDIR)/plugin/default.pgo
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+HELM        := helm.sh/helm/v3/cmd/helm@v3.18.6
 
 HOST_OUT := $(OUT)
 
@@ -24,7 +25,7 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma check test test-race test-pure test-memory test-engine differential soak fuzz bench instructions profile golden generate lint vulncheck clean
+.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma helm check test test-race test-pure test-memory test-engine differential soak fuzz bench instructions profile golden generate lint vulncheck clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)) build/package.mk
@@ -189,6 +190,9 @@ fuzz: ## every fuzz target of the packages FUZZ, each for FUZZTIME
 sigma: ## a Sigma engine in build/out/sigma, for the tests of conf/detections (python3 with venv, PyPI)
 	python3 -m venv $(OUT)/sigma
 	$(OUT)/sigma/bin/python -m pip install --quiet --disable-pip-version-check pysigma==1.5.1 pysigma-backend-elasticsearch==2.1.1
+
+helm: ## Helm in build/out, for the test of the Kubernetes values with the chart in FORTIEMS_HELM_CHART (minutes of compiling)
+	GOBIN=$(CURDIR)/$(OUT) go install $(HELM)
 
 vulncheck: ## known vulnerabilities in dependencies (asks an online database, or VULNDB=file:///...)
 	go run $(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
