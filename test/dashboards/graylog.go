@@ -34,18 +34,18 @@ func graylogEntity(name, version, id string, data object) object {
 		"constraints": []object{{"type": "server-version", "version": graylogVersion}}}
 }
 
-// graylogPack is a content pack: an input for GELF, a stream for what it receives of us, and
-// a dashboard for each page.
+// graylogPack is a content pack: an input for GELF, a stream for what it receives of us, a
+// pipeline for the stream, and a dashboard for each page.
 func graylogPack(d *description) object {
 	stream := graylogID("stream")
-	entities := []object{graylogInput(), graylogStream(stream)}
+	entities := append([]object{graylogInput(), graylogStream(stream)}, graylogPipeline(stream)...)
 	for _, p := range d.Pages {
 		if len(p.Panels) > 0 {
 			entities = append(entities, graylogDashboard(p, stream))
 		}
 	}
 	return object{"v": 1, "id": graylogID("pack"), "rev": 1, "name": "FortiEMS",
-		"summary":     "FortiClient EMS logs of fluent-bit-fortiems: input, stream, dashboards",
+		"summary":     "FortiClient EMS logs of fluent-bit-fortiems: input, stream, pipeline, dashboards",
 		"description": "For records of the Fluent Bit filter fortiems with schema flat, sent as GELF.",
 		"vendor":      "fluent-bit-fortiems", "url": "", "parameters": []any{}, "entities": entities}
 }
@@ -71,6 +71,31 @@ func graylogStream(id string) object {
 	})
 }
 
+// flatLists are the fields that are lists in the schema ecs and whose values have no commas.
+// In the schema flat they are one text with commas.
+var flatLists = []string{"event.category", "event.type", "host.ip", "host.mac", "related.hash", "related.hosts", "related.ip"}
+
+// graylogPipeline makes lists of the texts of flatLists, so that Graylog counts and finds each
+// value. A rule looks at one field, because a stage runs all rules that hold.
+func graylogPipeline(stream string) []object {
+	source := "pipeline \"FortiEMS\"\nstage 0 match either\n"
+	var entities []object
+	for _, field := range flatLists {
+		field = flatName(field)
+		title := "FortiEMS list " + field
+		source += fmt.Sprintf("rule %q\n", title)
+		entities = append(entities, graylogEntity("pipeline_rule", "1", graylogID("rule", field), object{
+			"title": typed(title), "description": typed("A list of the values of " + field),
+			"source": typed(fmt.Sprintf("rule %q\nwhen\n  has_field(%q) && contains(to_string($message.%s), \",\")\nthen\n  set_field(%q, split(\",\", to_string($message.%s)));\nend",
+				title, field, field, field, field)),
+		}))
+	}
+	return append(entities, graylogEntity("pipeline", "1", graylogID("pipeline"), object{
+		"title": typed("FortiEMS"), "description": typed("Lists in records of fluent-bit-fortiems"),
+		"source": typed(source + "end"), "connected_streams": []object{typed(stream)},
+	}))
+}
+
 func graylogDashboard(p page, stream string) object {
 	query := graylogID("query", p.ID)
 	widgets, searches, mapping, positions, titles := []object{}, []object{}, object{}, object{}, object{}
@@ -89,7 +114,7 @@ func graylogDashboard(p page, stream string) object {
 			w["type"], s["type"] = "messages", "messages"
 			w["config"] = object{"fields": fields, "show_message_row": true, "show_summary": false, "decorators": []any{},
 				"sort": []object{{"type": "pivot", "field": "timestamp", "direction": "Descending"}}}
-			s["name"], s["limit"], s["offset"], s["fields"], s["decorators"] = nil, 150, 0, []string{}, []any{}
+			s["name"], s["limit"], s["offset"], s["decorators"] = nil, 150, 0, []any{}
 			s["sort"] = []object{{"field": "timestamp", "order": "DESC"}}
 		} else {
 			w["type"], s["type"] = "aggregation", "pivot"
