@@ -107,7 +107,10 @@ release-files: release-notes package fortiems ## packages, fortiems for every sy
 	cd $(RELEASE) && sha256sum $$(ls | grep -v notes.md) >SHA256SUMS
 
 release-check: lint release-files ## all that a release needs, without publishing it
-	cd $(RELEASE) && sha256sum --check --quiet SHA256SUMS
-	go test -count 1 ./test/package ./test/docs
+	FORTIEMS_RELEASE='$(VERSION)' go test -count 1 -timeout 30m ./test/package ./test/docs
+	@if docker version >/dev/null 2>&1; then set -ex; \
+	  docker build -q -f build/Dockerfile --build-arg VERSION='$(VERSION)' -t fluent-bit-fortiems:release-check .; \
+	  test "$$(docker run --rm --entrypoint /usr/bin/fortiems fluent-bit-fortiems:release-check version)" = 'fortiems $(VERSION)'; \
+	else echo 'not run: the image (no Docker engine runs here; make test-engine starts one and builds it)'; fi
 	@echo "version $(VERSION), packages $(PACKAGE_VERSION): $$(ls $(RELEASE) | wc -l) files in $(RELEASE)"
 	@case '$(VERSION)' in v[0-9]*-[0-9]*-g*|*-dirty|dev) echo 'not a release: no tag on this commit, or changes in the tree' ;; v[0-9]*) ;; *) echo 'not a release: no tag on this commit' ;; esac
