@@ -46,11 +46,16 @@ opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=..., NODES=3 on fr
 	@NODES=$(NODES) SECURITY=$(SECURITY) go run ./test/servers/run $(SERVER) $(PORT)
 
 PROFILE ?= elasticsearch
+PROFILES := elasticsearch opensearch grafana graylog
 STACK := $(OUT)/stack
+STACK_elasticsearch := http://127.0.0.1:5601: user elastic, the password is ELASTIC_PASSWORD
+STACK_opensearch    := http://127.0.0.1:5601: user admin, the password is OPENSEARCH_ADMIN_PASSWORD
+STACK_grafana       := http://127.0.0.1:3000: user admin, the password is GRAFANA_PASSWORD
+STACK_graylog       := http://127.0.0.1:9000: user admin, the password is GRAYLOG_PASSWORD
 COMPOSE := docker compose -f test/docker-compose.yml --env-file test/.env
-stack: compose stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana); needs Docker
+stack: compose stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana, graylog); needs Docker
 	$(COMPOSE) --profile $(PROFILE) up --detach --wait
-	@echo 'http://127.0.0.1:$(if $(filter grafana,$(PROFILE)),3000,5601): the password is in test/.env ($(if $(filter grafana,$(PROFILE)),admin: GRAFANA_PASSWORD,$(if $(filter opensearch,$(PROFILE)),admin: OPENSEARCH_ADMIN_PASSWORD,elastic: ELASTIC_PASSWORD)))'
+	@echo '$(STACK_$(PROFILE)) in test/.env'
 
 compose:
 	@docker compose version >/dev/null 2>&1 || { echo 'missing: docker compose (Docker with Compose 2.20 or newer)' >&2; exit 1; }
@@ -63,10 +68,10 @@ stack-files: build
 	cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/
 
 stack-test: ## wait until the replayed corpus is stored, count documents per category (PROFILE as for stack)
-	go run ./test/stack count -product $(if $(filter opensearch,$(PROFILE)),opensearch,elasticsearch)
+	go run ./test/stack count -product $(if $(filter opensearch graylog,$(PROFILE)),$(PROFILE),elasticsearch)
 
 stack-down: compose ## stop the stack; VOLUMES=1 deletes its data as well
-	$(COMPOSE) --profile elasticsearch --profile opensearch --profile grafana down $(if $(VOLUMES),--volumes)
+	$(COMPOSE) $(PROFILES:%=--profile %) down $(if $(VOLUMES),--volumes)
 
 redact: ## replace names and addresses in lines from standard input: make -s redact < line.log
 	@go run ./plugin/cmd/fortiems redact
@@ -167,8 +172,8 @@ test-pure: ## the packages without cgo, built without it
 test-memory: ## objects built with address checks and with cgocheck2, in the stand-in host with address checks
 	FORTIEMS_VARIANTS=1 go test -v -count 1 -timeout 30m -run 'Memory|PointersBetween' ./test/abi
 
-test-engine: build ## the image and the profiles of the stack in a Docker engine that the test starts: root, 15 minutes
-	FORTIEMS_ENGINE=1 go test -v -count 1 -timeout 50m -run InAnEngine ./test/stack
+test-engine: build ## the image and the profiles of the stack in a Docker engine that the test starts: root, 20 minutes
+	FORTIEMS_ENGINE=1 go test -v -count 1 -timeout 90m -run InAnEngine ./test/stack
 
 DIFFERENTIAL_LINES ?= 1000000
 SEED ?= 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ import (
 
 const composeFile = "../docker-compose.yml"
 
-var profiles = []string{"elasticsearch", "opensearch", "grafana"}
+var profiles = []string{"elasticsearch", "opensearch", "grafana", "graylog"}
 
 // load reads the compose file with the library of Docker Compose itself: schema,
 // references, variables and profiles.
@@ -51,6 +52,7 @@ func dummyEnv() map[string]string {
 	for _, s := range secrets {
 		env[s] = "value-of-" + s
 	}
+	env[graylogHash] = "hash"
 	return env
 }
 
@@ -59,6 +61,7 @@ func TestComposeProfiles(t *testing.T) {
 		"elasticsearch": {"elasticsearch", "fluent-bit", "import", "kibana", "sender", "setup"},
 		"opensearch":    {"opensearch", "opensearch-dashboards", "opensearch-fluent-bit", "opensearch-import", "opensearch-sender", "opensearch-setup"},
 		"grafana":       {"elasticsearch", "fluent-bit", "grafana", "sender", "setup"},
+		"graylog":       {"graylog", "graylog-fluent-bit", "graylog-opensearch", "graylog-sender", "graylog-setup", "mongodb"},
 	}
 	for _, profile := range profiles {
 		names := load(t, profile, dummyEnv()).ServiceNames()
@@ -122,7 +125,7 @@ func TestImagesAgreeWithTheProject(t *testing.T) {
 				t.Errorf("%s: %s, the Dockerfile has %s", name, s.Image, base[1])
 			}
 			repo, version, _ := strings.Cut(s.Image, ":")
-			vendor := regexp.MustCompile(`elastic\.co|opensearchproject|grafana|fluent-bit`).FindString(repo)
+			vendor := regexp.MustCompile(`elastic\.co|opensearchproject|grafana|fluent-bit|graylog|mongo`).FindString(repo)
 			if versions[vendor] == nil {
 				versions[vendor] = map[string]bool{}
 			}
@@ -134,13 +137,15 @@ func TestImagesAgreeWithTheProject(t *testing.T) {
 			t.Errorf("%s comes in versions %v", vendor, v)
 		}
 	}
-	tested, err := os.ReadFile("../servers/opensearch/pom.xml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for v := range versions["opensearchproject"] {
-		if !strings.Contains(string(tested), "<version>"+v+"</version>") {
-			t.Errorf("the tests run another OpenSearch than %s", v)
+	for vendor, pom := range map[string]string{"opensearchproject": "../servers/opensearch/pom.xml", "graylog": "../dashboards/graylog/pom.xml"} {
+		tested, err := os.ReadFile(pom)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for v := range versions[vendor] {
+			if !strings.Contains(string(tested), "<version>"+v+"</version>") {
+				t.Errorf("%s: other tests run another version than %s", vendor, v)
+			}
 		}
 	}
 }
@@ -219,6 +224,7 @@ func TestNoSecretInTheOpen(t *testing.T) {
 	for _, s := range secrets {
 		env[s] = "generated-" + strconv.Itoa(len(s)) + s
 	}
+	env[graylogHash] = "hash"
 	secret := regexp.MustCompile(`(?i)(password|key|token|secret)$`)
 	used := map[string]bool{}
 	for _, profile := range profiles {
@@ -254,61 +260,80 @@ func TestNoSecretInTheOpen(t *testing.T) {
 	}
 }
 
-// TestCollectorConfiguration compares the collector's file with the compose file and
-// with the configuration in conf/.
+// collectorFile is a configuration of Fluent Bit.
+type collectorFile struct {
+	Service  map[string]any
+	Pipeline struct {
+		Inputs, Filters, Outputs []map[string]any
+	}
+}
+
+func readCollector(t *testing.T, file string) (c collectorFile) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = yaml.Unmarshal(text, &c)
+	}
+	if err != nil {
+		t.Fatal(file, err)
+	}
+	return c
+}
+
+// TestCollectorConfiguration compares the collector's files with the compose file and
+// with the configurations in conf/.
 func TestCollectorConfiguration(t *testing.T) {
-	var ours, shipped struct {
-		Service  map[string]any
-		Pipeline struct {
-			Inputs, Filters, Outputs []map[string]any
+	shipped := readCollector(t, "../../conf/fluent-bit-tls.yaml")
+	graylog := readCollector(t, "../../conf/topologies/graylog-gelf.yaml")
+	if ours := readCollector(t, "fluent-bit-graylog.yaml"); !reflect.DeepEqual(ours.Pipeline.Filters, graylog.Pipeline.Filters) || !reflect.DeepEqual(ours.Pipeline.Outputs, graylog.Pipeline.Outputs) {
+		t.Errorf("filters or outputs for Graylog are not those of conf/topologies: %v", ours.Pipeline)
+	}
+	for _, profile := range profiles {
+		for name, s := range load(t, profile, dummyEnv()).Services {
+			if !strings.HasSuffix(name, "fluent-bit") {
+				continue
+			}
+			for _, v := range s.Volumes {
+				if v.Target == "/conf/fluent-bit.yaml" {
+					checkCollector(t, name, s, readCollector(t, v.Source), shipped)
+				}
+			}
 		}
 	}
-	for file, into := range map[string]any{"fluent-bit.yaml": &ours, "../../conf/fluent-bit-tls.yaml": &shipped} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := yaml.Unmarshal(text, into); err != nil {
-			t.Fatal(file, err)
-		}
-	}
+}
+
+// checkCollector compares the service that runs the configuration ours with it.
+func checkCollector(t *testing.T, name string, s types.ServiceConfig, ours, shipped collectorFile) {
+	t.Helper()
 	for _, key := range []string{"grace", "coro_stack_size", "flush"} {
 		if ours.Service[key] != shipped.Service[key] {
-			t.Errorf("%s is %v, in conf/ %v", key, ours.Service[key], shipped.Service[key])
+			t.Errorf("%s: %s is %v, in conf/ %v", name, key, ours.Service[key], shipped.Service[key])
 		}
 	}
 	in, theirs := ours.Pipeline.Inputs[0], shipped.Pipeline.Inputs[0]
 	for _, key := range []string{"name", "tag", "mode", "port", "parser", "buffer_chunk_size", "buffer_max_size", "tls", "tls.verify"} {
 		if in[key] != theirs[key] {
-			t.Errorf("input: %s is %v, in conf/ %v", key, in[key], theirs[key])
+			t.Errorf("%s: input: %s is %v, in conf/ %v", name, key, in[key], theirs[key])
 		}
 	}
 	grace := time.Duration(ours.Service["grace"].(int)) * time.Second
-	for _, profile := range profiles {
-		p := load(t, profile, dummyEnv())
-		for name, s := range p.Services {
-			if !strings.HasSuffix(name, "fluent-bit") {
-				continue
-			}
-			if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) <= grace {
-				t.Errorf("%s: stop_grace_period %v is not more than grace %v", name, s.StopGracePeriod, grace)
-			}
-			if len(s.Ports) != 1 || int(s.Ports[0].Target) != in["port"] {
-				t.Errorf("%s publishes %v, listens on %v", name, s.Ports, in["port"])
-			}
-			for _, key := range []string{"tls.crt_file", "tls.key_file"} {
-				if !mounted(s, in[key].(string)) {
-					t.Errorf("%s: %s is not mounted", name, in[key])
-				}
-			}
-			if !mounted(s, ours.Service["parsers_file"].(string)) || !mounted(s, ours.Service["storage.path"].(string)) {
-				t.Errorf("%s: parsers_file or storage.path is not mounted", name)
-			}
-			for _, m := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(strings.Join(outputValues(ours.Pipeline.Outputs), " "), -1) {
-				if _, ok := s.Environment[m[1]]; !ok {
-					t.Errorf("%s has no %s", name, m[1])
-				}
-			}
+	if s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) <= grace {
+		t.Errorf("%s: stop_grace_period %v is not more than grace %v", name, s.StopGracePeriod, grace)
+	}
+	if len(s.Ports) != 1 || int(s.Ports[0].Target) != in["port"] {
+		t.Errorf("%s publishes %v, listens on %v", name, s.Ports, in["port"])
+	}
+	for _, key := range []string{"tls.crt_file", "tls.key_file"} {
+		if !mounted(s, in[key].(string)) {
+			t.Errorf("%s: %s is not mounted", name, in[key])
+		}
+	}
+	if !mounted(s, ours.Service["parsers_file"].(string)) || !mounted(s, ours.Service["storage.path"].(string)) {
+		t.Errorf("%s: parsers_file or storage.path is not mounted", name)
+	}
+	for _, m := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(strings.Join(outputValues(ours.Pipeline.Outputs), " "), -1) {
+		if _, ok := s.Environment[m[1]]; !ok {
+			t.Errorf("%s has no %s", name, m[1])
 		}
 	}
 }

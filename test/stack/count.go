@@ -21,7 +21,7 @@ import (
 func runCount(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("count", flag.ContinueOnError)
 	file := fs.String("env", "test/.env", "file with the passwords")
-	product := fs.String("product", "elasticsearch", "elasticsearch or opensearch")
+	product := fs.String("product", "elasticsearch", "elasticsearch, opensearch or graylog")
 	url := fs.String("url", "", "the search server (default: the published port of the stack)")
 	ca := fs.String("ca", "build/out/stack/tls/ca.crt", "authority of the server")
 	limit := fs.Duration("limit", 2*time.Minute, "how long to wait for them")
@@ -40,6 +40,7 @@ func runCount(ctx context.Context, args []string) error {
 	login := map[string][3]string{ // URL, user, password
 		"elasticsearch": {"http://127.0.0.1:9200", "elastic", env["ELASTIC_PASSWORD"]},
 		"opensearch":    {"https://127.0.0.1:9201", "admin", env["OPENSEARCH_ADMIN_PASSWORD"]},
+		"graylog":       {"http://127.0.0.1:9000", "admin", env["GRAYLOG_PASSWORD"]},
 	}[*product]
 	if *url != "" {
 		login[0] = *url
@@ -48,9 +49,13 @@ func runCount(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	stored := func(ctx context.Context) (map[string]int, error) { return storedCategories(ctx, c) }
+	if *product == "graylog" {
+		stored = graylog{c}.categories
+	}
 	var got map[string]int
 	err = eventually(ctx, *limit, pollPause, func(ctx context.Context) error {
-		if got, err = storedCategories(ctx, c); err != nil {
+		if got, err = stored(ctx); err != nil {
 			return err
 		}
 		return lacking(want, got)

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -25,7 +26,11 @@ import (
 var secrets = []string{
 	"ELASTIC_PASSWORD", "KIBANA_SYSTEM_PASSWORD", "KIBANA_ENCRYPTION_KEY", "FORTIEMS_PASSWORD",
 	"OPENSEARCH_ADMIN_PASSWORD", "OPENSEARCH_DASHBOARDS_PASSWORD", "GRAFANA_PASSWORD",
+	"MONGODB_PASSWORD", "GRAYLOG_PASSWORD", "GRAYLOG_PASSWORD_SECRET",
 }
+
+// graylogHash is the variable with the hash of GRAYLOG_PASSWORD, in the form that Graylog reads.
+const graylogHash = "GRAYLOG_ROOT_PASSWORD_SHA2"
 
 // runEnv creates missing files and keeps existing ones: the volumes of an earlier
 // `make stack` hold its passwords.
@@ -79,6 +84,10 @@ func ensureEnv(file string) (map[string]string, error) {
 			return nil, err
 		}
 		text = append(text, name+"="+values[name]+"\n"...)
+	}
+	if values[graylogHash] == "" {
+		values[graylogHash] = fmt.Sprintf("%x", sha256.Sum256([]byte(values["GRAYLOG_PASSWORD"])))
+		text = append(text, graylogHash+"="+values[graylogHash]+"\n"...)
 	}
 	return values, os.WriteFile(file, text, 0o600)
 }

@@ -52,10 +52,7 @@ func TestFlowWithoutContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender := exec.CommandContext(ctx, rig.Fortiems, "send", "--corpus", "--proto", "tls", "--addr", addr, "--ca", dir+"/stack/tls/ca.crt", "--rate", "1000")
-	if out, err := sender.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	send(t, addr, dir+"/stack/tls/ca.crt")
 	if err := runCount(ctx, []string{"-env", dir + "/.env", "-url", s.URL(), "-ca", dir + "/stack/tls/ca.crt", "-product", "opensearch", "-limit", "1m"}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +74,15 @@ func TestFlowWithoutContainers(t *testing.T) {
 	}
 	if err := runProbe(ctx, []string{fmt.Sprintf("http://127.0.0.1:%d/api/v1/health", health)}); err != nil {
 		t.Error(err)
+	}
+}
+
+// send replays the corpus once over TLS.
+func send(t *testing.T, addr, ca string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), rig.Fortiems, "send", "--corpus", "--proto", "tls", "--addr", addr, "--ca", ca, "--rate", "1000")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 

@@ -273,10 +273,10 @@ func (e *engine) standIns(t *testing.T, profile string) {
 				i.java()
 				i.searchServer("/usr/share/"+name, jars, plugin, dir)
 			})
-		default: // kibana, opensearch-dashboards, grafana
-			command, user := "kibana", "1000"
-			if name == "grafana" {
-				command, user = "grafana", "472"
+		default: // kibana, opensearch-dashboards, grafana, graylog, mongo
+			command, user := name, map[string]string{"grafana": "472", "graylog": "1100", "mongo": "999"}[name]
+			if user == "" {
+				command, user = "kibana", "1000"
 			}
 			dir := standInFiles(t)
 			e.standIn(t, s.Image, "USER "+user+"\nENTRYPOINT [\"/standin/standin\", \""+command+"\"]", func(i *image) {

@@ -18,19 +18,21 @@ import (
 
 // commands by name; each parses its own flags.
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"env":    runEnv,
-	"setup":  runSetup,
-	"import": runImport,
-	"probe":  runProbe,
-	"count":  runCount,
+	"env":     runEnv,
+	"setup":   runSetup,
+	"import":  runImport,
+	"graylog": runGraylog,
+	"probe":   runProbe,
+	"count":   runCount,
 }
 
 const usage = `usage: stack COMMAND [flags]
-  env     make test/.env with passwords, and certificates
-  setup   accounts, templates and lifecycle policies on the search server
-  import  dashboards into Kibana or OpenSearch Dashboards
-  probe   exit 0 if a URL answers 2xx
-  count   wait for the documents of the corpus, count them per category
+  env      make test/.env with passwords, and certificates
+  setup    accounts, templates and lifecycle policies on the search server
+  import   dashboards into Kibana or OpenSearch Dashboards
+  graylog  index set, content pack and stream in Graylog
+  probe    exit 0 if a URL answers 2xx
+  count    wait for the documents of the corpus, count them per category
 `
 
 func main() {

@@ -24,7 +24,7 @@ func TestProfilesInAnEngine(t *testing.T) {
 	e := startEngine(t)
 	e.plugin(t, "compose")
 	s := &liveStack{engine: e, dir: checkout(t)}
-	for _, port := range []int{3000, 5601, 6514, 9200, 9201} {
+	for _, port := range []int{3000, 5601, 6514, 9000, 9200, 9201} {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			t.Skipf("not run: the stack publishes port %d, which is taken: %v", port, err)
@@ -47,7 +47,9 @@ func TestProfilesInAnEngine(t *testing.T) {
 			s.make(t, "stack-test")
 			t.Logf("one pass of the corpus stored after %s", time.Since(begin).Round(time.Second))
 			s.checkContainers(t)
-			s.sendInSpiteOf(t)
+			if profile != "graylog" { // GELF over TCP has no answer: what is on its way at a kill may be lost
+				s.sendInSpiteOf(t)
+			}
 		})
 	}
 }
@@ -95,8 +97,11 @@ func (s *liveStack) open(t *testing.T, profile string) {
 
 // service is the name of a service of the profile: those of OpenSearch have a prefix.
 func (s *liveStack) service(name string) string {
-	if s.profile == "opensearch" {
+	switch s.profile {
+	case "opensearch":
 		return strings.TrimSuffix("opensearch-"+name, "-opensearch")
+	case "graylog":
+		return "graylog-" + name
 	}
 	return name
 }
