@@ -139,7 +139,7 @@ clean: ## remove build/out
 
 # Neither servers (-short) nor Fluent Bit nor the built object.
 check: lint ## lint and unit tests, in under two minutes: run it before every commit
-	go test -short $(PURE) ./plugin ./test/docs ./test/ecs ./test/golden ./test/reference
+	go test -short $(PURE) ./plugin ./test/demo ./test/docs ./test/ecs ./test/golden ./test/reference
 
 lint: ## format, vet, staticcheck, actionlint
 	@test -z "$$(gofmt -l parser plugin test conf build)" || { gofmt -l parser plugin test conf build; exit 1; }
@@ -147,8 +147,9 @@ lint: ## format, vet, staticcheck, actionlint
 	go run $(STATICCHECK) ./...
 	go run $(ACTIONLINT)
 
-golden: ## write the golden files of the corpus, the table of rules and the worked example of parser/README.md
+golden: ## write the golden files of the corpus, the table of rules, the worked example of parser/README.md, the picture of the demo
 	go test ./parser ./parser/rules ./test/golden -update
+	go test ./test/demo -run Picture -update
 
 generate: ## write generated files and the tables of the documentation
 	go generate ./...

@@ -14,7 +14,7 @@ PACKAGE_VERSION  = $(shell build/version.sh)
 APK_VERSION      = $(shell echo '$(PACKAGE_VERSION)' | sed -E 's/~([a-z]+)[.]?([0-9]*)/_\1\2/; s/[+]([0-9]+).*/_p\1/; s/[+].*//')
 ZIG_VENV        := $(CURDIR)/$(OUT)/zig-$(ZIG_VERSION)
 ZIG_CACHE       := ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/$(OUT)/zig-cache
-PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md plugin/cmd/fortiems/README.md plugin/cmd/fortiems/*.png .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
+PACKAGE_DOCS    := $(wildcard *.md */README.md */*/README.md plugin/cmd/fortiems/README.md plugin/cmd/fortiems/*.png plugin/cmd/fortiems/*.svg .github/CONTRIBUTING.md .github/SECURITY.md parser/rules.yaml parser/rules/*.yaml)
 PACKAGE_ARCHES  := amd64 arm64
 PACKAGE_OBJECTS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/flb-filter_fortiems.so)
 PACKAGE_COMMANDS := $(PACKAGE_ARCHES:%=$(PACKAGE_OUT)/%/fortiems)

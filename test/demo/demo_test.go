@@ -54,6 +54,9 @@ func withoutFluentBit(t *testing.T) string {
 // eachProgram runs a test with the stand-in host and with every real Fluent Bit. env
 // makes the scripts use it, and says is the text that they then print.
 func eachProgram(t *testing.T, test func(t *testing.T, env []string, says string)) {
+	if testing.Short() {
+		t.Skip("not run: builds the object (-short)")
+	}
 	rig.Build(t)
 	t.Run("stand-in", func(t *testing.T) {
 		test(t, []string{"FLUENT_BIT=", "PATH=" + withoutFluentBit(t)}, "using the stand-in host")
@@ -235,6 +238,11 @@ func TestScreen(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)
 			}
+		}
+		// A run of text may begin or end within a word, so blanks do not count.
+		shown := strings.Join(words(t), "")
+		if printed := strings.Join(strings.Fields("$ make demo "+bar.ReplaceAllString(out, "")), ""); shown != printed {
+			t.Errorf("the picture of README.md does not show this output; is it up to date (make golden)?\n%s", out)
 		}
 	})
 }

@@ -88,6 +88,13 @@ var chosen = [][2]string{
 
 // screen prints the chosen lines with what became of them, and the counts.
 func screen(out io.Writer, file string) error {
+	return screenOf(out, file, term.Colors("auto", out, os.Getenv), term.Width(out, columns))
+}
+
+// columns is the width of the screen where there is no terminal.
+const columns = 120
+
+func screenOf(out io.Writer, file string, p term.Palette, width int) error {
 	records, err := read(file)
 	if err != nil {
 		return err
@@ -100,7 +107,6 @@ func screen(out io.Writer, file string) error {
 	for _, r := range records {
 		byLine[r.Text("event.original")] = r
 	}
-	p, width := term.Colors("auto", out, os.Getenv), term.Width(out, 120)
 	for _, want := range chosen {
 		c := slices.IndexFunc(cases, func(c test.Case) bool { return c.Name == want[0] })
 		if c < 0 {

@@ -199,6 +199,27 @@ func TestReportShowsTheCorpus(t *testing.T) {
 	b.calm(t)
 }
 
+// TestPictureOfTheDemo: what README.md shows of make demo is readable in a browser.
+func TestPictureOfTheDemo(t *testing.T) {
+	b := newBrowser(t)
+	file, err := filepath.Abs("demo.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.run(t, chromedp.Navigate("file://"+file), chromedp.Sleep(100*time.Millisecond))
+	outside := eval[[]string](t, b, `(() => {
+		const frame = document.documentElement.getBoundingClientRect();
+		return [...document.querySelectorAll('text, rect')].filter((e) => {
+			const r = e.getBoundingClientRect();
+			return r.right > frame.right + 1 || r.bottom > frame.bottom + 1 || r.width < 1;
+		}).map((e) => e.outerHTML);
+	})()`)
+	if n := eval[int](t, b, `document.querySelectorAll('text').length`); n < 50 || len(outside) > 0 {
+		t.Errorf("%d texts; outside of the picture: %q", n, outside)
+	}
+	b.screenshot(t, "demo.png")
+}
+
 // TestReportOfHostileLines: whatever a line holds stays text.
 func TestReportOfHostileLines(t *testing.T) {
 	reached := make(chan string, 10)
