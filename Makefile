@@ -1,7 +1,7 @@
 # fluent-bit-fortiems. `make help` lists the targets.
 #
-# Variables may be set on the command line (make stack PROFILE=grafana); each has its
-# default and its meaning where it is first used.
+# Variables may be set on the command line (make stack PROFILE=grafana). Lines with ##=
+# describe them for make help.
 OUT      := build/out
 OBJECT   := $(OUT)/flb-filter_fortiems.so
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -25,24 +25,44 @@ HOST_OUT := $(OUT)
 include test/host/host.mk
 include build/package.mk
 
-.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma helm check test test-race test-pure test-memory test-engine differential soak fuzz bench instructions profile golden generate lint vulncheck clean
+.PHONY: help build artefacts fortiems build-arm64 run demo opensearch stack stack-files stack-down stack-test compose redact sigma helm check test test-race test-pure test-memory test-engine differential soak fuzz bench instructions profile golden generate screenshots lint vulncheck clean
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST)) build/package.mk
+# The targets of packages stand before those for developers.
+help: ## list targets and their variables
+	@{ sed '/^##@ Develop/,$$d' $(firstword $(MAKEFILE_LIST)); cat build/package.mk; sed -n '/^##@ Develop/,$$p' $(firstword $(MAKEFILE_LIST)); } | \
+	awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
+	  /^##= /{v = substr($$0, 5); n = index(v, " "); name = substr(v, 1, n - 1); sub(/^[^ ]+ +/, "", v); printf "    %-18s %s\n", name, v} \
+	  /^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}'
+	@printf '\nIndented names are variables, in the environment or after the target: make run FORTIEMS_PORT=5515\n'
 
 ##@ Try
 
-demo: build ## what the filter makes of the corpus, on one screen (DEMO=all prints every record)
+demo: build ## what the filter makes of the corpus, on one screen, and a report
+##= DEMO=all           print every record instead
 	@sh test/demo/demo.sh
 
-run: ## receive syslog on 127.0.0.1:5514 (FORTIEMS_PORT), print records; ES_HOSTS=http://... ships them as well
+run: ## receive syslog on 127.0.0.1, UDP and TCP, and print records until Ctrl-C
+##= FORTIEMS_PORT      the port (5514)
+##= FLUENT_BIT         the Fluent Bit that demo, run and the tests use, more with colons (that of PATH or /opt/fluent-bit/bin)
+##= ES_HOSTS           also ship to this search server: http://127.0.0.1:9200
+##= ES_API_KEY         log in there, or ES_USERNAME and ES_PASSWORD; set them in the environment only
+##= ES_CA_FILE         the certificate authority of that server
 	@sh test/demo/check.sh
 	@$(MAKE) --no-print-directory build
 	@sh test/demo/run.sh
 
+redact: ## replace names and addresses in lines from standard input: make -s redact < line.log
+	@go run ./plugin/cmd/fortiems redact
+
+##@ Run with a search server
+
 PORT ?= 9200
 SERVER ?= opensearch
-opensearch: ## a real OpenSearch 2.19 on 127.0.0.1:9200 (PORT=..., NODES=3 on free ports, SECURITY=on, SERVER=opensearch3), until Ctrl-C; needs a JDK and Maven
+opensearch: ## a real OpenSearch 2.19 on 127.0.0.1 until Ctrl-C; needs a JDK and Maven
+##= PORT               its port (9200)
+##= NODES              more than one node, on free ports (1)
+##= SECURITY=on        with the security plugin: TLS and users
+##= SERVER             opensearch or opensearch3, the newest (opensearch)
 	@NODES=$(NODES) SECURITY=$(SECURITY) go run ./test/servers/run $(SERVER) $(PORT)
 
 PROFILE ?= elasticsearch
@@ -53,7 +73,8 @@ STACK_opensearch    := http://127.0.0.1:5601: user admin, the password is OPENSE
 STACK_grafana       := http://127.0.0.1:3000: user admin, the password is GRAFANA_PASSWORD
 STACK_graylog       := http://127.0.0.1:9000: user admin, the password is GRAYLOG_PASSWORD
 COMPOSE := docker compose -f test/docker-compose.yml --env-file test/.env
-stack: compose stack-files ## a collector, search server and dashboards in containers (PROFILE=elasticsearch, opensearch, grafana, graylog); needs Docker
+stack: compose stack-files ## a collector, search server and dashboards in containers; needs Docker
+##= PROFILE            elasticsearch, opensearch, grafana or graylog (elasticsearch); the same for stack-test
 	$(COMPOSE) --profile $(PROFILE) up --detach --wait
 	@echo '$(STACK_$(PROFILE)) in test/.env'
 
@@ -67,19 +88,18 @@ stack-files: build
 	@mkdir -p $(STACK)/plugins
 	cp -P $(OBJECT) $(OUT)/out_fortiems_es.so $(STACK)/plugins/
 
-stack-test: ## wait until the replayed corpus is stored, count documents per category (PROFILE as for stack)
+stack-test: ## wait until the replayed corpus is stored, count documents per category
 	go run ./test/stack count -product $(if $(filter opensearch graylog,$(PROFILE)),$(PROFILE),elasticsearch)
 
-stack-down: compose ## stop the stack; VOLUMES=1 deletes its data as well
+stack-down: compose ## stop the stack
+##= VOLUMES=1          delete its data as well
 	$(COMPOSE) $(PROFILES:%=--profile %) down $(if $(VOLUMES),--volumes)
 
-redact: ## replace names and addresses in lines from standard input: make -s redact < line.log
-	@go run ./plugin/cmd/fortiems redact
-
-##@ Build
+##@ Build and package
 
 # One at a time: the tests of several packages build at the same moment.
 build: ## the shared object, the command fortiems and the stand-in host in build/out
+##= VERSION            the version that they name (git describe)
 	@test -f $(OBJECT) || sh build/preflight.sh
 	@mkdir -p $(OUT)
 	@if command -v flock >/dev/null; then exec flock $(OUT)/.lock $(MAKE) --no-print-directory artefacts; \
@@ -147,7 +167,7 @@ lint: ## format, vet, staticcheck, actionlint
 	go run $(STATICCHECK) ./...
 	go run $(ACTIONLINT)
 
-golden: ## write the golden files of the corpus, the table of rules, the worked example of parser/README.md, the picture of the demo
+golden: ## write the golden files of the corpus, the tables and example of rules, the picture of the demo
 	go test ./parser ./parser/rules ./test/golden -update
 	go test ./test/demo -run Picture -update
 
@@ -155,13 +175,18 @@ generate: ## write generated files and the tables of the documentation
 	go generate ./...
 	go test ./test/docs -update
 
+screenshots: ## write the pictures of the report that the documents show; needs Chromium
+	@mkdir -p $(OUT)/screenshots
+	FORTIEMS_SCREENSHOTS=$(CURDIR)/$(OUT)/screenshots go test -count 1 -run 'ReportShows|PictureOfTheDemo' ./plugin/cmd/fortiems
+	cp $(OUT)/screenshots/report.png $(OUT)/screenshots/report-events.png plugin/cmd/fortiems/
+
 profile: ## write plugin/default.pgo from the benchmarks
 	go test -run '^$$' -bench 'Run(EMS|FortiClient|Unmatched|Mixed|UserRules)$$' -benchtime 3s -cpu 1 -pgo=off \
 	  -o /dev/null -cpuprofile $(PGO) ./plugin/enrich
 
 ##@ Test
 
-test: build ## every test; closes with what could not run
+test: build ## every test; says first how long it takes, at the end what could not run
 	@go run ./test/runner
 
 test-race: ## the packages without cgo under the race detector
@@ -178,17 +203,23 @@ test-engine: build ## the image and the profiles of the stack in a Docker engine
 
 DIFFERENTIAL_LINES ?= 1000000
 SEED ?= 1
-differential: ## the parser against a slow reference over DIFFERENTIAL_LINES random lines of SEED
+differential: ## the parser against a slow reference over random lines
+##= DIFFERENTIAL_LINES how many (1000000)
+##= SEED               the seed of the lines (1)
 	FORTIEMS_DIFFERENTIAL=$(DIFFERENTIAL_LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run TestSameReading ./test/reference
 
 SOAK ?= 10m
 RATE ?= 2000
-soak: ## RATE lines a second for SOAK into a real OpenSearch that is restarted, throttled and full; needs a JDK and Maven
+soak: ## lines into a real OpenSearch that is restarted, throttled and full; needs a JDK and Maven
+##= SOAK               how long (10m)
+##= RATE               lines a second (2000)
 	FORTIEMS_SOAK=$(SOAK) FORTIEMS_RATE=$(RATE) go test -count 1 -v -timeout 0 -run TestSoak ./test/soak
 
 FUZZTIME ?= 5m
 FUZZ     ?= ./parser/... ./plugin/... ./test/reference ./test/hostile
-fuzz: ## every fuzz target of the packages FUZZ, each for FUZZTIME
+fuzz: ## every fuzz target
+##= FUZZTIME           how long each (5m)
+##= FUZZ               the packages (./parser/... ./plugin/... ./test/reference ./test/hostile)
 	@for p in $$(go list $(FUZZ)); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x $$p || exit 1; done; done
@@ -197,19 +228,25 @@ sigma: ## a Sigma engine in build/out/sigma, for the tests of conf/detections (p
 	python3 -m venv $(OUT)/sigma
 	$(OUT)/sigma/bin/python -m pip install --quiet --disable-pip-version-check pysigma==1.5.1 pysigma-backend-elasticsearch==2.1.1
 
-helm: ## Helm in build/out, for the test of the Kubernetes values with the chart in FORTIEMS_HELM_CHART (minutes of compiling)
+helm: ## Helm in build/out, for the test of the Kubernetes values (minutes of compiling)
+##= FORTIEMS_HELM_CHART  the folder of the official chart of Fluent Bit, for that test
 	GOBIN=$(CURDIR)/$(OUT) go install $(HELM)
 
-vulncheck: ## known vulnerabilities in dependencies (asks an online database, or VULNDB=file:///...)
+vulncheck: ## known vulnerabilities in dependencies; asks an online database
+##= VULNDB             another one: file:///...
 	go run $(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
 
 ##@ Measure
 
 BENCH_LINES ?= 1000000
 MEMORY_LINES ?= 2000000
-bench: build ## benchmarks, pipelines of BENCH_LINES, memory over MEMORY_LINES, and the table of targets at the end
+bench: build ## benchmarks, pipelines, memory, and the table of targets at the end
+##= BENCH_LINES        lines of a pipeline (1000000)
+##= MEMORY_LINES       lines for the memory (2000000)
 	go test -run '^$$' -bench . -benchmem -pgo=$(PGO) ./parser/... ./plugin/...
 	go run -pgo=$(PGO) ./test/bench/targets -lines $(BENCH_LINES) -memory-lines $(MEMORY_LINES)
 
-instructions: ## instructions per event under valgrind against the committed ones (UPDATE=1 writes them, CASE=ems lists functions, INCLUSIVE=1 with callees)
+instructions: ## instructions per event under valgrind against the committed ones
+##= UPDATE=1           write them
+##= CASE=ems           list the functions of a case; INCLUSIVE=1: with their callees
 	@go run ./test/bench/instructions $(if $(UPDATE),-update) $(if $(CASE),-functions $(CASE) $(if $(INCLUSIVE),-inclusive))

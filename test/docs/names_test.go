@@ -127,6 +127,39 @@ func TestTargetsAndFilesExist(t *testing.T) {
 	}
 }
 
+// TestHelp: make help lists every target that the documents may name, and every variable
+// of the Makefile, in groups.
+func TestHelp(t *testing.T) {
+	out, err := exec.Command("make", "-s", "-C", root, "help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := string(out)
+	makefile := readAll(t, root+"/Makefile")
+	variables := []string{"FLUENT_BIT", "FORTIEMS_PORT", "DEMO=all", "ES_HOSTS", "ES_API_KEY", "ES_CA_FILE", "NODES"}
+	for _, m := range regexp.MustCompile(`(?m)^([A-Z_]+) +\?=`).FindAllStringSubmatch(makefile, -1) {
+		variables = append(variables, m[1])
+	}
+	for _, v := range variables {
+		if !strings.Contains(help, "\n    "+v+" ") {
+			t.Errorf("no variable %s in\n%s", v, help)
+		}
+	}
+	for _, target := range []string{"demo", "run", "opensearch", "stack", "build", "package", "check", "test", "golden", "bench"} {
+		if !strings.Contains(help, "\n  make "+target+" ") {
+			t.Errorf("no target %s", target)
+		}
+	}
+	last := -1
+	for _, group := range []string{"Try", "Run with a search server", "Build and package", "Develop", "Test", "Measure"} {
+		at := strings.Index(help, "\n"+group+"\n")
+		if at <= last {
+			t.Errorf("the group %s is missing or in another place", group)
+		}
+		last = at
+	}
+}
+
 // TestEveryFileIsNamed: the documents of conf name what users load.
 func TestEveryFileIsNamed(t *testing.T) {
 	for _, of := range []struct{ document, pattern string }{
