@@ -95,7 +95,7 @@ stack-down: compose ## stop the stack
 ##= VOLUMES=1          delete its data as well
 	$(COMPOSE) $(PROFILES:%=--profile %) down $(if $(VOLUMES),--volumes)
 
-##@ Build and package
+##@ Build
 
 # One at a time: the tests of several packages build at the same moment.
 build: ## the shared object, the command fortiems and the stand-in host in build/out
@@ -167,9 +167,9 @@ lint: ## format, vet, staticcheck, actionlint
 	go run $(STATICCHECK) ./...
 	go run $(ACTIONLINT)
 
-golden: ## write the golden files of the corpus, the tables and example of rules, the picture of the demo
+golden: ## write the golden files of the corpus, the tables and examples of documents, the picture of the demo
 	go test ./parser ./parser/rules ./test/golden -update
-	go test ./test/demo -run Picture -update
+	go test ./test/demo ./plugin/cmd/fortiems -run 'TestPicture$$|TestExampleOf' -update
 
 generate: ## write generated files and the tables of the documentation
 	go generate ./...

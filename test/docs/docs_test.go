@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -153,12 +154,58 @@ func exampleRecord(t *testing.T) (line, record string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var compact, indented bytes.Buffer
+	var compact bytes.Buffer
 	if _, err := msgp.UnmarshalAsJSON(&compact, ev.Record); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Indent(&indented, compact.Bytes(), "", "  "); err != nil {
+	return line, layout(t, compact.Bytes(), "")
+}
+
+// layout writes JSON with what fits into a line in one line, in the same order.
+func layout(t *testing.T, raw []byte, indent string) string {
+	t.Helper()
+	keys, values := members(t, raw)
+	if short := oneLine(t, raw); len(keys) == 0 || indent != "" && len(indent)+len(short) < 125 {
+		return short
+	}
+	lines := make([]string, len(keys))
+	for i, key := range keys {
+		lines[i] = indent + "  " + key + ": " + layout(t, values[i], indent+"  ")
+	}
+	return "{\n" + strings.Join(lines, ",\n") + "\n" + indent + "}"
+}
+
+func oneLine(t *testing.T, raw []byte) string {
+	t.Helper()
+	keys, values := members(t, raw)
+	if len(keys) == 0 {
+		return strings.ReplaceAll(string(raw), `","`, `", "`)
+	}
+	parts := make([]string, len(keys))
+	for i, key := range keys {
+		parts[i] = key + ": " + oneLine(t, values[i])
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// members returns the members of an object in their order, none of another value.
+func members(t *testing.T, raw []byte) (keys []string, values []json.RawMessage) {
+	t.Helper()
+	if !bytes.HasPrefix(raw, []byte("{")) {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	_, err := d.Token()
+	for err == nil && d.More() {
+		var key json.Token
+		var value json.RawMessage
+		if key, err = d.Token(); err == nil {
+			err = d.Decode(&value)
+		}
+		keys, values = append(keys, fmt.Sprintf("%q", key)), append(values, value)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return line, indented.String()
+	return keys, values
 }
