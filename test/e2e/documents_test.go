@@ -36,9 +36,9 @@ func TestQueriesOfTheDocuments(t *testing.T) {
 	s := start(t)
 	shell := func(block string) string {
 		t.Helper()
-		cmd := exec.Command("sh", "-ec", block)
+		cmd := exec.Command("sh", "-ec", strings.ReplaceAll(block, "https://es1.example.com:9200", s.URL()))
 		cmd.Dir = rig.Root
-		cmd.Env = append(os.Environ(), "ES="+s.URL(), "ES_READER=user:password", "ES_ADMIN=user:password")
+		cmd.Env = append(os.Environ(), "ES="+s.URL())
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
