@@ -47,16 +47,18 @@ not run: 3 tests, by what they need
 
 func TestAnnounce(t *testing.T) {
 	for _, c := range []struct {
-		fluentBits int
-		last       time.Duration
-		want       []string
+		fluentBits, cpus int
+		last             time.Duration
+		want             []string
 	}{
-		{0, 0, []string{"46 packages", "FLUENT_BIT names one", "on 2 cores it took " + minutes(measured), "this machine has 8"}},
-		{2, 0, []string{"2 real Fluent Bit", minutes(measured + 2*eachFluentBit)}},
-		{1, 75 * time.Second, []string{"the last run here took 75 seconds"}},
-		{1, 500 * time.Second, []string{"took 8 minutes"}},
+		{0, 2, 0, []string{"46 packages", "FLUENT_BIT names one", "about 7 minutes on 2 cores"}},
+		{1, 2, 0, []string{"1 real Fluent Bit", "about " + minutes((measured+eachFluentBit)*2/3)}},
+		{0, 64, 0, []string{"about 3 minutes on 64 cores"}}, // not less than on 4
+		{0, 0, 0, []string{"about 14 minutes on 0 cores"}},
+		{1, 2, 75 * time.Second, []string{"the last run here took 75 seconds"}},
+		{1, 2, 500 * time.Second, []string{"took 8 minutes"}},
 	} {
-		got := announce(46, c.fluentBits, 8, c.last)
+		got := announce(46, c.fluentBits, c.cpus, c.last)
 		for _, want := range c.want {
 			if !strings.Contains(got, want) {
 				t.Errorf("no %q in %q", want, got)
