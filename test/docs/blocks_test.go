@@ -25,7 +25,7 @@ var named = map[string]string{
 	"unknown-rule": "TestUnknownLineExample", "try": "TestTryARule",
 	"replay": "TestReplayOfDeadLetters",
 	"logger": "TestLogger", "smallest": "TestSmallestConfiguration", "start": "TestSmallestConfiguration",
-	"classic": "TestSmallestConfiguration", "plugins": "TestSmallestConfiguration", "in-service": "TestSmallestConfiguration",
+	"classic": "TestSmallestConfiguration", "plugins": "TestSmallestConfiguration",
 	"count": "TestQueriesOfTheDocuments", "discover": "TestQueriesOfTheDocuments", "templates": "TestQueriesOfTheDocuments",
 	"uninstall": "TestQueriesOfTheDocuments",
 	"explain":   "TestExampleOfExplain", "check": "TestCommandsOfTheDocuments", "report": "TestCommandsOfTheDocuments",
