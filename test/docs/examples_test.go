@@ -54,6 +54,45 @@ func TestRulesWithListsLoad(t *testing.T) {
 	}
 }
 
+// TestConditionsAndEffects loads every condition and effect that the tables of
+// parser/README.md name.
+func TestConditionsAndEffects(t *testing.T) {
+	text := readAll(t, root+"/parser/README.md")
+	keys := func(section string) (spans []string) {
+		_, rest, _ := strings.Cut(text, "\n### "+section+"\n")
+		rest, _, _ = strings.Cut(rest, "\n### ")
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(rest, -1) {
+			spans = append(spans, regexp.MustCompile("`([^`]+)`").FindAllString(row[1], -1)...)
+		}
+		if len(spans) < 6 {
+			t.Fatalf("%s: %q", section, spans)
+		}
+		return spans
+	}
+	load := func(when, set string) error {
+		return loadRules(writeFile(t, "rules.yaml", "version: 1\nrules:\n  - {name: x, when: {"+when+"}, set: {"+set+"}}\n"))
+	}
+	for _, span := range keys("Conditions") {
+		when := strings.Trim(span, "`")
+		if !strings.Contains(when, ":") {
+			when += ": [admin]" // a key that is named beside another one
+		}
+		if err := load(when, "action: x"); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	values := map[string]string{
+		"category": "ems-vpn", "action": "x", "outcome": "fields", "kind": "alert",
+		"event_category": "[network], event_type: [start]", "event_type": "[start], event_category: [network]", "severity": "3",
+	}
+	for _, span := range keys("Effects") {
+		key := strings.Trim(span, "`")
+		if err := load("words: x", key+": "+values[key]); values[key] == "" || err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 // unknownLine is a line that only the rule of conf/README.md matches.
 const unknownLine = `emsserial=FCTEMS0000000001 type=event subtype=system msg="nightly digest sent"`
 
