@@ -158,7 +158,7 @@ func shared(t *testing.T) map[string]string {
 	}
 	// The documents and the built-in rules, in the folders that their links expect.
 	documents := 0
-	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", "plugin/cmd/fortiems/README.md", "plugin/cmd/fortiems/*.png", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
+	for _, pattern := range []string{"README.md", "*/README.md", "*/*/README.md", "plugin/cmd/fortiems/README.md", "plugin/cmd/fortiems/*.png", "plugin/cmd/fortiems/*.svg", ".github/[CS]*.md", "parser/rules*.yaml", "parser/rules/*.yaml"} {
 		for _, name := range glob(t, "", pattern) {
 			rel, _ := filepath.Rel(root, name)
 			want["/usr/share/doc/fluent-bit-fortiems/"+rel] = ""

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "runner:", err)
 		os.Exit(1)
 	}
-	r := results{packages: len(packages), notRun: map[string][]string{}, text: map[string]*strings.Builder{}}
+	r := newResults(len(packages))
 	r.read(out, os.Stdout)
 	if err := cmd.Wait(); err != nil && r.failed == 0 {
 		fmt.Println(err)
@@ -140,8 +141,13 @@ type event struct {
 type results struct {
 	packages, ended int
 	passed, failed  int
+	failedIn        map[string]bool     // packages with a test that failed
 	notRun          map[string][]string // tests by the reason
 	text            map[string]*strings.Builder
+}
+
+func newResults(packages int) *results {
+	return &results{packages: packages, failedIn: map[string]bool{}, notRun: map[string][]string{}, text: map[string]*strings.Builder{}}
 }
 
 // read reads the events of in, and writes packages as they end, and failures, to out.
@@ -184,11 +190,23 @@ func (r *results) add(e event, out io.Writer) {
 		if e.Test == "" {
 			r.ended++
 		}
-		r.failed++
-		fmt.Fprintln(out, "FAIL ", name)
-		if r.text[name] != nil {
-			fmt.Fprint(out, r.text[name].String())
+		// A package fails because of its tests, or else by itself: it does not build, or panics.
+		if e.Test != "" || !r.failedIn[pkg] {
+			r.failed++
 		}
+		r.failedIn[pkg] = true
+		var text string
+		if r.text[name] != nil {
+			text = r.text[name].String()
+		}
+		if e.Test == "" && e.Action == "fail" {
+			fmt.Fprintf(out, "FAIL  %-32s %5.0f s   %d of %d\n", pkg, e.Elapsed, r.ended, r.packages)
+			// Without its closing lines, which say the same: a panic, a timeout.
+			text = regexp.MustCompile(`(?m)^FAIL(\t.*)?\n`).ReplaceAllString(text, "")
+		} else {
+			fmt.Fprintln(out, "FAIL ", name)
+		}
+		fmt.Fprint(out, text)
 	}
 	if e.Action == "pass" || e.Action == "skip" {
 		delete(r.text, name)

@@ -19,10 +19,13 @@ func TestResults(t *testing.T) {
 {"Action":"pass","Package":"fluent-bit-fortiems/test/a","Elapsed":61.7}
 {"Action":"output","Package":"fluent-bit-fortiems/test/b","Test":"TestW","Output":"    w_test.go:1: the cause\n"}
 {"Action":"fail","Package":"fluent-bit-fortiems/test/b","Test":"TestW"}
+{"Action":"output","Package":"fluent-bit-fortiems/test/b","Output":"FAIL\n"}
+{"Action":"output","Package":"fluent-bit-fortiems/test/b","Output":"FAIL\tfluent-bit-fortiems/test/b\t3.1s\n"}
+{"Action":"fail","Package":"fluent-bit-fortiems/test/b","Elapsed":3.1}
 no json
 {"Action":"skip","Package":"fluent-bit-fortiems/test/c"}
 `
-	r := results{packages: 2, notRun: map[string][]string{}, text: map[string]*strings.Builder{}}
+	r := newResults(2)
 	var out bytes.Buffer
 	r.read(strings.NewReader(events), &out)
 	r.writeNotRun(&out)
@@ -32,6 +35,7 @@ no json
 	want := `ok    test/a                              62 s   1 of 2
 FAIL  test/b TestW
     w_test.go:1: the cause
+FAIL  test/b                               3 s   2 of 2
 no json
 
 not run: 3 tests, by what they need
