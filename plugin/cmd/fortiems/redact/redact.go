@@ -132,9 +132,13 @@ func (r *Redactor) Line(text string) string {
 	})
 }
 
+// escapedTab finds a tab between pairs that a relay wrote as text.
+var escapedTab = regexp.MustCompile(`(?:\\t|#011)([A-Za-z0-9_][A-Za-z0-9_.-]*=)`)
+
 // identities finds values by their key, by the syslog header, and after words such as
 // "user".
 func identities(text string) map[string]kind {
+	text = escapedTab.ReplaceAllString(text, "\t$1")
 	found := map[string]kind{}
 	add := func(k kind, v string) {
 		v = strings.Trim(v, `"' `)
