@@ -23,6 +23,8 @@ zig_arm64       := aarch64-linux-gnu.$(PACKAGE_GLIBC)
 
 .PHONY: package package-tools apk-version
 
+##@ Package
+
 # The folders of conf/ that nobody edits where they are installed.
 PACKAGE_SHARE := dashboards detections elasticsearch opensearch topologies
 
