@@ -180,7 +180,7 @@ func (h *Header) parse3164(s []byte) (rest []byte, ok bool) {
 		return s, true
 	}
 	name, pid, n := tagAt(s)
-	if n == 0 || ascii.IsDigit(name[0]) || timestamp.IsStampWord(name) {
+	if n == 0 || ascii.IsDigit(name[0]) || name[0] == '-' || timestamp.IsStampWord(name) {
 		return nil, false
 	}
 	h.AppName, h.ProcID = name, pid

@@ -173,7 +173,7 @@ func holdsEvent(s []byte, depth int) bool {
 // isLine reports whether a text is a line: it has pairs or JSON and a sign of FortiEMS, or a
 // syslog header with PRI and time, or one with a token and something behind it.
 func isLine(s []byte) bool {
-	if bytes.IndexAny(s, "={") >= 0 && HoldsSign(s) {
+	if bytes.ContainsAny(s, "={") && HoldsSign(s) {
 		return true
 	}
 	var h Header

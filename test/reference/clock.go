@@ -246,7 +246,7 @@ func (r *Reading) readTime(o Options) {
 }
 
 var (
-	digitsOnly  = regexp.MustCompile(`^[0-9]+$`)
+	digitsOnly = regexp.MustCompile(`^[0-9]+$`)
 )
 
 var timeKeys = []string{"date", "time", "dtime", "tz", "timezone", "eventtime", "timestamp", "itime", "itime_t"}

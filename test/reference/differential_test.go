@@ -148,7 +148,7 @@ func (sd *side) compare(text string) (all []difference, fully bool) {
 
 var (
 	mayWrap = regexp.MustCompile(`^(?:@cee:)?[ \t\r\n\v\f]*(?:[{\["]|\\")`) // the line may be in JSON
-	escape  = regexp.MustCompile(`&(?:quot|apos|lt|gt|amp|#39);|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|[^A-Za-z0-9]`)
+	escape  = regexp.MustCompile(`&(?:quot|apos|lt|gt|amp|#39);?|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|[^A-Za-z0-9]`)
 	derived = regexp.MustCompile(`^(?:date|time|logid|direction)$`) // keys whose values CEF may have in another form
 	exotic  = regexp.MustCompile(`[0-9][.eE]`)                      // numbers of JSON, which may become integers
 )
