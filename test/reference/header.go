@@ -31,7 +31,7 @@ var (
 	sdata       = regexp.MustCompile(`(?s)^((?:\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\])+)(?: |$|` + key + `)`)
 	startsKey   = regexp.MustCompile(`^` + key)
 	// The end of a stamp whose date is none, and the host.
-	unreadStamp = regexp.MustCompile(`^((?s:.* |)[0-9.,][0-9:.,]*:[0-9:.,]*\s*(?: AM\s*)?(?: PM)?\s*) ([^ ]+)$`)
+	unreadStamp = regexp.MustCompile(`^((?s:.* |)[0-9.,][0-9:.,]*:[0-9:.,]*[\s\v]*(?: AM[\s\v]*)?(?: PM)?[\s\v]*) ([^ ]+)$`)
 	startsBody  = regexp.MustCompile(`^(?:$|\{|\[` + space + `*\{|CEF:|LEEF:[0-9 ]|` + key + `)`)
 	hostWord    = regexp.MustCompile(`^[A-Za-z0-9._:%-]{0,254}[A-Za-z0-9._%-]$`)
 	tagWord     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,48}$`)
