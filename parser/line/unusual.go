@@ -24,7 +24,7 @@ func (h *Header) parseUnusual(s []byte) (rest, unread []byte) {
 	for range maxHeaders - 1 {
 		inner := Header{Priority: -1}
 		after, inside := inner.parseInner(s, len(h.AppName) > 0)
-		if !inside && unread == nil && len(h.AppName) == 0 {
+		if !inside && unread == nil && len(h.AppName) == 0 && len(h.ProcID) == 0 {
 			var host []byte
 			if s, host, unread = skipToPriority(s); host == nil && unread == nil {
 				break

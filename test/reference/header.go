@@ -139,7 +139,7 @@ func (r *Reading) readHeader() {
 	words := ""
 	for range 3 {
 		inner, rest, ok := readNext(s, all.appname != "")
-		if !ok && words == "" && all.appname == "" {
+		if !ok && words == "" && all.appname == "" && all.procid == "" {
 			before, after, found := wordsBeforePriority(s)
 			if !found {
 				break
