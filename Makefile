@@ -206,7 +206,7 @@ SEED ?= 1
 differential: ## the parser against a slow reference over random lines
 ##= DIFFERENTIAL_LINES how many (1000000)
 ##= SEED               the seed of the lines (1)
-	FORTIEMS_DIFFERENTIAL=$(DIFFERENTIAL_LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run TestSameReading ./test/reference
+	FORTIEMS_DIFFERENTIAL=$(DIFFERENTIAL_LINES) FORTIEMS_SEED=$(SEED) go test -count 1 -v -timeout 2h -run 'TestSame|TestSeveral' ./test/reference
 
 SOAK ?= 10m
 RATE ?= 2000

@@ -278,6 +278,9 @@ func beginsMessage(before, rest []byte) bool {
 	if k := keyEnd(rest, 0); k > 0 {
 		return beginsLine(before, rest, rest[:k])
 	}
+	if n := bytes.IndexByte(rest, '<'); n > 0 {
+		rest = rest[:n] // a PRI behind it begins a message of its own
+	}
 	var h Header
 	h.parse(rest)
 	return h.HasTime || len(h.ProcID) > 0 || dict.IsToken(h.AppName)
