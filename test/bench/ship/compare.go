@@ -86,27 +86,9 @@ func ratioOfRounds(now, before, null []time.Duration) float64 {
 
 // writeRecords repeats the golden records of the corpus.
 func writeRecords(path string, lines int) error {
-	files, err := filepath.Glob("test/corpus/*/expected.ndjson")
-	if err != nil || len(files) == 0 {
-		return errors.Join(err, errors.New("no corpus: start it at the top of the project"))
-	}
-	var all [][]byte
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		for line := range bytes.Lines(text) {
-			if len(line) < 8192 && line[len(line)-1] == '\n' && !bytes.Contains(line, []byte(`\u0000`)) {
-				all = append(all, line)
-			}
-		}
-	}
-	var b bytes.Buffer
-	for i := range lines {
-		b.Write(all[i%len(all)])
-	}
-	return os.WriteFile(path, b.Bytes(), 0o600)
+	return writeCorpus(path, "expected.ndjson", lines, func(line []byte) bool {
+		return len(line) < 8192 && !bytes.Contains(line, []byte(`\u0000`))
+	})
 }
 
 // measureOutput runs one pipeline with the output of a folder to its end.

@@ -110,18 +110,25 @@ func run(lines, runs int, results string) error {
 
 // writeInput repeats the lines of the corpus that are ordinary text.
 func writeInput(path string, lines int) error {
-	files, err := filepath.Glob("test/corpus/*/input.log")
+	return writeCorpus(path, "input.log", lines, func(line []byte) bool {
+		return len(line) > 20 && len(line) < 4096 && !bytes.ContainsAny(line, "\x00\r")
+	})
+}
+
+// writeCorpus repeats the usable lines of the files of the corpus with a name.
+func writeCorpus(path, name string, lines int, usable func(line []byte) bool) error {
+	files, err := filepath.Glob("test/corpus/*/" + name)
 	if err != nil || len(files) == 0 {
 		return errors.Join(err, errors.New("no corpus: start it at the top of the project"))
 	}
 	var all [][]byte
-	for _, name := range files {
-		text, err := os.ReadFile(name)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		for line := range bytes.Lines(text) {
-			if len(line) > 20 && len(line) < 4096 && line[len(line)-1] == '\n' && !bytes.ContainsAny(line, "\x00\r") {
+			if line[len(line)-1] == '\n' && usable(line) {
 				all = append(all, line)
 			}
 		}
