@@ -63,11 +63,13 @@ func (l *Line) readLEEF(s []byte) {
 // readAttributes adds the pairs behind the header.
 func (l *Line) readAttributes(s []byte, delimiter byte) {
 	if delimiter == '\t' && bytes.IndexByte(s, '\t') < 0 {
+		if bytes.Contains(s, []byte("#011")) {
+			s = cutTab.ReplaceAll(s, nil)
+		}
 		if s = escapedTabs.ReplaceAll(s, []byte("\t$1")); bytes.IndexByte(s, '\t') < 0 {
 			l.readExtension(s, leefName) // a relay made the tabs blanks
 			return
 		}
-		s = cutTab.ReplaceAll(s, nil)
 	}
 	for more := true; more; {
 		var field []byte

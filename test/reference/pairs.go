@@ -628,11 +628,13 @@ var tabAsText = regexp.MustCompile(`(?:#011|\\t)(` + key + `)`)
 
 func (r *Reading) readAttributes(s, delimiter string) {
 	if delimiter == "\t" && !strings.Contains(s, "\t") {
+		if strings.Contains(s, "#011") {
+			s = tabCut.ReplaceAllString(s, "")
+		}
 		if s = tabAsText.ReplaceAllString(s, "\t$1"); !strings.Contains(s, "\t") {
 			r.readExtension(s, leefName)
 			return
 		}
-		s = tabCut.ReplaceAllString(s, "")
 	}
 	for _, pair := range strings.Split(s, delimiter) {
 		name, v, ok := strings.Cut(pair, "=")
