@@ -541,6 +541,9 @@ func bootstrap(w http.ResponseWriter, r *http.Request) bool {
 		fmt.Fprint(w, `{"version":{"number":"8.19.0"},"tagline":"You Know, for Search"}`)
 	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/_data_stream/"):
 		fmt.Fprintf(w, `{"data_streams":[{"name":%q}]}`, strings.TrimPrefix(r.URL.Path, "/_data_stream/"))
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/_mapping"):
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}`)
 	case r.Method == http.MethodGet && resource:
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(w, `{"error":{"type":"resource_not_found_exception","reason":"not found"},"status":404}`)
