@@ -57,8 +57,8 @@ func timeAndSource(ev *Event) (at, from string) {
 
 // TestCutLines cuts every line of the corpus at every byte. Apart from the pair at the cut,
 // which is the last one, every pair has the value that it has in the whole line; that pair as
-// well, but for its missing end, in real samples and at some bytes of the others. A cut line with the stamp and the pairs
-// of times of the whole line has its time and zone.
+// well, but for its missing end, in real samples and at some bytes of the others. A cut line
+// with the stamp and the pairs of times of the whole line has its time and zone.
 func TestCutLines(t *testing.T) {
 	files, err := filepath.Glob("../test/corpus/*/input.log")
 	if err != nil || len(files) < 40 {

@@ -90,8 +90,8 @@ func isGateID(id []byte) bool {
 }
 
 // findToken returns the ems- token of the line: from subtype, type, a logtype or module
-// key, the syslog app name, the name of a CEF header, or the id, in this order; else a name without
-// prefix of a line that EMS wrote: in subtype or type, or a service as the app name.
+// key, the syslog app name, the name of a CEF header, or the id, in this order; else a name
+// without prefix of a line that EMS wrote: in subtype or type, or a service as the app name.
 // proves reports whether the token alone makes the line one of FortiEMS.
 func findToken(l *line.Line, by dict.Source, id []byte) (t dict.Token, proves bool) {
 	t = dict.NoToken

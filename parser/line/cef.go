@@ -68,8 +68,8 @@ func (l *Line) readCEF(s []byte) {
 		p.AddKey(dict.KeySubtype, subtype)
 	}
 	// The signature is the log id and the name is the message, if the extension has none.
-	if id := fields[cefSignature]; id != nil && !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
-		p.AddKey(dict.KeyLogid, l.wholeLogID(id, fields[cefProduct]))
+	if id := fields[cefSignature]; id != nil {
+		l.addLogID(id, fields[cefProduct])
 	}
 	if l.CEF.Name != nil && !p.Has(dict.KeyMsg) && !p.Has(dict.KeyLogdesc) {
 		p.AddKey(dict.KeyMsg, l.CEF.Name)
@@ -80,6 +80,14 @@ func (l *Line) readCEF(s []byte) {
 // FortiEMS.
 func isEndpointProduct(vendor, product []byte) bool {
 	return ascii.EqualFold(vendor, "fortinet") && (ascii.ContainsFold(product, "forticlient") || ascii.ContainsFold(product, "fortiems"))
+}
+
+// addLogID adds the id of a header as the log id, unless the line has one.
+func (l *Line) addLogID(id, product []byte) {
+	p := &l.Pairs
+	if !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
+		p.AddKey(dict.KeyLogid, l.wholeLogID(id, product))
+	}
 }
 
 // wholeLogID returns the log id of a signature. FortiGate sends the last five digits of its

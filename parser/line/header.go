@@ -54,9 +54,7 @@ func isPlainText(s []byte) bool {
 	if !ascii.IsLetter(s[0]) || (bytes.IndexByte(s, '-') >= 0 || bytes.IndexByte(s, '_') >= 0) && ascii.ContainsFold(s, "ems") {
 		return false
 	}
-	var t timestamp.Stamp
-	n, _ := t.Read(s)
-	return n == 0
+	return !beginsStamp(s)
 }
 
 // skipOctetCount drops the message length of RFC 6587 octet counting.

@@ -119,9 +119,11 @@ func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan)
 	}
 	for j := i; j < len(s); {
 		c := s[j]
-		if c == '\\' && tabBeforeKey(s, j) {
-			l.notation.tabs = true
-			return s[i:j], keySpan{start: j + len(`\t`), end: keyEnd(s, j+len(`\t`))}
+		if c == '\\' {
+			if next = keyBehindTab(s, j); next.found() {
+				l.notation.tabs = true
+				return s[i:j], next
+			}
 		}
 		if !ascii.IsBlank(c) && c != '#' && (c != l.notation.mark || c == 0) {
 			j++
@@ -141,14 +143,16 @@ func (l *Line) scanBare(s []byte, i int, k keySpan) (value []byte, next keySpan)
 	return l.cutTail(s[i:], dict.Lookup(s[k.start:k.end])), noKey(s)
 }
 
-// tabBeforeKey reports whether s[i:] begins with a tab as C and JSON escape it and a key of
-// the dictionary behind it. Other such texts are parts of Windows paths.
-func tabBeforeKey(s []byte, i int) bool {
-	if i+1 == len(s) || s[i+1] != 't' {
-		return false
+// keyBehindTab returns the key of the dictionary behind a tab that is written at s[i] as C
+// and JSON escape it. Other such texts are parts of Windows paths.
+func keyBehindTab(s []byte, i int) keySpan {
+	if bytes.HasPrefix(s[i:], []byte(`\t`)) {
+		i += len(`\t`)
+		if end := keyEnd(s, i); end > 0 && dict.Lookup(s[i:end]) != dict.NoKey {
+			return keySpan{start: i, end: end}
+		}
 	}
-	end := keyEnd(s, i+2)
-	return end > 0 && dict.Lookup(s[i+2:end]) != dict.NoKey
+	return keySpan{start: i, end: -1}
 }
 
 // scanQuoted reads a quoted value that begins at s[i], after the quote. A quote, escaped or

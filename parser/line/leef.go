@@ -5,7 +5,6 @@ import (
 	"regexp"
 
 	"fluent-bit-fortiems/parser/ascii"
-	"fluent-bit-fortiems/parser/dict"
 )
 
 // LEEF (IBM QRadar Log Event Extended Format): LEEF:1.0|vendor|product|version|event id|,
@@ -53,10 +52,8 @@ func (l *Line) readLEEF(s []byte) {
 	}
 	l.CEF.Endpoint = isEndpointProduct(fields[leefVendor], fields[leefProduct])
 	l.readAttributes(s, delimiter)
-	// The event id is the log id, if the attributes have none.
-	p := &l.Pairs
-	if id := fields[leefEventID]; len(id) > 0 && !p.Has(dict.KeyID) && !p.Has(dict.KeyLogid) && !p.Has(dict.KeyLogID) {
-		p.AddKey(dict.KeyLogid, l.wholeLogID(id, fields[leefProduct]))
+	if id := fields[leefEventID]; len(id) > 0 {
+		l.addLogID(id, fields[leefProduct])
 	}
 }
 
@@ -86,11 +83,12 @@ func (l *Line) readAttributes(s []byte, delimiter byte) {
 	}
 }
 
-// cutTab finds the beginning of such a tab and key at the end of a line that was cut.
-var cutTab = regexp.MustCompile(`#(?:0(?:1(?:1[A-Za-z0-9_.-]*)?)?)?$`)
-
-// escapedTabs finds tabs that a relay wrote as text before a key.
-var escapedTabs = regexp.MustCompile(`(?:#011|\\t)([A-Za-z0-9_][A-Za-z0-9_.-]*=)`)
+var (
+	// escapedTabs finds tabs that a relay wrote as text before a key.
+	escapedTabs = regexp.MustCompile(`(?:#011|\\t)([A-Za-z0-9_][A-Za-z0-9_.-]*=)`)
+	// cutTab finds the beginning of such a tab and key at the end of a line that was cut.
+	cutTab = regexp.MustCompile(`#(?:0(?:1(?:1[A-Za-z0-9_.-]*)?)?)?$`)
+)
 
 // leefDelimiter reads the delimiter of LEEF 2.0: a character, or its code as x09 or 0x09.
 // Without one it is a tab.

@@ -181,10 +181,11 @@ func (l *Line) closes(s []byte, from, q int) (next keySpan, ok bool) {
 			return next, true
 		}
 		return noKey(s), isCutKey(s[at:])
-	case s[i] == '\\' && tabBeforeKey(s, i):
-		return keySpan{start: i + len(`\t`), end: keyEnd(s, i+len(`\t`))}, true
 	case s[i] == '#' && len(s)-i < escapeLen && bytes.HasPrefix([]byte("#01"), s[i:]):
 		return noKey(s), true // a separator that was cut
+	}
+	if next = keyBehindTab(s, i); next.found() {
+		return next, true
 	}
 	// A key glued to the quote. A quote after a blank begins a text rather than ending one.
 	end := keyEnd(s, i)

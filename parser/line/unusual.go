@@ -83,8 +83,7 @@ func (h *Header) parseInner(s []byte, tagged bool) (rest []byte, ok bool) {
 		rest, stamped := h.parseLevel(s)
 		return rest, stamped || len(h.AppName) > 0 || len(h.Hostname) > 0 || beginsPairs(rest)
 	}
-	t := timestamp.Stamp{}
-	if n, _ := t.Read(s); n == 0 {
+	if !beginsStamp(s) {
 		return s, false
 	}
 	rest, _ = h.parse3164Words(s)
@@ -185,9 +184,8 @@ func (h *Header) parseLevel(s []byte) (rest []byte, stamped bool) {
 	if n, rest := parsePriority(s); n >= 0 {
 		h.Priority, s = n, skipJunk(rest)
 	} else if n := badPriority(s); n > 0 {
-		t := timestamp.Stamp{}
-		if length, _ := t.Read(skipJunk(s[n:])); length > 0 {
-			s = skipJunk(s[n:])
+		if after := skipJunk(s[n:]); beginsStamp(after) {
+			s = after
 		}
 	}
 	if rest, ok := h.parseVersion(s); ok {

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -258,21 +257,7 @@ func startWith(t *testing.T, bin, file, from string, port int, load ...string) *
 // the test ends.
 func run(t *testing.T, bin string, args ...string) *rig.Output {
 	t.Helper()
-	var out rig.Output
-	cmd := exec.Command(bin, args...)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		defer timer.Stop()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v\n%s", err, out.String())
-		}
-	})
-	return &out
+	return rig.Start(t, exec.Command(bin, args...))
 }
 
 // eventually sends the line until the output holds n of its records.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -48,25 +47,6 @@ func program(t *testing.T, dir, name, file string) {
 	}
 }
 
-// start runs a program until the test ends, and returns what it prints.
-func start(t *testing.T, cmd *exec.Cmd) *rig.Output {
-	t.Helper()
-	out := &rig.Output{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		defer timer.Stop()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	})
-	return out
-}
-
 // becomes sends a line until the program prints its record.
 func becomes(t *testing.T, out *rig.Output, record string, send func()) {
 	t.Helper()
@@ -87,7 +67,7 @@ func TestLogger(t *testing.T) {
 		t.Skip("not run: needs logger (package bsdutils or util-linux)")
 	}
 	port := rig.FreePort(t)
-	out := start(t, exec.Command(rig.Host, "--filter", rig.Object, "--key", "message", "--syslog-udp", fmt.Sprintf("127.0.0.1:%d", port)))
+	out := rig.Start(t, exec.Command(rig.Host, "--filter", rig.Object, "--key", "message", "--syslog-udp", fmt.Sprintf("127.0.0.1:%d", port)))
 	becomes(t, out, `"category":"ems-vpn"`, func() {
 		if text, err := shell(t, t.TempDir(), strings.Replace(command, "5514", fmt.Sprint(port), 1)); err != nil {
 			t.Fatalf("%v\n%s", err, text)
@@ -124,7 +104,7 @@ func TestSmallestConfiguration(t *testing.T) {
 				cmd := exec.Command("sh", "-ec", "exec "+run)
 				cmd.Dir = dir
 				cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
-				out := start(t, cmd)
+				out := rig.Start(t, cmd)
 				becomes(t, out, `"action":"vpn-connect"`, func() {
 					if conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 						fmt.Fprint(conn, `<190>Oct  1 22:17:30 h ems-vpn: emsserial=FCTEMS0000000001 msg="VPN tunnel connected"`)
@@ -196,7 +176,7 @@ func TestRedirect(t *testing.T) {
 	if text, err := shell(t, t.TempDir(), strings.ReplaceAll(block[1], "sudo ", "ip netns exec "+to+" ")); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	out := start(t, exec.Command("ip", "netns", "exec", to, rig.Host, "--filter", rig.Object, "--key", "message",
+	out := rig.Start(t, exec.Command("ip", "netns", "exec", to, rig.Host, "--filter", rig.Object, "--key", "message",
 		"--syslog-udp", "0.0.0.0:5514", "--syslog-tcp", "0.0.0.0:5514"))
 	for _, proto := range []string{"udp", "tcp"} {
 		line := writeFile(t, "line.log", `emsserial=FCTEMS0000000001 hostname=over-`+proto+` type=event subtype=ems-vpn msg="VPN tunnel connected"`+"\n")

@@ -4,8 +4,11 @@ package rig
 import (
 	"bytes"
 	"net"
+	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Output collects what a program prints. It may be read while the program writes
@@ -48,4 +51,24 @@ func FreePort(t testing.TB) int {
 	}
 	t.Fatal("no free port")
 	return 0
+}
+
+// Start runs a program and returns what it prints, on both outputs. The end of the test ends
+// it with SIGTERM, after 30 s with SIGKILL, and fails if the program does.
+func Start(t testing.TB, cmd *exec.Cmd) *Output {
+	t.Helper()
+	out := &Output{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v\n%s", cmd.Path, err, out)
+		}
+	})
+	return out
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -89,18 +88,10 @@ func send(t *testing.T, addr, ca string) {
 // startCollector runs Fluent Bit until the end of the test.
 func startCollector(t *testing.T, bin string, args ...string) {
 	t.Helper()
-	out := &rig.Output{}
-	cmd := exec.Command(bin, args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	out := rig.Start(t, exec.Command(bin, args...))
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		defer timer.Stop()
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Errorf("Fluent Bit: %v\n%s", err, out)
+		if t.Failed() {
+			t.Logf("Fluent Bit so far:\n%s", out)
 		}
 	})
 }
