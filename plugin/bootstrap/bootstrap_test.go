@@ -689,14 +689,7 @@ func TestTarget(t *testing.T) {
 			f := newFake(t, product)
 			c.prepare(f)
 			b, l := instance(t, f, nil)
-			err := b.Ready(t.Context())
-			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
-				t.Errorf("%s, %s: %v, want %q", product, name, err, c.fails)
-			}
-			w := l.warnings()
-			if len(w) > 1 || (len(w) == 1) != (c.warn != "") || len(w) == 1 && !strings.Contains(w[0], c.warn) {
-				t.Errorf("%s, %s: %q, want %q", product, name, w, c.warn)
-			}
+			err := checkReady(t, product+", "+name, b, l, c.fails, c.warn)
 			asked := len(f.seen)
 			if b.Recheck(); err == nil && (b.Ready(t.Context()) != nil || len(f.seen) == asked) {
 				t.Errorf("%s, %s: not looked at again", product, name)

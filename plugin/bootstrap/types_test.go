@@ -124,14 +124,7 @@ func TestTypesOfTheTarget(t *testing.T) {
 			f.attached = true
 			c.prepare(f)
 			b, l := instance(t, f, nil)
-			err := b.Ready(t.Context())
-			if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
-				t.Errorf("%s, %s: %v, want %q", product, name, err, c.fails)
-			}
-			w := l.warnings()
-			if len(w) > 1 || (len(w) == 1) != (c.warn != "") || len(w) == 1 && !strings.Contains(w[0], c.warn) {
-				t.Errorf("%s, %s: %q, want %q", product, name, w, c.warn)
-			}
+			_ = checkReady(t, product+", "+name, b, l, c.fails, c.warn)
 		}
 	}
 }
@@ -260,4 +253,19 @@ func TestRealTypes(t *testing.T) {
 	if _, err := ready(nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// checkReady makes the target ready, which fails with a text or, for "", not at all, and logs
+// one warning with a text or, for "", none. It returns the failure.
+func checkReady(t *testing.T, name string, b *Bootstrap, l *logs, fails, warn string) error {
+	t.Helper()
+	err := b.Ready(t.Context())
+	if (err == nil) != (fails == "") || err != nil && !strings.Contains(err.Error(), fails) {
+		t.Errorf("%s: %v, want %q", name, err, fails)
+	}
+	w := l.warnings()
+	if len(w) > 1 || (len(w) == 1) != (warn != "") || len(w) == 1 && !strings.Contains(w[0], warn) {
+		t.Errorf("%s: %q, want %q", name, w, warn)
+	}
+	return err
 }
